@@ -1,0 +1,3 @@
+//! Access to a Linux host: read it, capture it, change it reversibly.
+
+#![deny(unsafe_code)]

@@ -1,0 +1,3 @@
+//! The device test bench: suites, transports, guests, the matrix, comparison of runs.
+
+#![forbid(unsafe_code)]
