@@ -1,0 +1,92 @@
+//! A fact is known, absent, or could not be read.
+
+use std::fmt;
+
+/// One thing that a host may say.
+///
+/// `Absent` means that the host was asked and has none (no driver bound, no such file where its absence is an
+/// answer). `Unreadable` means that nobody knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Fact<T> {
+    /// The host said so.
+    Known(T),
+    /// The host has none.
+    #[default]
+    Absent,
+    /// It could not be read.
+    Unreadable(ReadFault),
+}
+
+impl<T> Fact<T> {
+    /// The value, if known.
+    pub const fn known(&self) -> Option<&T> {
+        match self {
+            Fact::Known(value) => Some(value),
+            Fact::Absent | Fact::Unreadable(_) => None,
+        }
+    }
+
+    /// Whether nobody knows.
+    pub const fn is_unreadable(&self) -> bool {
+        matches!(self, Fact::Unreadable(_))
+    }
+
+    /// The fault that kept it from being read.
+    pub const fn fault(&self) -> Option<&ReadFault> {
+        match self {
+            Fact::Unreadable(fault) => Some(fault),
+            Fact::Known(_) | Fact::Absent => None,
+        }
+    }
+
+    /// The fact about a value derived from this one.
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Fact<U> {
+        match self {
+            Fact::Known(value) => Fact::Known(f(value)),
+            Fact::Absent => Fact::Absent,
+            Fact::Unreadable(fault) => Fact::Unreadable(fault),
+        }
+    }
+}
+
+impl<T> From<Option<T>> for Fact<T> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Fact::Absent, Fact::Known)
+    }
+}
+
+/// Something that could not be read, or made no sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadFault {
+    /// The file, or the place in a text (`line 12`).
+    pub place: String,
+    /// Why.
+    pub kind: FaultKind,
+}
+
+/// Why something could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FaultKind {
+    /// Permission is missing; root would see it.
+    Denied,
+    /// It went away while it was read.
+    Vanished,
+    /// The source (a capture, a text) does not hold it.
+    NotInSource,
+    /// It was there but is not what it should be; the text says what was expected.
+    Malformed(String),
+    /// Any other failure, in the system's words.
+    Failed(String),
+}
+
+impl fmt::Display for ReadFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            FaultKind::Denied => write!(f, "{}: permission denied (root can read it)", self.place),
+            FaultKind::Vanished => write!(f, "{}: went away while it was read", self.place),
+            FaultKind::NotInSource => write!(f, "{}: not in this source", self.place),
+            FaultKind::Malformed(what) => write!(f, "{}: {what}", self.place),
+            FaultKind::Failed(what) => write!(f, "{}: {what}", self.place),
+        }
+    }
+}

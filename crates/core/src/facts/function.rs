@@ -1,0 +1,324 @@
+//! What a host says of one PCI function.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::Fact;
+use crate::pci::{ClassCode, PciAddress, PciId};
+
+/// Number of an IOMMU group. It moves with hardware and boot: never store it in a spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupId(pub u32);
+
+impl fmt::Display for GroupId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A name that would not be safe or meaningful as a driver or module name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not a {what} name (letters, digits, '_', '-', '.' only)")]
+pub struct NameError {
+    what: &'static str,
+    text: String,
+}
+
+fn check_name(what: &'static str, text: &str) -> Result<String, NameError> {
+    // Longer than any in the kernel tree; MODULE_NAME_LEN is 56 on 64-bit (include/linux/module.h).
+    const LONGEST: usize = 64;
+    let fits = (1..=LONGEST).contains(&text.len())
+        && text != "."
+        && text != ".."
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b':'));
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err(NameError { what, text: text.chars().take(LONGEST).collect() })
+    }
+}
+
+/// Name of a PCI driver as in `/sys/bus/pci/drivers`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DriverName(String);
+
+impl DriverName {
+    /// The driver that gives a device to user space.
+    #[must_use]
+    pub fn vfio_pci() -> Self {
+        Self("vfio-pci".to_owned())
+    }
+
+    /// A checked name; anything that could leave its directory is refused.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        check_name("driver", text).map(Self)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DriverName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Name of a kernel module. `-` and `_` are the same to the kernel; kept with `_`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ModuleName(String);
+
+impl ModuleName {
+    /// A checked name, dashes turned into underscores as modprobe does.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        check_name("module", text).map(|name| Self(name.replace('-', "_")))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for ModuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A way to reset a function, by the kernel's name (`drivers/pci/pci.c: pci_reset_fn_methods`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ResetMethod {
+    /// A method the kernel knows for this very device (`quirks.c: pci_dev_reset_methods`).
+    DeviceSpecific,
+    /// The firmware's `_RST`.
+    Acpi,
+    /// Function Level Reset (PCIe Base 6.0 §6.6.2).
+    Flr,
+    /// FLR through the Advanced Features capability of conventional PCI.
+    AfFlr,
+    /// D3hot and back, where the function loses its state by it.
+    Pm,
+    /// Secondary bus reset, or the slot's, as the only function behind it.
+    Bus,
+    /// Reset of the CXL port above.
+    CxlBus,
+}
+
+impl ResetMethod {
+    /// All methods, in the order in which the kernel tries them.
+    pub const ALL: [ResetMethod; 7] = [
+        ResetMethod::DeviceSpecific,
+        ResetMethod::Acpi,
+        ResetMethod::Flr,
+        ResetMethod::AfFlr,
+        ResetMethod::Pm,
+        ResetMethod::Bus,
+        ResetMethod::CxlBus,
+    ];
+
+    /// The kernel's name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ResetMethod::DeviceSpecific => "device_specific",
+            ResetMethod::Acpi => "acpi",
+            ResetMethod::Flr => "flr",
+            ResetMethod::AfFlr => "af_flr",
+            ResetMethod::Pm => "pm",
+            ResetMethod::Bus => "bus",
+            ResetMethod::CxlBus => "cxl_bus",
+        }
+    }
+}
+
+impl FromStr for ResetMethod {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL
+            .into_iter()
+            .find(|method| method.name() == text)
+            .ok_or_else(|| NameError { what: "reset method", text: text.chars().take(32).collect() })
+    }
+}
+
+/// Flags of a resource as the kernel keeps them (`include/linux/ioport.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResourceFlags(pub u64);
+
+impl ResourceFlags {
+    /// `IORESOURCE_IO`.
+    #[must_use]
+    pub const fn is_io(self) -> bool {
+        self.0 & 0x100 != 0
+    }
+
+    /// `IORESOURCE_MEM`.
+    #[must_use]
+    pub const fn is_memory(self) -> bool {
+        self.0 & 0x200 != 0
+    }
+
+    /// `IORESOURCE_PREFETCH`.
+    #[must_use]
+    pub const fn is_prefetchable(self) -> bool {
+        self.0 & 0x2000 != 0
+    }
+
+    /// `IORESOURCE_MEM_64`.
+    #[must_use]
+    pub const fn is_64bit(self) -> bool {
+        self.0 & 0x0010_0000 != 0
+    }
+
+    /// `IORESOURCE_UNSET`: no address has been assigned.
+    #[must_use]
+    pub const fn is_unset(self) -> bool {
+        self.0 & 0x2000_0000 != 0
+    }
+}
+
+/// One row of a function's `resource` file: 0–5 BARs, 6 the expansion ROM, then VF BARs and bridge windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Row number, from 0.
+    pub index: u8,
+    /// First address, in bytes.
+    pub start: u64,
+    /// Size in bytes, at least 1.
+    pub size: u64,
+    /// The kernel's flags.
+    pub flags: ResourceFlags,
+}
+
+/// SR-IOV as sysfs shows it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SriovFacts {
+    /// Virtual functions that the device could offer.
+    pub total_vfs: Fact<u16>,
+    /// Virtual functions enabled now.
+    pub num_vfs: Fact<u16>,
+    /// The physical function, where this is a virtual one.
+    pub physical_function: Fact<PciAddress>,
+}
+
+/// What a host says of one PCI function.
+#[derive(Clone, Debug)]
+pub struct FunctionFacts {
+    /// Where it is.
+    pub address: PciAddress,
+    /// Vendor and device.
+    pub id: Fact<PciId>,
+    /// Subsystem vendor and device.
+    pub subsystem: Fact<PciId>,
+    /// Class code.
+    pub class: Fact<ClassCode>,
+    /// Revision id.
+    pub revision: Fact<u8>,
+    /// Vendor name, where the source itself printed it.
+    pub vendor_name: Option<String>,
+    /// Device name, where the source itself printed it.
+    pub device_name: Option<String>,
+    /// The driver bound now.
+    pub driver: Fact<DriverName>,
+    /// Drivers or modules that claim this device's ids.
+    pub modules: Vec<ModuleName>,
+    /// `driver_override` as it stands.
+    pub driver_override: Fact<DriverName>,
+    /// IOMMU group.
+    pub group: Fact<GroupId>,
+    /// NUMA node; absent where the platform has none (sysfs says -1).
+    pub numa_node: Fact<u32>,
+    /// The bridge above; absent on a root bus.
+    pub parent: Fact<PciAddress>,
+    /// Name of the physical slot.
+    pub physical_slot: Fact<String>,
+    /// Interrupt number as sysfs shows it. Before the device was ever enabled this is the firmware's number, not
+    /// Linux's (`drivers/pci/probe.c: pci_read_irq`).
+    pub irq: Fact<u32>,
+    /// INTx pin, 1–4 for A–D; absent where the function has none.
+    pub interrupt_pin: Fact<u8>,
+    /// The Interrupt Line register (0x3c): what firmware wrote there.
+    pub interrupt_line: Fact<u8>,
+    /// Whether a driver or user has enabled the device (sysfs `enable` above zero).
+    pub enabled: Fact<bool>,
+    /// Linux interrupt numbers of MSI and MSI-X vectors in use.
+    pub msi_irqs: Vec<u32>,
+    /// BARs, ROM, windows as assigned.
+    pub resources: Fact<Vec<Resource>>,
+    /// Reset methods in the kernel's order. Known and empty: the kernel has none. Absent: the kernel does not say
+    /// (before 5.15).
+    pub reset_methods: Fact<Vec<ResetMethod>>,
+    /// `power_state`: D0, D1, D2, D3hot, D3cold, unknown, error.
+    pub power_state: Fact<String>,
+    /// Whether the kernel may cut the device's power when idle.
+    pub d3cold_allowed: Fact<bool>,
+    /// Whether the firmware showed its first picture on this device.
+    pub boot_vga: Fact<bool>,
+    /// Virtual functions.
+    pub sriov: SriovFacts,
+}
+
+impl FunctionFacts {
+    /// A function of which only the address is known.
+    #[must_use]
+    pub fn at(address: PciAddress) -> Self {
+        Self {
+            address,
+            id: Fact::Absent,
+            subsystem: Fact::Absent,
+            class: Fact::Absent,
+            revision: Fact::Absent,
+            vendor_name: None,
+            device_name: None,
+            driver: Fact::Absent,
+            modules: Vec::new(),
+            driver_override: Fact::Absent,
+            group: Fact::Absent,
+            numa_node: Fact::Absent,
+            parent: Fact::Absent,
+            physical_slot: Fact::Absent,
+            irq: Fact::Absent,
+            interrupt_pin: Fact::Absent,
+            interrupt_line: Fact::Absent,
+            enabled: Fact::Absent,
+            msi_irqs: Vec::new(),
+            resources: Fact::Absent,
+            reset_methods: Fact::Absent,
+            power_state: Fact::Absent,
+            d3cold_allowed: Fact::Absent,
+            boot_vga: Fact::Absent,
+            sriov: SriovFacts::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_leave_their_directory_are_refused() {
+        for text in ["", "..", "a/b", "vfio-pci\n", "\u{e9}"] {
+            assert!(DriverName::new(text).is_err(), "{text:?}");
+        }
+        assert_eq!(DriverName::new("vfio-pci"), Ok(DriverName::vfio_pci()));
+    }
+
+    #[test]
+    fn module_names_use_underscores() {
+        assert_eq!(ModuleName::new("vfio-pci").map(|m| m.to_string()).as_deref(), Ok("vfio_pci"));
+    }
+
+    #[test]
+    fn reset_methods_round_trip() {
+        for method in ResetMethod::ALL {
+            assert_eq!(method.name().parse(), Ok(method));
+        }
+    }
+}

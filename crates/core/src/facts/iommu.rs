@@ -1,0 +1,122 @@
+//! The IOMMU as a whole.
+
+use super::Fact;
+use crate::pci::PciAddress;
+
+/// Whose IOMMU it is; the names are those of the JSON contract.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IommuVendor {
+    /// Intel VT-d (ACPI DMAR).
+    Intel,
+    /// AMD-Vi (ACPI IVRS).
+    Amd,
+    /// ARM SMMU v1 to v3.
+    Smmu,
+    /// IBM POWER TCE.
+    Power,
+    /// virtio-iommu.
+    Virtio,
+    /// The host has none.
+    None,
+    /// Nothing tells.
+    #[default]
+    Unknown,
+}
+
+impl IommuVendor {
+    /// The name in `slotwise.inspect/1`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            IommuVendor::Intel => "intel",
+            IommuVendor::Amd => "amd",
+            IommuVendor::Smmu => "smmu",
+            IommuVendor::Power => "power",
+            IommuVendor::Virtio => "virtio",
+            IommuVendor::None => "none",
+            IommuVendor::Unknown => "unknown",
+        }
+    }
+}
+
+/// On, off, or nobody knows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Switch {
+    /// In use.
+    On,
+    /// Not in use.
+    Off,
+    /// Nothing tells.
+    #[default]
+    Unknown,
+}
+
+impl Switch {
+    /// The name in `slotwise.inspect/1`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Switch::On => "on",
+            Switch::Off => "off",
+            Switch::Unknown => "unknown",
+        }
+    }
+}
+
+/// Why a range of DMA addresses is reserved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ReservedKind {
+    /// Intel Reserved Memory Region Reporting.
+    Rmrr,
+    /// AMD I/O Virtualization Memory Definition.
+    Ivmd,
+    /// The window for message-signalled interrupts.
+    Msi,
+    /// Must be mapped one to one, origin not told (`direct` of `reserved_regions`).
+    Direct,
+}
+
+impl ReservedKind {
+    /// The name in `slotwise.inspect/1`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ReservedKind::Rmrr => "rmrr",
+            ReservedKind::Ivmd => "ivmd",
+            ReservedKind::Msi => "msi",
+            ReservedKind::Direct => "direct",
+        }
+    }
+}
+
+/// A range of DMA addresses that a guest's memory must not use, or that a device needs mapped one to one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservedRegion {
+    /// Why.
+    pub kind: ReservedKind,
+    /// First byte.
+    pub start: u64,
+    /// Last byte, inclusive.
+    pub end: u64,
+    /// Functions it concerns; empty where the source does not name them.
+    pub devices: Vec<PciAddress>,
+}
+
+/// What the host says of its IOMMU.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IommuFacts {
+    /// Whether DMA remapping is in use.
+    pub state: Switch,
+    /// Whose.
+    pub vendor: IommuVendor,
+    /// Whether interrupts go through remapping.
+    pub interrupt_remapping: Switch,
+    /// Hardware units (`/sys/class/iommu`): `dmar0`, `ivhd0`, `smmu3.0x…`.
+    pub units: Fact<Vec<String>>,
+    /// Firmware tables found: `DMAR`, `IVRS`, `IORT`, `VIOT`.
+    pub tables: Vec<String>,
+    /// Reserved ranges.
+    pub reserved: Vec<ReservedRegion>,
+    /// What decided `state` and `interrupt_remapping`: source and its words.
+    pub evidence: Vec<(String, String)>,
+}

@@ -1,0 +1,123 @@
+//! What a host said, per device, and where it was read.
+//!
+//! Facts are kept as found: nothing here judges them, joins them or fills in what is missing. A fact that could not
+//! be read is told apart from one that is not there, so that a rule can say "could not know" instead of guessing.
+
+mod fact;
+mod function;
+mod interrupt;
+mod iommu;
+mod kernel;
+mod usage;
+
+use std::collections::BTreeMap;
+
+pub use fact::{Fact, FaultKind, ReadFault};
+pub use function::{
+    DriverName, FunctionFacts, GroupId, ModuleName, NameError, ResetMethod, Resource, ResourceFlags,
+    SriovFacts,
+};
+pub use interrupt::{InterruptController, InterruptLine};
+pub use iommu::{IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
+pub use kernel::{KernelFacts, KernelVersion, ModuleState, ParameterValue};
+pub use usage::{BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, UsageFacts};
+
+use crate::pci::PciAddress;
+
+/// Where facts come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The running host; `boot_id` is that of `/proc/sys/kernel/random/boot_id` where it could be read.
+    Live {
+        /// Changes with each boot; a plan made before a reboot rests on other facts.
+        boot_id: Option<String>,
+    },
+    /// Something saved earlier or elsewhere.
+    Saved {
+        /// What kind of thing was read.
+        kind: SourceKind,
+        /// File or directory name as the user gave it.
+        name: String,
+    },
+}
+
+/// The kinds of source that facts can be read from; the names are those of the JSON contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// This host's sysfs and procfs.
+    Live,
+    /// A file or directory written by `slotwise capture`.
+    Capture,
+    /// A directory that holds `sys/`, `proc/` … of some host.
+    Directory,
+    /// `lspci` text, with or without hex dump.
+    Lspci,
+    /// A listing of IOMMU groups.
+    Groups,
+    /// `udevadm info --export-db`.
+    Udevadm,
+    /// A kernel log.
+    Log,
+}
+
+impl SourceKind {
+    /// The name in `slotwise.inspect/1`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            SourceKind::Live => "live",
+            SourceKind::Capture => "capture",
+            SourceKind::Directory => "directory",
+            SourceKind::Lspci => "lspci",
+            SourceKind::Groups => "groups",
+            SourceKind::Udevadm => "udevadm",
+            SourceKind::Log => "log",
+        }
+    }
+}
+
+impl Origin {
+    /// The kind of source.
+    #[must_use]
+    pub const fn kind(&self) -> SourceKind {
+        match self {
+            Origin::Live { .. } => SourceKind::Live,
+            Origin::Saved { kind, .. } => *kind,
+        }
+    }
+}
+
+/// Everything known of one host.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Where it was read.
+    pub origin: Origin,
+    /// PCI functions by address.
+    pub functions: BTreeMap<PciAddress, FunctionFacts>,
+    /// The IOMMU as a whole.
+    pub iommu: IommuFacts,
+    /// Rows of `/proc/interrupts` that have a number.
+    pub interrupts: Fact<Vec<InterruptLine>>,
+    /// Kernel release, command line, modules.
+    pub kernel: KernelFacts,
+    /// Disks, mounts, swap, network interfaces: what the host does with its devices.
+    pub usage: UsageFacts,
+    /// What was damaged or could not be read, beside the facts that say so themselves.
+    pub faults: Vec<ReadFault>,
+}
+
+impl Facts {
+    /// No facts at all, from `origin`: what a reader starts with.
+    #[must_use]
+    pub fn empty(origin: Origin) -> Self {
+        Self {
+            origin,
+            functions: BTreeMap::new(),
+            iommu: IommuFacts::default(),
+            interrupts: Fact::Absent,
+            kernel: KernelFacts::default(),
+            usage: UsageFacts::default(),
+            faults: Vec::new(),
+        }
+    }
+}
