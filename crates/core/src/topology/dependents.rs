@@ -1,0 +1,167 @@
+//! What of the host hangs on a function: mounts and swap through volumes and partitions, networks.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::Topology;
+use crate::facts::{BlockDevice, Mount};
+use crate::pci::PciAddress;
+
+/// Something that the host loses with a function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Dependent {
+    /// What it is.
+    pub kind: DependentKind,
+    /// How it hangs on the function, outermost first: `/ on dm-0 (vg0-root) on sda2 on sda`.
+    pub chain: Vec<String>,
+}
+
+/// The kinds of things that hang on a function.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DependentKind {
+    /// A mounted file system, by its mount point.
+    Mount(String),
+    /// Swap space in use.
+    Swap(String),
+    /// A disk that nothing is mounted from.
+    Disk(String),
+    /// A network interface.
+    Network {
+        /// Its name.
+        name: String,
+        /// Whether a default route leaves through it.
+        default_route: bool,
+    },
+}
+
+impl fmt::Display for Dependent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            DependentKind::Mount(point) => write!(f, "{point}")?,
+            DependentKind::Swap(name) => write!(f, "swap {name}")?,
+            DependentKind::Disk(name) => write!(f, "disk {name}")?,
+            DependentKind::Network { name, .. } => write!(f, "network interface {name}")?,
+        }
+        for link in &self.chain {
+            write!(f, " on {link}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Topology {
+    /// What the host would lose with a function, most serious first.
+    #[must_use]
+    pub fn dependents(&self, address: PciAddress) -> Vec<Dependent> {
+        let mut found = BTreeSet::new();
+        for disk in self.block_devices().iter().filter(|b| b.function == Some(address)) {
+            let above = self.built_on(&disk.name);
+            let mut used = false;
+            for (device, chain) in &above {
+                for mount in self.mounts().iter().filter(|m| holds(m, device)) {
+                    used = true;
+                    found.insert(Dependent {
+                        kind: DependentKind::Mount(mount.mount_point.clone()),
+                        chain: chain.clone(),
+                    });
+                }
+                let swaps = self.facts().usage.swaps.known().map_or(&[][..], Vec::as_slice);
+                for swap in swaps.iter().filter(|swap| is_node_of(swap, device)) {
+                    used = true;
+                    found.insert(Dependent { kind: DependentKind::Swap(swap.clone()), chain: chain.clone() });
+                }
+            }
+            if !used {
+                let model = disk.model.iter().cloned().collect();
+                found.insert(Dependent { kind: DependentKind::Disk(disk.name.clone()), chain: model });
+            }
+        }
+        let network = self.facts().usage.network.known().map_or(&[][..], Vec::as_slice);
+        for interface in network.iter().filter(|i| i.function == Some(address)) {
+            let name = interface.name.clone();
+            found.insert(Dependent {
+                kind: DependentKind::Network { name, default_route: interface.default_route },
+                chain: Vec::new(),
+            });
+        }
+        found.into_iter().collect()
+    }
+
+    fn block_devices(&self) -> &[BlockDevice] {
+        self.facts().usage.block.known().map_or(&[], Vec::as_slice)
+    }
+
+    fn mounts(&self) -> &[Mount] {
+        self.facts().usage.mounts.known().map_or(&[], Vec::as_slice)
+    }
+
+    /// A disk and everything that is made of it, each with the chain down to the disk.
+    fn built_on(&self, disk: &str) -> Vec<(&BlockDevice, Vec<String>)> {
+        let mut built: Vec<(&BlockDevice, Vec<String>)> = Vec::new();
+        let mut seen = BTreeSet::new();
+        let mut queue = vec![(disk.to_owned(), Vec::new())];
+        while let Some((name, below)) = queue.pop() {
+            if !seen.insert(name.clone()) {
+                continue;
+            }
+            let Some(device) = self.block_devices().iter().find(|b| b.name == name) else { continue };
+            let mut chain = vec![label(device)];
+            chain.extend(below);
+            for upper in self.block_devices().iter().filter(|b| b.lower.contains(&name)) {
+                queue.push((upper.name.clone(), chain.clone()));
+            }
+            built.push((device, chain));
+        }
+        built
+    }
+}
+
+fn label(device: &BlockDevice) -> String {
+    match &device.volume {
+        Some(volume) => format!("{} ({volume})", device.name),
+        None => device.name.clone(),
+    }
+}
+
+/// Whether a mounted file system lies on a block device: by number, or, for file systems with an anonymous number
+/// (btrfs), by the node that was mounted.
+fn holds(mount: &Mount, device: &BlockDevice) -> bool {
+    mount.number == device.number || (mount.number.major == 0 && is_node_of(&mount.source, device))
+}
+
+fn is_node_of(node: &str, device: &BlockDevice) -> bool {
+    let Some(name) = node.strip_prefix("/dev/") else { return false };
+    name == device.name
+        || device.volume.as_deref().is_some_and(|volume| name.strip_prefix("mapper/") == Some(volume))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{address, topology};
+
+    #[test]
+    fn mounts_are_found_through_volumes_and_partitions() {
+        let topology = topology(
+            "device 0000:00:1f.2 class=010601
+             block sda 8:0 function=0000:00:1f.2
+             block sda2 8:2 lower=sda
+             block dm-0 254:0 lower=sda2 volume=vg0-root
+             mount / 254:0 ext4
+             swap /dev/sda1
+             block sda1 8:1 lower=sda",
+        );
+        let dependents = topology.dependents(address("0000:00:1f.2"));
+        let lines: Vec<String> = dependents.iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["/ on dm-0 (vg0-root) on sda2 on sda", "swap /dev/sda1 on sda1 on sda"]);
+    }
+
+    #[test]
+    fn volumes_that_are_made_of_each_other_end() {
+        let topology = topology(
+            "device 0000:00:1f.2 class=010601
+             block sda 8:0 function=0000:00:1f.2 lower=sdb
+             block sdb 8:16 lower=sda",
+        );
+        assert_eq!(topology.dependents(address("0000:00:1f.2")).len(), 1);
+    }
+}

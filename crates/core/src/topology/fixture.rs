@@ -1,0 +1,200 @@
+//! Small hosts written as text, for tests: one line a device, interrupt, disk, mount or setting.
+
+use std::collections::BTreeMap;
+
+use super::Topology;
+use crate::facts::{
+    BlockDevice, DevNumber, DriverName, Fact, Facts, FunctionFacts, GroupId, InterruptController,
+    InterruptLine, Mount, NetworkInterface, Origin, ParameterValue, ResetMethod, SourceKind, Switch,
+};
+use crate::pci::{ClassCode, PciAddress};
+
+/// The lab's bench: a SCSI card behind a PCIe-to-PCI bridge whose line a network card uses.
+pub(crate) const BENCH: &str = "
+    iommu on intremap=on
+    kernel 6.1.0-56-amd64
+    device 0000:00:03.0 class=060400 pin=1 group=3 driver=pcieport
+    device 0000:00:10.0 class=020000 pin=1 irq=20 group=5 driver=e1000 enabled
+    device 0000:00:13.0 class=020000 pin=1 irq=23 group=6 driver=e1000 enabled
+    device 0000:01:00.0 class=060400 pin=1 group=8 parent=0000:00:03.0
+    device 0000:02:04.0 class=010000 id=1000:0012 pin=1 irq=23 group=8 driver=sym53c8xx parent=0000:01:00.0 enabled reset=bus
+    device 0000:02:0a.0 class=020000 pin=1 irq=10 group=8 parent=0000:01:00.0
+    net eth0 function=0000:00:10.0
+    net eth1 function=0000:00:13.0
+    irq 20 IR-IO-APIC pin=20 eth0
+    irq 23 IR-IO-APIC pin=23 sym53c8xx eth1
+    param vfio_pci.nointxmask=Y
+";
+
+pub(crate) fn address(text: &str) -> PciAddress {
+    text.parse().expect("address in a fixture")
+}
+
+pub(crate) fn topology(text: &str) -> Topology {
+    Topology::new(facts(text))
+}
+
+pub(crate) fn facts(text: &str) -> Facts {
+    let mut facts = Facts::empty(Origin::Saved { kind: SourceKind::Directory, name: "fixture".to_owned() });
+    facts.interrupts = Fact::Known(Vec::new());
+    facts.usage.block = Fact::Known(Vec::new());
+    facts.usage.mounts = Fact::Known(Vec::new());
+    facts.usage.swaps = Fact::Known(Vec::new());
+    facts.usage.network = Fact::Known(Vec::new());
+    facts.kernel.modules = Fact::Known(BTreeMap::new());
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let (word, rest) = line.split_once(' ').expect("a word and its values");
+        match word {
+            "device" => device(&mut facts, rest),
+            "irq" => interrupt(&mut facts, rest),
+            "net" => network(&mut facts, rest),
+            "block" => block(&mut facts, rest),
+            "mount" => mount(&mut facts, rest),
+            "swap" => push(&mut facts.usage.swaps, rest.to_owned()),
+            "param" => parameter(&mut facts, rest),
+            "kernel" => facts.kernel.release = Fact::Known(rest.to_owned()),
+            "cmdline" => facts.kernel.command_line = Fact::Known(rest.to_owned()),
+            "iommu" => iommu(&mut facts, rest),
+            other => panic!("a fixture has no {other:?}"),
+        }
+    }
+    facts
+}
+
+fn push<T>(list: &mut Fact<Vec<T>>, value: T) {
+    if let Fact::Known(list) = list {
+        list.push(value);
+    }
+}
+
+fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.split_whitespace().map(|word| word.split_once('=').unwrap_or((word, "")))
+}
+
+fn device(facts: &mut Facts, text: &str) {
+    let (at, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let mut function = FunctionFacts::at(address(at));
+    for (key, value) in pairs(rest) {
+        match key {
+            "class" => {
+                function.class =
+                    Fact::Known(ClassCode::from_bits(u32::from_str_radix(value, 16).expect("class")));
+            }
+            "id" => function.id = Fact::Known(value.parse().expect("id")),
+            "group" => function.group = Fact::Known(GroupId(value.parse().expect("group"))),
+            "parent" => function.parent = Fact::Known(address(value)),
+            "pin" => function.interrupt_pin = Fact::Known(value.parse().expect("pin")),
+            "irq" => function.irq = Fact::Known(value.parse().expect("irq")),
+            "driver" => function.driver = Fact::Known(DriverName::new(value).expect("driver")),
+            "enabled" => function.enabled = Fact::Known(true),
+            "reset" => {
+                let methods = value.split(',').filter(|m| !m.is_empty());
+                function.reset_methods =
+                    Fact::Known(methods.map(|m| m.parse::<ResetMethod>().expect("reset")).collect());
+            }
+            other => panic!("a device in a fixture has no {other:?}"),
+        }
+    }
+    if function.enabled == Fact::Absent {
+        function.enabled = Fact::Known(false);
+    }
+    facts.functions.insert(function.address, function);
+}
+
+fn interrupt(facts: &mut Facts, text: &str) {
+    let mut words = text.split_whitespace();
+    let irq = words.next().and_then(|w| w.parse().ok()).expect("irq");
+    let chip = words.next().expect("chip").to_owned();
+    let pin = words.next().and_then(|w| w.strip_prefix("pin=")).and_then(|w| w.parse().ok()).expect("pin");
+    let controller = match chip.trim_start_matches("IR-") {
+        "IO-APIC" => InterruptController::IoApic { pin },
+        _ => InterruptController::Message,
+    };
+    let remapped = chip.starts_with("IR-");
+    let handlers = words.map(str::to_owned).collect();
+    push(&mut facts.interrupts, InterruptLine { irq, chip, controller, remapped, handlers, count: 0 });
+}
+
+fn network(facts: &mut Facts, text: &str) {
+    let mut interface = NetworkInterface {
+        name: text.split_whitespace().next().expect("name").to_owned(),
+        function: None,
+        upper: Vec::new(),
+        up: Fact::Known(true),
+        default_route: false,
+    };
+    for (key, value) in pairs(text).skip(1) {
+        match key {
+            "function" => interface.function = Some(address(value)),
+            "default" => interface.default_route = true,
+            other => panic!("an interface in a fixture has no {other:?}"),
+        }
+    }
+    push(&mut facts.usage.network, interface);
+}
+
+fn number(text: &str) -> DevNumber {
+    let (major, minor) = text.split_once(':').expect("device number");
+    DevNumber { major: major.parse().expect("major"), minor: minor.parse().expect("minor") }
+}
+
+fn block(facts: &mut Facts, text: &str) {
+    let mut words = text.split_whitespace();
+    let mut device = BlockDevice {
+        name: words.next().expect("name").to_owned(),
+        number: number(words.next().expect("number")),
+        function: None,
+        lower: Vec::new(),
+        volume: None,
+        model: None,
+        bytes: None,
+    };
+    for (key, value) in words.map(|word| word.split_once('=').expect("key=value")) {
+        match key {
+            "function" => device.function = Some(address(value)),
+            "lower" => device.lower.push(value.to_owned()),
+            "volume" => device.volume = Some(value.to_owned()),
+            other => panic!("a block device in a fixture has no {other:?}"),
+        }
+    }
+    push(&mut facts.usage.block, device);
+}
+
+fn mount(facts: &mut Facts, text: &str) {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [point, dev, fs_type] = words[..] else { panic!("mount POINT NUMBER TYPE") };
+    push(
+        &mut facts.usage.mounts,
+        Mount {
+            number: number(dev),
+            mount_point: point.to_owned(),
+            fs_type: fs_type.to_owned(),
+            source: String::new(),
+        },
+    );
+}
+
+fn parameter(facts: &mut Facts, text: &str) {
+    let (name, value) = text.split_once('=').expect("module.parameter=value");
+    let (module, name) = name.split_once('.').expect("module.parameter");
+    let module = crate::facts::ModuleName::new(module).expect("module");
+    let place = format!("/sys/module/{module}/parameters/{name}");
+    facts
+        .kernel
+        .parameters
+        .insert((module, name.to_owned()), ParameterValue { value: value.to_owned(), place });
+}
+
+fn iommu(facts: &mut Facts, text: &str) {
+    let switch = |value: &str| match value {
+        "on" => Switch::On,
+        "off" => Switch::Off,
+        _ => Switch::Unknown,
+    };
+    for (key, value) in pairs(text) {
+        match key {
+            "intremap" => facts.iommu.interrupt_remapping = switch(value),
+            state => facts.iommu.state = switch(state),
+        }
+    }
+}
