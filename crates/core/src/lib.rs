@@ -9,3 +9,4 @@
 pub mod facts;
 pub mod pci;
 pub mod topology;
+pub mod vm;
