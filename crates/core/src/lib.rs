@@ -8,5 +8,6 @@
 
 pub mod facts;
 pub mod pci;
+pub mod rules;
 pub mod topology;
 pub mod vm;

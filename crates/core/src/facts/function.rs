@@ -236,6 +236,8 @@ pub struct FunctionFacts {
     pub numa_node: Fact<u32>,
     /// The bridge above; absent on a root bus.
     pub parent: Fact<PciAddress>,
+    /// Whether the function has a PCI Express capability; conventional PCI functions have none.
+    pub express: Fact<bool>,
     /// Name of the physical slot.
     pub physical_slot: Fact<String>,
     /// Interrupt number as sysfs shows it. Before the device was ever enabled this is the firmware's number, not
@@ -282,6 +284,7 @@ impl FunctionFacts {
             group: Fact::Absent,
             numa_node: Fact::Absent,
             parent: Fact::Absent,
+            express: Fact::Absent,
             physical_slot: Fact::Absent,
             irq: Fact::Absent,
             interrupt_pin: Fact::Absent,

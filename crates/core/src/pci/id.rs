@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn class_code_splits_into_its_bytes() {
-        let class = ClassCode::from_bits(0x0604_01);
+        let class = ClassCode::from_bits(0x0006_0401);
         assert_eq!((class.base(), class.sub(), class.interface()), (0x06, 0x04, 0x01));
         assert!(class.is_pci_bridge());
         assert_eq!(class.to_string(), "060401");

@@ -86,6 +86,7 @@ fn device(facts: &mut Facts, text: &str) {
             "pin" => function.interrupt_pin = Fact::Known(value.parse().expect("pin")),
             "irq" => function.irq = Fact::Known(value.parse().expect("irq")),
             "driver" => function.driver = Fact::Known(DriverName::new(value).expect("driver")),
+            "express" => function.express = Fact::Known(true),
             "enabled" => function.enabled = Fact::Known(true),
             "reset" => {
                 let methods = value.split(',').filter(|m| !m.is_empty());

@@ -112,10 +112,10 @@ impl Topology {
         // Two cards of one driver register the same name; the function's own handler is one of them.
         if let Some(own) = sharers.iter().position(|sharer| sharer.function == Some(except)) {
             sharers.remove(own);
-        } else if let Some(driver) = self.function(except).and_then(|f| f.driver.known()) {
-            if let Some(own) = sharers.iter().position(|s| s.handler == driver.as_str()) {
-                sharers.remove(own);
-            }
+        } else if let Some(driver) = self.function(except).and_then(|f| f.driver.known())
+            && let Some(own) = sharers.iter().position(|s| s.handler == driver.as_str())
+        {
+            sharers.remove(own);
         }
         sharers
     }
@@ -123,10 +123,10 @@ impl Topology {
     /// The function that a handler name stands for: an interface of it, `vfio-intx(ADDRESS)`, a name with its address, or
     /// its driver's name if only one function of that driver is on the line.
     fn handled_by(&self, irq: u32, handler: &str) -> Option<PciAddress> {
-        if let Some(network) = self.facts().usage.network.known() {
-            if let Some(interface) = network.iter().find(|i| i.name == handler) {
-                return interface.function;
-            }
+        if let Some(network) = self.facts().usage.network.known()
+            && let Some(interface) = network.iter().find(|i| i.name == handler)
+        {
+            return interface.function;
         }
         if let Some(function) = self.functions().find(|f| handler.contains(&f.address.to_string())) {
             return Some(function.address);

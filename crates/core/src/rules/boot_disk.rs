@@ -1,0 +1,108 @@
+//! `boot-disk`: the host runs from a disk behind this controller.
+
+use super::cannot_know;
+use super::{
+    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, fault,
+};
+use crate::pci::PciAddress;
+use crate::topology::{Dependent, DependentKind, Topology};
+
+pub(super) const RULE: Rule = Rule {
+    id: "boot-disk",
+    page: Page {
+        what: "A file system that the host runs from, or its swap, lies on a disk behind this function. Taking the function \
+               away kills the host.",
+        why: "When the driver is unbound the disk disappears under the mounted file system: reads fail, the journal aborts, \
+              swapped-out pages are lost. Volumes (LVM, LUKS, md, multipath) only hide which disk it is.",
+        fix: "Hand over another controller, move the disk to another controller, or boot the host from elsewhere.",
+        source: "mount table (/proc/self/mountinfo) followed through /sys/class/block/*/slaves and partitions down to the PCI \
+                 function; drivers/scsi/hosts.c: scsi_remove_host",
+    },
+    check,
+};
+
+/// Mount points without which a host does not live on (Filesystem Hierarchy Standard 3.0 §3).
+const VITAL: &[&str] = &["/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/etc", "/home"];
+
+fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    let usage = &topology.facts().usage;
+    for address in assignment.devices() {
+        for unread in [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)].into_iter().flatten() {
+            let needs = "whether the host runs from a disk of this function";
+            findings.push(cannot_know(Subject::Device(address), needs, Some(unread)));
+        }
+        let dependents = topology.dependents(address);
+        let vital: Vec<&Dependent> = dependents.iter().filter(|d| is_vital(&d.kind)).collect();
+        if !vital.is_empty() {
+            findings.push(blocked(address, &vital));
+        }
+    }
+}
+
+fn is_vital(kind: &DependentKind) -> bool {
+    match kind {
+        DependentKind::Mount(point) => VITAL.contains(&point.as_str()),
+        DependentKind::Swap(_) => true,
+        DependentKind::Disk(_) | DependentKind::Network { .. } => false,
+    }
+}
+
+fn blocked(address: PciAddress, vital: &[&Dependent]) -> Finding {
+    let points: Vec<String> = vital
+        .iter()
+        .map(|d| match &d.kind {
+            DependentKind::Mount(point) => point.clone(),
+            _ => "swap".to_owned(),
+        })
+        .collect();
+    Finding {
+        rule: RULE.id,
+        severity: Severity::Blocks,
+        subject: Subject::Device(address),
+        summary: format!("the host runs from a disk of this function: {}", points.join(", ")),
+        why: RULE.page.why.to_owned(),
+        evidence: vital
+            .iter()
+            .map(|d| Evidence::new("/proc/self/mountinfo, /sys/class/block", d.to_string()))
+            .collect(),
+        remedies: vec![
+            Remedy::new(RemedyKind::SpecChange, "hand over another controller"),
+            Remedy::new(
+                RemedyKind::Hardware,
+                "move the host's disk to a controller that stays with the host",
+            ),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::check_rule;
+    use super::*;
+
+    const LVM: &str = "device 0000:00:1f.2 class=010601
+        device 0000:02:04.0 class=010000
+        block sda 8:0 function=0000:00:1f.2
+        block sda2 8:2 lower=sda
+        block dm-0 254:0 lower=sda2 volume=vg0-root
+        block sdb 8:16 function=0000:02:04.0
+        mount / 254:0 ext4
+        mount /srv 8:16 ext4";
+
+    #[test]
+    fn root_on_a_volume_is_followed_down_to_its_controller() {
+        let said = check_rule(&RULE, LVM, "0000:00:1f.2");
+        assert_eq!(said, ["blocks 0000:00:1f.2: the host runs from a disk of this function: /"]);
+    }
+
+    #[test]
+    fn a_disk_that_the_host_can_do_without_does_not_block() {
+        assert!(check_rule(&RULE, LVM, "0000:02:04.0").is_empty());
+    }
+
+    #[test]
+    fn swap_counts() {
+        let host = "device 0000:00:1f.2 class=010601\nblock sda 8:0 function=0000:00:1f.2\nswap /dev/sda";
+        assert_eq!(check_rule(&RULE, host, "0000:00:1f.2").len(), 1);
+    }
+}

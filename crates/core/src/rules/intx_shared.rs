@@ -1,0 +1,272 @@
+//! `intx-shared`: the function's INTx line has other users, and it needs the line for itself.
+//!
+//! VFIO asks for the line shared if the function can mask its interrupt by itself (DisINTx, Command bit 10, since PCI
+//! 2.3), else exclusively, and then any registered handler makes the request fail. Which slot would do is told with it:
+//! the wire rotates with the device number.
+
+mod advice;
+
+use super::cannot_know;
+use super::{
+    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, fault,
+};
+use crate::facts::{Fact, FunctionFacts};
+use crate::pci::{PciAddress, PciId};
+use crate::topology::{LineReading, Sharer, Topology};
+
+pub(super) const RULE: Rule = Rule {
+    id: "intx-shared",
+    page: Page {
+        what: "The VM does not start: \"Failed to set up TRIGGER eventfd signaling for interrupt INTX-0: \
+               VFIO_DEVICE_SET_IRQS failure: Device or resource busy\"; the kernel log has \"genirq: Flags mismatch irq N\" \
+               with both users of the line.",
+        why: "A device that cannot mask its own interrupt (made before PCI 2.3, listed as broken, or vfio-pci loaded with \
+              nointxmask) must have its interrupt line for itself, or a guest could block the host's other users of the line. \
+              Another driver holds the same line.",
+        fix: "Move the card to a slot whose line is free (behind a bridge the line changes with each slot), unbind the other \
+              user of the line, let the other user use MSI, or drop nointxmask if the device can mask after all.",
+        source: "drivers/vfio/pci/vfio_pci_intrs.c: vfio_intx_enable; drivers/vfio/pci/vfio_pci_core.c: \
+                 vfio_pci_core_enable; kernel/irq/manage.c: __setup_irq; PCI Local Bus 2.3 §6.2.2",
+    },
+    check,
+};
+
+/// Whether the function can mask its own interrupt, and how that is known.
+enum Masking {
+    /// It can, or need not.
+    Works,
+    /// It cannot, or is kept from it.
+    Missing(Evidence),
+    /// Only trying tells.
+    Unknown,
+}
+
+fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    for address in assignment.devices() {
+        let Some(function) = topology.function(address) else { continue };
+        if let unreadable @ Fact::Unreadable(_) = &function.interrupt_pin {
+            let needs = "whether the function uses an interrupt line";
+            findings.push(cannot_know(Subject::Device(address), needs, fault(unreadable)));
+            continue;
+        }
+        if topology.pin(address).is_none() {
+            continue;
+        }
+        let masking = masking(topology, function);
+        if matches!(masking, Masking::Works) {
+            continue;
+        }
+        match topology.line(address) {
+            Some(line) => {
+                let sharers = staying(topology, assignment, &line, address);
+                if !sharers.is_empty() {
+                    findings.push(shared(topology, address, &line, &sharers, masking));
+                }
+            }
+            None => findings.push(line_unknown(topology, address, &masking)),
+        }
+    }
+}
+
+/// Sharers that keep the line when the partition is in force: those whose function leaves the host let go of it.
+fn staying(
+    topology: &Topology,
+    assignment: &Assignment,
+    line: &LineReading,
+    address: PciAddress,
+) -> Vec<Sharer> {
+    let mut sharers = topology.sharers(line.irq, address);
+    sharers.retain(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function)));
+    sharers
+}
+
+fn masking(topology: &Topology, function: &FunctionFacts) -> Masking {
+    if let Some(value) = topology.facts().kernel.parameter("vfio_pci", "nointxmask").filter(|v| v.is_on()) {
+        return Masking::Missing(Evidence::new(value.place.clone(), format!("nointxmask={}", value.value)));
+    }
+    if let Some(id) = function.id.known()
+        && let Some(known) = KNOWN_UNMASKABLE.iter().find(|known| known.matches(*id))
+    {
+        return Masking::Missing(Evidence::new(known.source, format!("{id}: {}", known.what)));
+    }
+    // PCI Express functions implement Interrupt Disable if they have INTx at all (PCIe Base 6.0 §7.5.1.1.3).
+    if function.express.known().copied().unwrap_or(false) { Masking::Works } else { Masking::Unknown }
+}
+
+/// Functions that are known not to mask.
+struct Unmaskable {
+    vendor: u16,
+    /// `None`: every device of the vendor.
+    device: Option<u16>,
+    what: &'static str,
+    source: &'static str,
+}
+
+impl Unmaskable {
+    fn matches(&self, id: PciId) -> bool {
+        self.vendor == id.vendor && self.device.is_none_or(|device| device == id.device)
+    }
+}
+
+const fn unmaskable(vendor: u16, device: u16, what: &'static str, source: &'static str) -> Unmaskable {
+    Unmaskable { vendor, device: Some(device), what, source }
+}
+
+const QUIRKS: &str = "drivers/pci/quirks.c: quirk_broken_intx_masking";
+
+/// The kernel's list of devices whose DisINTx does not work, and chips older than the bit.
+const KNOWN_UNMASKABLE: &[Unmaskable] = &[
+    Unmaskable {
+        vendor: 0x9004,
+        device: None,
+        what: "Adaptec AIC-78xx, a PCI 2.1 design, has no interrupt disable bit",
+        source: "AIC-7850/7870 data sheets; the bit came with PCI 2.3",
+    },
+    unmaskable(0x1425, 0x0030, "Chelsio T310 does not mask INTx", QUIRKS),
+    unmaskable(0x1814, 0x0601, "Ralink RT2800 does not mask INTx", QUIRKS),
+    unmaskable(0x1b7c, 0x0004, "Ceton InfiniTV4 does not mask INTx", QUIRKS),
+    unmaskable(0x10ec, 0x8169, "Realtek RTL8169 does not mask INTx", QUIRKS),
+    unmaskable(0x1102, 0x000b, "Creative CA0132 (20K2) does not mask INTx", QUIRKS),
+];
+
+fn shared(
+    topology: &Topology,
+    address: PciAddress,
+    line: &LineReading,
+    sharers: &[Sharer],
+    masking: Masking,
+) -> Finding {
+    let names: Vec<String> = sharers.iter().map(ToString::to_string).collect();
+    let names = names.join(", ");
+    let mut evidence = vec![Evidence::new(
+        "/proc/interrupts",
+        topology
+            .interrupt(line.irq)
+            .map_or_else(String::new, |row| format!("{}: {} {}", row.irq, row.chip, row.handlers.join(", "))),
+    )];
+    if let Some(wire) = topology.wire(address) {
+        let pin = topology.pin(address).map_or_else(String::new, |pin| format!("INT{pin} "));
+        evidence.push(Evidence::new("routing", format!("{pin}reaches {wire}, {line}")));
+    }
+    let (severity, summary, why) = match masking {
+        Masking::Missing(told) => {
+            evidence.push(told);
+            let summary = format!("IRQ {} is also used by {names}: the VM will not start", line.irq);
+            (Severity::Blocks, summary, RULE.page.why.to_owned())
+        }
+        Masking::Works | Masking::Unknown => {
+            let summary =
+                format!("IRQ {} is also used by {names}: works only if the card masks INTx", line.irq);
+            let why = "Nothing readable tells whether this conventional PCI device has the interrupt disable bit of PCI \
+                       2.3. If it has, the line can be shared; if not, the VM will not start.";
+            (Severity::Warns, summary, why.to_owned())
+        }
+    };
+    Finding {
+        rule: RULE.id,
+        severity,
+        subject: Subject::Device(address),
+        summary,
+        why,
+        evidence,
+        remedies: remedies(topology, address, line, sharers),
+    }
+}
+
+fn remedies(topology: &Topology, address: PciAddress, line: &LineReading, sharers: &[Sharer]) -> Vec<Remedy> {
+    let mut remedies = Vec::new();
+    if let Some(remedy) = advice::slots(topology, address, line.irq) {
+        remedies.push(remedy);
+    }
+    let functions: Vec<PciAddress> = sharers.iter().filter_map(|sharer| sharer.function).collect();
+    if !functions.is_empty() && functions.len() == sharers.len() {
+        let list: Vec<String> = functions.iter().map(ToString::to_string).collect();
+        let text = format!("let the host do without {} while the VM runs", list.join(", "));
+        let steps = list.iter().map(|function| format!("unbind {function}")).collect();
+        remedies.push(Remedy::new(RemedyKind::HostChange, text).with_steps(steps));
+    }
+    if topology
+        .facts()
+        .kernel
+        .parameter("vfio_pci", "nointxmask")
+        .is_some_and(crate::facts::ParameterValue::is_on)
+    {
+        let text = "load vfio-pci without nointxmask, if the card is known to mask its interrupt";
+        remedies.push(Remedy::new(RemedyKind::HostChange, text));
+    }
+    remedies
+}
+
+fn line_unknown(topology: &Topology, address: PciAddress, masking: &Masking) -> Finding {
+    let needs = "which interrupt line the slot has and who shares it (load the card's host driver once, then plan again)";
+    let severity = if matches!(masking, Masking::Missing(_)) { Severity::Warns } else { Severity::Notes };
+    let wire = topology.wire(address).map(|wire| Evidence::new("routing", format!("its pin reaches {wire}")));
+    Finding {
+        severity,
+        evidence: wire.into_iter().collect(),
+        ..cannot_know(Subject::Device(address), needs, None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::check_rule;
+    use super::*;
+    use crate::topology::fixture::BENCH;
+
+    #[test]
+    fn a_line_with_another_user_blocks_a_card_that_may_not_mask() {
+        let said = check_rule(&RULE, BENCH, "0000:02:04.0");
+        assert_eq!(
+            said,
+            ["blocks 0000:02:04.0: IRQ 23 is also used by eth1 (0000:00:13.0): the VM will not start"]
+        );
+    }
+
+    #[test]
+    fn without_nointxmask_an_old_card_is_only_warned_about() {
+        let host = BENCH.replace("nointxmask=Y", "nointxmask=N");
+        let said = check_rule(&RULE, &host, "0000:02:04.0");
+        assert_eq!(
+            said,
+            [
+                "warns 0000:02:04.0: IRQ 23 is also used by eth1 (0000:00:13.0): works only if the card masks INTx"
+            ]
+        );
+    }
+
+    #[test]
+    fn the_storys_adaptec_is_known_not_to_mask() {
+        let host = BENCH.replace("nointxmask=Y", "nointxmask=N").replace("1000:0012", "9004:5078");
+        assert!(check_rule(&RULE, &host, "0000:02:04.0")[0].starts_with("blocks"));
+    }
+
+    #[test]
+    fn a_card_in_a_free_slot_is_quiet() {
+        let host = BENCH
+            .replace(
+                "0000:02:04.0 class=010000 id=1000:0012 pin=1 irq=23",
+                "0000:02:06.0 class=010000 pin=1 irq=21",
+            )
+            .replace("pin=23 sym53c8xx eth1", "pin=23 eth1")
+            + "irq 21 IR-IO-APIC pin=21 sym53c8xx";
+        assert!(check_rule(&RULE, &host, "0000:02:06.0").is_empty());
+    }
+
+    #[test]
+    fn a_sharer_that_leaves_the_host_too_lets_go_of_the_line() {
+        assert!(check_rule(&RULE, BENCH, "0000:02:04.0 0000:00:13.0").is_empty());
+    }
+
+    #[test]
+    fn a_function_without_a_pin_shares_nothing() {
+        let host = BENCH.replace("pin=1 irq=23 group=8", "pin=0 irq=23 group=8");
+        assert!(check_rule(&RULE, &host, "0000:02:04.0").is_empty());
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_told_is_said_to_be_unknown() {
+        let host = "device 0000:05:00.0 class=010000 pin=1 irq=11\nparam vfio_pci.nointxmask=1";
+        assert!(check_rule(&RULE, host, "0000:05:00.0")[0].starts_with("warns 0000:05:00.0: cannot tell"));
+    }
+}

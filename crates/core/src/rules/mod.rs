@@ -1,0 +1,152 @@
+//! Rules: what will go wrong with a partition on a host, known before it is tried.
+//!
+//! A rule is one file: its id, its page, its check and its test cases. It is a function of a [`Topology`] and an
+//! [`Assignment`]; it knows no plan, no other rule and no text width. A fact that it needs and that nobody could read
+//! makes it say so (severity [`Severity::Notes`]), never guess.
+
+mod boot_disk;
+mod finding;
+mod group_not_viable;
+mod intx_shared;
+mod iommu_disabled;
+mod no_intremap;
+mod no_reset;
+
+pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Subject};
+
+use crate::facts::{Fact, ReadFault};
+use crate::pci::PciAddress;
+use crate::topology::Topology;
+use crate::vm::VmName;
+
+/// Which functions go to which VM: a request whose devices were found on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Assignment {
+    /// One entry a VM, in the order of the spec.
+    pub vms: Vec<VmAssignment>,
+}
+
+/// What one VM is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmAssignment {
+    /// The VM.
+    pub name: VmName,
+    /// Its functions.
+    pub devices: Vec<PciAddress>,
+}
+
+impl Assignment {
+    /// All functions that leave the host.
+    pub fn devices(&self) -> impl Iterator<Item = PciAddress> {
+        self.vms.iter().flat_map(|vm| vm.devices.iter().copied())
+    }
+
+    /// Whether a function leaves the host.
+    #[must_use]
+    pub fn takes(&self, address: PciAddress) -> bool {
+        self.devices().any(|device| device == address)
+    }
+}
+
+/// A page about a rule, for `slotwise explain`.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    /// What happens.
+    pub what: &'static str,
+    /// Why it happens.
+    pub why: &'static str,
+    /// How to fix it.
+    pub fix: &'static str,
+    /// Where this is known from: specification and section, kernel file and function.
+    pub source: &'static str,
+}
+
+/// One rule.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Kebab-case words; shared with the diagnosis of the same cause. Never reused for something else.
+    pub id: &'static str,
+    /// Its page.
+    pub page: Page,
+    check: fn(&Topology, &Assignment, &mut Findings),
+}
+
+/// All rules, by id.
+pub const RULES: &[Rule] = &[
+    boot_disk::RULE,
+    group_not_viable::RULE,
+    intx_shared::RULE,
+    iommu_disabled::RULE,
+    no_intremap::RULE,
+    no_reset::RULE,
+];
+
+/// A rule by its id.
+#[must_use]
+pub fn rule(id: &str) -> Option<&'static Rule> {
+    RULES.iter().find(|rule| rule.id == id)
+}
+
+/// What all rules say, the gravest first, then by rule and subject.
+#[must_use]
+pub fn check(topology: &Topology, assignment: &Assignment) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for rule in RULES {
+        let mut findings = Findings::of(rule.id);
+        (rule.check)(topology, assignment, &mut findings);
+        all.extend(findings.into_inner());
+    }
+    all.sort_by(|a, b| {
+        (a.severity, a.rule).cmp(&(b.severity, b.rule)).then_with(|| a.subject.cmp(&b.subject))
+    });
+    all
+}
+
+/// The note of a rule that would need a fact which nobody could read.
+fn cannot_know(subject: Subject, needs: &str, fault: Option<&ReadFault>) -> Finding {
+    let evidence = fault.map(|f| Evidence::new(f.place.clone(), f.to_string())).into_iter().collect();
+    Finding {
+        rule: "",
+        severity: Severity::Notes,
+        subject,
+        summary: format!("cannot tell: {needs}"),
+        why: "The fact that decides this could not be read, so it is neither confirmed nor ruled out."
+            .to_owned(),
+        evidence,
+        remedies: Vec::new(),
+    }
+}
+
+/// The fault of a fact that is unreadable.
+fn fault<T>(fact: &Fact<T>) -> Option<&ReadFault> {
+    fact.fault()
+}
+
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_are_kebab_case_sorted_and_unique() {
+        let ids: Vec<&str> = RULES.iter().map(|rule| rule.id).collect();
+        let sorted: Vec<&str> = ids.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        assert_eq!(ids, sorted);
+        for id in ids {
+            assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'), "{id}");
+        }
+    }
+
+    #[test]
+    fn every_page_is_filled() {
+        for rule in RULES {
+            let Page { what, why, fix, source } = rule.page;
+            for part in [what, why, fix, source] {
+                assert!(part.len() > 30, "{}: {part:?}", rule.id);
+            }
+        }
+    }
+}
