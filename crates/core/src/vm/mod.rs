@@ -13,7 +13,9 @@ mod device;
 mod machine;
 mod memory;
 mod name;
+mod request;
 mod slot;
+pub mod spec;
 
 pub use boot::{Boot, BootModule, Disk, DiskBus, DiskImage, DiskWrites, Firmware, KernelBoot, KernelPayload};
 pub use definition::{MAX_DEVICES, VmConfig, VmFault, VmSpec};
@@ -26,4 +28,7 @@ pub use machine::{
 };
 pub use memory::{MemorySize, MemorySizeError};
 pub use name::{ChannelName, NameError, VmName};
+pub use request::{
+    BackendKind, DeviceRequest, DiskIdentity, Placed, Request, TestRequest, VmRequest, WriteLeave,
+};
 pub use slot::{GuestSlot, GuestSlotError};

@@ -1,0 +1,116 @@
+//! What the user asks for: VMs, their devices, and what is tested there.
+
+use std::ops::Range;
+
+use super::{CpuCount, MachineType, MemorySize, UsbId, VmName};
+use crate::pci::{PciAddress, PciId};
+
+/// A whole spec, understood. Made by [`super::spec::parse`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The VMs, in the order of the file; names are unique, no device is asked for twice.
+    pub vms: Vec<VmRequest>,
+    /// What to test.
+    pub test: Option<TestRequest>,
+}
+
+/// Which virtual machine monitor runs a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum BackendKind {
+    /// QEMU, started by us.
+    #[default]
+    Qemu,
+    /// libvirt's daemon.
+    Libvirt,
+    /// Xen's toolstack.
+    Xen,
+}
+
+impl BackendKind {
+    /// The name in specs and in `slotwise.plan/1`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            BackendKind::Qemu => "qemu",
+            BackendKind::Libvirt => "libvirt",
+            BackendKind::Xen => "xen",
+        }
+    }
+}
+
+/// A value and where in the spec it stands (byte offsets).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed<T> {
+    /// The value.
+    pub value: T,
+    /// Bytes of the file that say so.
+    pub span: Range<usize>,
+}
+
+/// One VM as asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmRequest {
+    /// Its name.
+    pub name: VmName,
+    /// Who runs it.
+    pub backend: BackendKind,
+    /// The chipset.
+    pub machine: MachineType,
+    /// Memory.
+    pub memory: MemorySize,
+    /// Processors.
+    pub cpus: CpuCount,
+    /// The guest definition that it runs, by id.
+    pub guest: Option<Placed<String>>,
+    /// PCI devices that it is given.
+    pub devices: Vec<DeviceRequest>,
+    /// USB devices that it is given.
+    pub usb: Vec<UsbId>,
+    /// Where in the spec it is declared.
+    pub span: Range<usize>,
+}
+
+/// A device as asked for: what it is and where it is. Both given must agree with the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRequest {
+    /// What it is.
+    pub id: Option<PciId>,
+    /// Where it is.
+    pub slot: Option<PciAddress>,
+    /// Where in the spec it is declared.
+    pub span: Range<usize>,
+}
+
+/// Whether tests may write to the medium under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum WriteLeave {
+    /// Cases that would write are skipped, with that reason.
+    #[default]
+    ReadOnly,
+    /// Blocks of the disk that matches the declared identity may be overwritten.
+    Data,
+}
+
+/// What a disk must call itself before anything is written to it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DiskIdentity {
+    /// INQUIRY vendor, without trailing blanks.
+    pub vendor: Option<String>,
+    /// INQUIRY product, without trailing blanks.
+    pub product: Option<String>,
+    /// Unit serial number.
+    pub serial: Option<String>,
+}
+
+/// What to test, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TestRequest {
+    /// Suites by id.
+    pub suites: Vec<Placed<String>>,
+    /// Guests by id; empty: the guest of each VM.
+    pub guests: Vec<Placed<String>>,
+    /// Leave to write.
+    pub writes: WriteLeave,
+    /// The disk under test.
+    pub disk: DiskIdentity,
+}

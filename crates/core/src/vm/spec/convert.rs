@@ -1,0 +1,158 @@
+//! From the shape of the file to a request in which everything holds.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::Range;
+use std::str::FromStr;
+
+use serde_spanned::Spanned;
+
+use super::{SpecFault, wire};
+use crate::pci::PciAddress;
+use crate::vm::{
+    BackendKind, CpuCount, DeviceRequest, DiskIdentity, MAX_CPUS, MachineType, Placed, Request, TestRequest,
+    VmRequest, WriteLeave,
+};
+
+/// Everything that is wrong so far.
+struct Faults(Vec<SpecFault>);
+
+impl Faults {
+    /// Parses a text at its place; a fault is kept and gives nothing.
+    fn parse<T: FromStr<Err: Display>>(&mut self, text: &Spanned<String>) -> Option<T> {
+        match text.get_ref().parse() {
+            Ok(value) => Some(value),
+            Err(error) => {
+                self.0.push(SpecFault::new(error.to_string(), text.span()));
+                None
+            }
+        }
+    }
+}
+
+pub(super) fn request(spec: wire::Spec) -> Result<Request, Vec<SpecFault>> {
+    let mut faults = Faults(Vec::new());
+    if spec.vm.is_empty() {
+        faults.0.push(
+            SpecFault::new("the spec declares no VM", 0..0)
+                .help("begin one with [[vm]], a name and its memory: see `slotwise help plan`"),
+        );
+    }
+    let mut names = BTreeMap::new();
+    for vm in &spec.vm {
+        let name = &vm.get_ref().name;
+        if let Some(first) = names.insert(name.get_ref().clone(), name.span()) {
+            let message = format!("two VMs are named {:?}", name.get_ref());
+            faults.0.push(SpecFault::new(message, name.span()).related(first, "first named here"));
+        }
+    }
+    let vms: Vec<VmRequest> = spec.vm.into_iter().filter_map(|item| vm(item, &mut faults)).collect();
+    one_taker_each(&vms, &mut faults);
+    let test = spec.test.map(|t| test(t, &mut faults));
+    if faults.0.is_empty() { Ok(Request { vms, test }) } else { Err(faults.0) }
+}
+
+fn vm(item: Spanned<wire::Vm>, faults: &mut Faults) -> Option<VmRequest> {
+    let span = item.span();
+    let vm = item.into_inner();
+    let name = faults.parse(&vm.name);
+    let backend = backend(vm.backend.as_ref(), faults);
+    let memory = faults.parse(&vm.memory);
+    let machine = vm.machine.as_ref().map_or(Some(MachineType::Pc), |text| faults.parse(text));
+    let cpus = cpus(vm.cpus.as_ref(), faults);
+    let devices: Vec<Option<DeviceRequest>> =
+        vm.device.into_iter().map(|item| device(item.select, faults)).collect();
+    let usb = vm.usb.iter().map(|item| faults.parse(&item.select.id)).collect::<Vec<_>>();
+    Some(VmRequest {
+        name: name?,
+        backend: backend?,
+        machine: machine?,
+        memory: memory?,
+        cpus: cpus?,
+        guest: vm.guest.map(placed),
+        devices: devices.into_iter().collect::<Option<_>>()?,
+        usb: usb.into_iter().collect::<Option<_>>()?,
+        span,
+    })
+}
+
+fn backend(text: Option<&Spanned<String>>, faults: &mut Faults) -> Option<BackendKind> {
+    let Some(text) = text else { return Some(BackendKind::default()) };
+    let known = [BackendKind::Qemu, BackendKind::Libvirt, BackendKind::Xen];
+    let found = known.into_iter().find(|kind| kind.name() == text.get_ref());
+    if found.is_none() {
+        let message = format!("{:?} is not a backend", text.get_ref());
+        faults.0.push(SpecFault::new(message, text.span()).help("one of: qemu, libvirt, xen"));
+    }
+    found
+}
+
+fn cpus(number: Option<&Spanned<u16>>, faults: &mut Faults) -> Option<CpuCount> {
+    let Some(number) = number else { return Some(CpuCount::ONE) };
+    let count = CpuCount::new(*number.get_ref());
+    if count.is_none() {
+        let message = format!("a VM has 1 to {MAX_CPUS} processors, not {}", number.get_ref());
+        faults.0.push(SpecFault::new(message, number.span()));
+    }
+    count
+}
+
+fn device(select: Spanned<wire::DeviceSelect>, faults: &mut Faults) -> Option<DeviceRequest> {
+    let span = select.span();
+    let select = select.into_inner();
+    if select.id.is_none() && select.slot.is_none() {
+        faults.0.push(
+            SpecFault::new("the device is not said: neither id nor slot is given", span).help(
+                "select = { id = \"9004:5078\", slot = \"0000:03:05.0\" }; `slotwise inspect` shows both",
+            ),
+        );
+        return None;
+    }
+    let id = select.id.as_ref().map(|text| faults.parse(text));
+    let slot = select.slot.as_ref().map(|text| faults.parse(text));
+    Some(DeviceRequest { id: flip(id)?, slot: flip(slot)?, span })
+}
+
+/// An optional value that was asked for and parsed; outer nothing if it was asked for and is faulty.
+fn flip<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    match value {
+        None => Some(None),
+        Some(None) => None,
+        Some(Some(value)) => Some(Some(value)),
+    }
+}
+
+fn one_taker_each(vms: &[VmRequest], faults: &mut Faults) {
+    let mut takers: BTreeMap<PciAddress, Range<usize>> = BTreeMap::new();
+    for device in vms.iter().flat_map(|vm| &vm.devices) {
+        let Some(slot) = device.slot else { continue };
+        if let Some(first) = takers.insert(slot, device.span.clone()) {
+            let message = format!("device {slot} is asked for twice");
+            faults
+                .0
+                .push(SpecFault::new(message, device.span.clone()).related(first, "first asked for here"));
+        }
+    }
+}
+
+fn test(test: wire::Test, faults: &mut Faults) -> TestRequest {
+    let disk =
+        DiskIdentity { vendor: test.disk.vendor, product: test.disk.product, serial: test.disk.serial };
+    if test.writes && disk == DiskIdentity::default() {
+        let span = test.suites.first().map_or(0..0, Spanned::span);
+        faults.0.push(
+            SpecFault::new("tests may write, but the disk that may be written to is not named", span)
+                .help("add disk = { vendor = \"…\", product = \"…\" } to [test]: nothing else is written to"),
+        );
+    }
+    TestRequest {
+        suites: test.suites.into_iter().map(placed).collect(),
+        guests: test.guests.into_iter().map(placed).collect(),
+        writes: if test.writes { WriteLeave::Data } else { WriteLeave::ReadOnly },
+        disk,
+    }
+}
+
+fn placed(text: Spanned<String>) -> Placed<String> {
+    Placed { span: text.span(), value: text.into_inner() }
+}

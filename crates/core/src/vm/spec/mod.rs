@@ -1,0 +1,148 @@
+//! The spec file: TOML in, a [`Request`] out, or every fault with its place in the file.
+//!
+//! Faults of the whole file are collected, so that one run shows all of them.
+
+mod convert;
+mod fault;
+mod wire;
+
+pub use fault::{Place, SpecFault};
+
+use super::Request;
+
+/// Longest spec that is read, in bytes. A spec of a hundred VMs has a few kilobytes.
+pub const MAX_BYTES: usize = 1 << 20;
+
+/// Reads a spec.
+///
+/// ```
+/// let request = slotwise_core::vm::spec::parse(r#"
+///     [[vm]]
+///     name = "bench"
+///     memory = "96M"
+///     [[vm.device]]
+///     select = { id = "9004:5078", slot = "0000:03:05.0" }
+/// "#).expect("a sound spec");
+/// assert_eq!(request.vms[0].devices.len(), 1);
+/// ```
+pub fn parse(text: &str) -> Result<Request, Vec<SpecFault>> {
+    if text.len() > MAX_BYTES {
+        return Err(vec![SpecFault::new(format!("the spec is longer than {MAX_BYTES} bytes"), 0..0)]);
+    }
+    match toml::from_str::<wire::Spec>(text) {
+        Ok(spec) => convert::request(spec),
+        Err(error) => Err(vec![fault::of_toml(&error, text)]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn faults(text: &str) -> Vec<String> {
+        parse(text)
+            .expect_err("faults")
+            .into_iter()
+            .map(|fault| {
+                let place = Place::of(text, fault.span.start);
+                let related: String = fault
+                    .related
+                    .iter()
+                    .map(|(span, label)| format!(" [{}: {label}]", Place::of(text, span.start)))
+                    .collect();
+                format!("{place}: {}{related}", fault.message)
+            })
+            .collect()
+    }
+
+    const WHOLE: &str = r#"
+[[vm]]
+name    = "bench"
+backend = "qemu"
+memory  = "512M"
+guest   = "debian-12"
+
+[[vm.device]]
+select = { id = "9004:5078", slot = "0000:03:05.0" }
+
+[[vm.usb]]
+select = { id = "046d:c330" }
+
+[test]
+suites = ["scsi-2"]
+guests = ["debian-12", "seabios"]
+writes = true
+disk = { vendor = "SEAGATE", product = "ST32550N" }
+"#;
+
+    #[test]
+    fn the_whole_spec_is_understood() {
+        let request = parse(WHOLE).expect("spec");
+        assert_eq!(request.vms.len(), 1);
+        assert_eq!(request.vms[0].usb.len(), 1);
+        let test = request.test.expect("test");
+        assert_eq!(test.guests.len(), 2);
+        assert_eq!(test.disk.vendor.as_deref(), Some("SEAGATE"));
+    }
+
+    #[test]
+    fn unknown_keys_are_named_with_their_place() {
+        let told = faults("[[vm]]\nname = \"a\"\nmemory = \"1G\"\ncolour = 1\n");
+        assert_eq!(told.len(), 1);
+        assert!(told[0].starts_with("line 4, column 1: unknown field `colour`"), "{told:?}");
+    }
+
+    #[test]
+    fn all_faults_are_told_at_once() {
+        let told = faults(
+            "[[vm]]\nname = \"a b\"\nmemory = \"12Q\"\nbackend = \"vmware\"\n[[vm.device]]\nselect = { slot = \"3:20.0\" }\n",
+        );
+        let lines: Vec<&str> = told.iter().map(|t| t.split(',').next().unwrap_or("")).collect();
+        assert_eq!(lines, ["line 2", "line 4", "line 3", "line 6"], "{told:?}");
+    }
+
+    #[test]
+    fn a_device_asked_for_twice_shows_both_lines() {
+        let text = "[[vm]]\nname = \"a\"\nmemory = \"1G\"\n[[vm.device]]\nselect = { slot = \"3:4.0\" }\n\
+                    [[vm]]\nname = \"b\"\nmemory = \"1G\"\n[[vm.device]]\nselect = { slot = \"0000:03:04.0\" }\n";
+        assert_eq!(
+            faults(text),
+            [
+                "line 10, column 10: device 0000:03:04.0 is asked for twice [line 5, column 10: first asked for here]"
+            ]
+        );
+    }
+
+    #[test]
+    fn two_vms_of_one_name_show_both_lines() {
+        let text = "[[vm]]\nname = \"a\"\nmemory = \"1G\"\n[[vm]]\nname = \"a\"\nmemory = \"1G\"\n";
+        assert_eq!(
+            faults(text),
+            ["line 5, column 8: two VMs are named \"a\" [line 2, column 8: first named here]"]
+        );
+    }
+
+    #[test]
+    fn a_device_must_say_what_or_where() {
+        let told = faults("[[vm]]\nname = \"a\"\nmemory = \"1G\"\n[[vm.device]]\nselect = {}\n");
+        assert_eq!(told, ["line 5, column 10: the device is not said: neither id nor slot is given"]);
+    }
+
+    #[test]
+    fn a_spec_without_vms_is_a_fault() {
+        assert_eq!(faults(""), ["line 1, column 1: the spec declares no VM"]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_answered(text in "\\PC{0,200}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn any_cut_of_a_sound_spec_is_answered(end in 0..WHOLE.len()) {
+            let _ = parse(&WHOLE[..end]);
+        }
+    }
+}
