@@ -6,8 +6,11 @@
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod action;
 pub mod facts;
+
 pub mod pci;
+pub mod plan;
 pub mod rules;
 pub mod topology;
 pub mod vm;

@@ -1,3 +1,6 @@
 //! Access to a Linux host: read it, capture it, change it reversibly.
 
 #![deny(unsafe_code)]
+
+pub mod kernel;
+pub mod live;

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Fact;
+use super::name::shown;
+use super::{DriverName, Fact, ModuleName, NameError};
 use crate::pci::{ClassCode, PciAddress, PciId};
 
 /// Number of an IOMMU group. It moves with hardware and boot: never store it in a spec.
@@ -13,80 +14,6 @@ pub struct GroupId(pub u32);
 impl fmt::Display for GroupId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
-    }
-}
-
-/// A name that would not be safe or meaningful as a driver or module name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is not a {what} name (letters, digits, '_', '-', '.' only)")]
-pub struct NameError {
-    what: &'static str,
-    text: String,
-}
-
-fn check_name(what: &'static str, text: &str) -> Result<String, NameError> {
-    // Longer than any in the kernel tree; MODULE_NAME_LEN is 56 on 64-bit (include/linux/module.h).
-    const LONGEST: usize = 64;
-    let fits = (1..=LONGEST).contains(&text.len())
-        && text != "."
-        && text != ".."
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b':'));
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err(NameError { what, text: text.chars().take(LONGEST).collect() })
-    }
-}
-
-/// Name of a PCI driver as in `/sys/bus/pci/drivers`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DriverName(String);
-
-impl DriverName {
-    /// The driver that gives a device to user space.
-    #[must_use]
-    pub fn vfio_pci() -> Self {
-        Self("vfio-pci".to_owned())
-    }
-
-    /// A checked name; anything that could leave its directory is refused.
-    pub fn new(text: &str) -> Result<Self, NameError> {
-        check_name("driver", text).map(Self)
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for DriverName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Name of a kernel module. `-` and `_` are the same to the kernel; kept with `_`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ModuleName(String);
-
-impl ModuleName {
-    /// A checked name, dashes turned into underscores as modprobe does.
-    pub fn new(text: &str) -> Result<Self, NameError> {
-        check_name("module", text).map(|name| Self(name.replace('-', "_")))
-    }
-
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for ModuleName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
     }
 }
 
@@ -143,7 +70,7 @@ impl FromStr for ResetMethod {
         Self::ALL
             .into_iter()
             .find(|method| method.name() == text)
-            .ok_or_else(|| NameError { what: "reset method", text: text.chars().take(32).collect() })
+            .ok_or_else(|| NameError::ResetMethod(shown(text)))
     }
 }
 
@@ -304,19 +231,6 @@ impl FunctionFacts {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_that_leave_their_directory_are_refused() {
-        for text in ["", "..", "a/b", "vfio-pci\n", "\u{e9}"] {
-            assert!(DriverName::new(text).is_err(), "{text:?}");
-        }
-        assert_eq!(DriverName::new("vfio-pci"), Ok(DriverName::vfio_pci()));
-    }
-
-    #[test]
-    fn module_names_use_underscores() {
-        assert_eq!(ModuleName::new("vfio-pci").map(|m| m.to_string()).as_deref(), Ok("vfio_pci"));
-    }
 
     #[test]
     fn reset_methods_round_trip() {

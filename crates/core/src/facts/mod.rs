@@ -8,18 +8,17 @@ mod function;
 mod interrupt;
 mod iommu;
 mod kernel;
+mod name;
 mod usage;
 
 use std::collections::BTreeMap;
 
 pub use fact::{Fact, FaultKind, ReadFault};
-pub use function::{
-    DriverName, FunctionFacts, GroupId, ModuleName, NameError, ResetMethod, Resource, ResourceFlags,
-    SriovFacts,
-};
+pub use function::{FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
 pub use interrupt::{InterruptController, InterruptLine};
 pub use iommu::{IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
 pub use kernel::{KernelFacts, KernelVersion, ModuleState, ParameterValue};
+pub use name::{DriverName, ModuleName, NameError};
 pub use usage::{BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, UsageFacts};
 
 use crate::pci::PciAddress;

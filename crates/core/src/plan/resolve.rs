@@ -22,7 +22,8 @@ pub fn resolve(request: &Request, topology: &Topology) -> Result<Assignment, Vec
                     if let Some(first) = takers.insert(address, device.span.clone()) {
                         let message = format!("device {address} is asked for twice");
                         faults.push(
-                            SpecFault::new(message, device.span.clone()).related(first, "first asked for here"),
+                            SpecFault::new(message, device.span.clone())
+                                .related(first, "first asked for here"),
                         );
                     }
                     devices.push(address);
@@ -40,7 +41,9 @@ fn find(device: &DeviceRequest, topology: &Topology) -> Result<PciAddress, SpecF
     match (device.id, device.slot) {
         (Some(id), Some(slot)) => match id_at(topology, slot) {
             Some(found) if found == id => Ok(slot),
-            Some(found) => Err(fault(format!("{slot} holds {found}, not {id}")).help(whereabouts(topology, id))),
+            Some(found) => {
+                Err(fault(format!("{slot} holds {found}, not {id}")).help(whereabouts(topology, id)))
+            }
             None => Err(fault(format!("the host has no device at {slot}")).help(whereabouts(topology, id))),
         },
         (None, Some(slot)) => match topology.function(slot) {
@@ -50,9 +53,13 @@ fn find(device: &DeviceRequest, topology: &Topology) -> Result<PciAddress, SpecF
         },
         (Some(id), None) => match places(topology, id)[..] {
             [only] => Ok(only),
-            [] => Err(fault(format!("the host has no device {id}"))
-                .help("`slotwise inspect` shows what is there")),
-            _ => Err(fault(format!("the host has more than one device {id}")).help(whereabouts(topology, id))),
+            [] => {
+                Err(fault(format!("the host has no device {id}"))
+                    .help("`slotwise inspect` shows what is there"))
+            }
+            _ => {
+                Err(fault(format!("the host has more than one device {id}")).help(whereabouts(topology, id)))
+            }
         },
         (None, None) => Err(fault("the device is not said: neither id nor slot is given".to_owned())),
     }
@@ -86,9 +93,10 @@ mod tests {
         let request = parse(&text).expect("spec");
         match resolve(&request, &topology(BENCH)) {
             Ok(assignment) => Ok(assignment.devices().map(|d| d.to_string()).collect()),
-            Err(faults) => {
-                Err(faults.iter().map(|f| format!("{}; {}", f.message, f.help.as_deref().unwrap_or(""))).collect())
-            }
+            Err(faults) => Err(faults
+                .iter()
+                .map(|f| format!("{}; {}", f.message, f.help.as_deref().unwrap_or("")))
+                .collect()),
         }
     }
 
@@ -114,6 +122,10 @@ mod tests {
     #[test]
     fn a_card_that_is_nowhere_is_said_so() {
         let told = resolved("{ id = \"9004:5078\", slot = \"02:04.0\" }").expect_err("fault");
-        assert!(told.starts_with("0000:02:04.0 holds 1000:0012, not 9004:5078; the host has no 9004:5078 anywhere"));
+        assert!(
+            told.starts_with(
+                "0000:02:04.0 holds 1000:0012, not 9004:5078; the host has no 9004:5078 anywhere"
+            )
+        );
     }
 }

@@ -302,7 +302,7 @@ mod tests {
     fn a_multifunction_card_with_function_zero_is_fine() {
         let mut config = config();
         config.devices = vec![device("01:00.1", "6.1"), device("01:00.0", "6.0")];
-        assert_eq!(faults(config), [String::new(); 0]);
+        assert!(faults(config).is_empty());
     }
 
     #[test]
@@ -324,7 +324,7 @@ mod tests {
         config.disks = vec![disk; 5];
         assert_eq!(faults(config.clone()), ["5 ATA disks, and the pc machine has ports for 4"]);
         config.machine = MachineType::Q35;
-        assert_eq!(faults(config), [String::new(); 0]);
+        assert!(faults(config).is_empty());
     }
 
     #[test]

@@ -1,0 +1,147 @@
+//! From a request and a host to findings, ordered steps and VMs: data, decided here and nowhere later.
+//!
+//! A plan touches no host. Its steps each name the request that they serve; carrying them out adds no decision.
+
+mod resolve;
+mod steps;
+
+pub use resolve::resolve;
+
+use crate::action::{StepFault, Steps};
+use crate::facts::Origin;
+use crate::pci::PciAddress;
+use crate::rules::{self, Finding, Severity};
+use crate::topology::{Dependent, Topology};
+use crate::vm::spec::SpecFault;
+use crate::vm::{Request, VmRequest};
+
+/// Whether it will work, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The VMs can be launched as the host is.
+    Ready,
+    /// The VMs can be launched after the steps.
+    NeedsChanges,
+    /// A finding stands against it.
+    Blocked,
+}
+
+impl Verdict {
+    /// The name in `slotwise.plan/1`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Verdict::Ready => "ready",
+            Verdict::NeedsChanges => "needs-changes",
+            Verdict::Blocked => "blocked",
+        }
+    }
+}
+
+/// One VM of a plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmPlan {
+    /// What was asked for.
+    pub request: VmRequest,
+    /// The host functions that it is given, in the order of the request.
+    pub devices: Vec<PlannedDevice>,
+}
+
+/// A function that leaves the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedDevice {
+    /// Where it is on the host.
+    pub address: PciAddress,
+    /// What the host loses with it.
+    pub dependents: Vec<Dependent>,
+}
+
+/// What will happen, and what has to be done for it.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the facts come from that it rests on.
+    pub origin: Origin,
+    /// The word.
+    pub verdict: Verdict,
+    /// What the rules say, the gravest first.
+    pub findings: Vec<Finding>,
+    /// Changes of the host, in order.
+    pub steps: Steps,
+    /// The VMs.
+    pub vms: Vec<VmPlan>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The request does not fit the host: each fault points into the spec.
+    #[error("the spec does not fit this host")]
+    Request(Vec<SpecFault>),
+    /// The steps contradict each other; this is a defect of the planner, told rather than carried out.
+    #[error("the steps do not fit together: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Steps(Vec<StepFault>),
+}
+
+/// Plans a request on a host.
+pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
+    let assignment = resolve(request, topology).map_err(PlanError::Request)?;
+    let findings = rules::check(topology, &assignment);
+    let steps = steps::steps(topology, &assignment).map_err(PlanError::Steps)?;
+    let verdict = if findings.iter().any(|finding| finding.severity == Severity::Blocks) {
+        Verdict::Blocked
+    } else if !steps.as_slice().is_empty() {
+        Verdict::NeedsChanges
+    } else {
+        Verdict::Ready
+    };
+    let planned =
+        |address: &PciAddress| PlannedDevice { address: *address, dependents: topology.dependents(*address) };
+    let vms = request
+        .vms
+        .iter()
+        .zip(&assignment.vms)
+        .map(|(request, vm)| VmPlan {
+            request: request.clone(),
+            devices: vm.devices.iter().map(planned).collect(),
+        })
+        .collect();
+    Ok(Plan { origin: topology.facts().origin.clone(), verdict, findings, steps, vms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::fixture::{BENCH, topology};
+    use crate::vm::spec::parse;
+
+    const SPEC: &str =
+        "[[vm]]\nname = \"bench\"\nmemory = \"96M\"\n[[vm.device]]\nselect = { id = \"1000:0012\" }\n";
+
+    fn planned(host: &str) -> Plan {
+        plan(&parse(SPEC).expect("spec"), &topology(host)).expect("plan")
+    }
+
+    #[test]
+    fn a_card_on_a_shared_line_is_blocked() {
+        let plan = planned(BENCH);
+        assert_eq!(plan.verdict, Verdict::Blocked);
+        assert_eq!(plan.findings[0].rule, "intx-shared");
+    }
+
+    #[test]
+    fn a_card_on_its_host_driver_needs_the_three_steps_in_order() {
+        let host = BENCH.replace("sym53c8xx eth1", "sym53c8xx");
+        let plan = planned(&host);
+        assert_eq!(plan.verdict, Verdict::NeedsChanges);
+        let actions: Vec<&str> = plan.steps.as_slice().iter().map(|step| step.action().name()).collect();
+        assert_eq!(actions, ["set-driver-override", "unbind", "probe"]);
+    }
+
+    #[test]
+    fn a_card_that_is_bound_already_is_ready() {
+        let host = BENCH.replace("sym53c8xx eth1", "eth1").replace("driver=sym53c8xx", "driver=vfio-pci");
+        let host = host.replace("nointxmask=Y", "nointxmask=N").replace("irq 23 IR-IO-APIC pin=23 eth1", "");
+        let plan = planned(&host);
+        assert_eq!(plan.verdict, Verdict::Ready, "{:?}", plan.findings);
+    }
+}
