@@ -1,0 +1,204 @@
+//! Configuration space: bytes that were read, and which were not.
+//!
+//! Offsets are bytes from the start of the function's space, values little-endian (PCI 3.0 §6.1). A byte that was not
+//! read has no value: neither zero nor 0xff stands for it. This module knows no register.
+
+use std::fmt;
+
+/// Size of the space of a function that has extended configuration space, in bytes (PCIe Base 6.0 §7.2.2).
+pub const EXTENDED_SIZE: usize = 4096;
+
+/// Size of conventional configuration space, in bytes (PCI 3.0 §6.1).
+pub const CONVENTIONAL_SIZE: usize = 256;
+
+/// What was read of one function's configuration space, byte by byte.
+///
+/// ```
+/// use slotwise_core::pci::ConfigSpace;
+/// let space = ConfigSpace::from_bytes(&[0x04, 0x90, 0x78, 0x50]);
+/// assert_eq!(space.u16(0), Some(0x9004));
+/// assert_eq!(space.u16(4), None);
+/// ```
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ConfigSpace {
+    bytes: Vec<Option<u8>>,
+}
+
+impl ConfigSpace {
+    /// A space of which nothing was read.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self { bytes: Vec::new() }
+    }
+
+    /// A space whose first bytes are `bytes`; what goes past 4096 is not configuration space and is left out.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        Self { bytes: bytes.iter().take(EXTENDED_SIZE).copied().map(Some).collect() }
+    }
+
+    /// Records one byte. False, and nothing recorded, if `offset` is past the space.
+    pub fn set(&mut self, offset: u16, value: u8) -> bool {
+        let index = usize::from(offset);
+        if index >= EXTENDED_SIZE {
+            return false;
+        }
+        if index >= self.bytes.len() {
+            self.bytes.resize(index + 1, None);
+        }
+        if let Some(byte) = self.bytes.get_mut(index) {
+            *byte = Some(value);
+        }
+        true
+    }
+
+    /// One past the last byte that was read, in bytes: 64, 256 or 4096 for a space that was read from its start.
+    #[must_use]
+    pub fn extent(&self) -> usize {
+        self.bytes.iter().rposition(Option::is_some).map_or(0, |last| last + 1)
+    }
+
+    /// Whether nothing was read.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.extent() == 0
+    }
+
+    /// Every byte up to the extent, unread ones as `None`.
+    pub fn iter(&self) -> impl Iterator<Item = Option<u8>> + '_ {
+        self.bytes.iter().take(self.extent()).copied()
+    }
+
+    /// The byte at `offset`, if it was read.
+    #[must_use]
+    pub fn u8(&self, offset: u16) -> Option<u8> {
+        self.bytes.get(usize::from(offset)).copied().flatten()
+    }
+
+    /// The 16 bits at `offset`, if both bytes were read.
+    #[must_use]
+    pub fn u16(&self, offset: u16) -> Option<u16> {
+        Some(u16::from_le_bytes([self.u8(offset)?, self.u8(offset.checked_add(1)?)?]))
+    }
+
+    /// The 32 bits at `offset`, if all four bytes were read.
+    #[must_use]
+    pub fn u32(&self, offset: u16) -> Option<u32> {
+        let [low, high] = [self.u16(offset)?, self.u16(offset.checked_add(2)?)?];
+        Some(u32::from(high) << 16 | u32::from(low))
+    }
+}
+
+impl fmt::Debug for ConfigSpace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let read = self.bytes.iter().flatten().count();
+        write!(f, "ConfigSpace({read} bytes read, extent {})", self.extent())
+    }
+}
+
+/// A way to read configuration space, a double word at a time.
+///
+/// Any `FnMut(u16) -> Option<u32>` is one: it gets an offset that is a multiple of four below 4096 and returns `None`
+/// where reading fails. A live reader is asked only for what decoding needs: reading past the capabilities has hung
+/// devices (`man lspci`, on `-xxx`).
+pub trait ConfigReader {
+    /// The four bytes at `offset`, a multiple of four.
+    fn read(&mut self, offset: u16) -> [Option<u8>; 4];
+}
+
+impl<F: FnMut(u16) -> Option<u32>> ConfigReader for F {
+    fn read(&mut self, offset: u16) -> [Option<u8>; 4] {
+        self(offset).map_or([None; 4], |value| value.to_le_bytes().map(Some))
+    }
+}
+
+impl ConfigReader for &ConfigSpace {
+    fn read(&mut self, offset: u16) -> [Option<u8>; 4] {
+        let at = |n| offset.checked_add(n).and_then(|offset| self.u8(offset));
+        [at(0), at(1), at(2), at(3)]
+    }
+}
+
+/// Reads registers through a [`ConfigReader`], each double word once.
+pub(super) struct Registers<'a> {
+    source: &'a mut dyn ConfigReader,
+    space: ConfigSpace,
+    asked: Vec<bool>,
+}
+
+impl<'a> Registers<'a> {
+    pub(super) fn new(source: &'a mut dyn ConfigReader) -> Self {
+        Self { source, space: ConfigSpace::empty(), asked: vec![false; EXTENDED_SIZE / 4] }
+    }
+
+    /// What was read so far.
+    pub(super) fn into_space(self) -> ConfigSpace {
+        self.space
+    }
+
+    fn fetch(&mut self, offset: u16) {
+        let aligned = offset & !3;
+        let Some(asked) = self.asked.get_mut(usize::from(aligned / 4)) else { return };
+        if std::mem::replace(asked, true) {
+            return;
+        }
+        for (n, byte) in (0u16..).zip(self.source.read(aligned)) {
+            if let Some(value) = byte {
+                self.space.set(aligned.saturating_add(n), value);
+            }
+        }
+    }
+
+    pub(super) fn u8(&mut self, offset: u16) -> Option<u8> {
+        self.fetch(offset);
+        self.space.u8(offset)
+    }
+
+    pub(super) fn u16(&mut self, offset: u16) -> Option<u16> {
+        self.fetch(offset);
+        self.fetch(offset.checked_add(1)?);
+        self.space.u16(offset)
+    }
+
+    pub(super) fn u32(&mut self, offset: u16) -> Option<u32> {
+        self.fetch(offset);
+        self.fetch(offset.checked_add(3)?);
+        self.space.u32(offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unread_bytes_are_neither_zero_nor_ones() {
+        let mut space = ConfigSpace::from_bytes(&[1, 2]);
+        assert!(space.set(4, 0));
+        assert_eq!((space.u8(1), space.u8(2), space.u8(4)), (Some(2), None, Some(0)));
+        assert_eq!((space.u16(1), space.u32(0), space.extent()), (None, None, 5));
+    }
+
+    #[test]
+    fn bytes_past_the_space_are_refused() {
+        let mut space = ConfigSpace::from_bytes(&[0; 5000]);
+        assert_eq!(space.extent(), EXTENDED_SIZE);
+        assert!(!space.set(4096, 1));
+        assert_eq!((space.u32(4093), space.u32(u16::MAX)), (None, None));
+    }
+
+    #[test]
+    fn each_double_word_is_read_once() {
+        let mut reads = Vec::new();
+        let mut source = |offset| {
+            reads.push(offset);
+            Some(0x0403_0201)
+        };
+        let mut registers = Registers::new(&mut source);
+        assert_eq!(registers.u16(1), Some(0x0302));
+        assert_eq!(registers.u32(2), Some(0x0201_0403));
+        assert_eq!(registers.u8(7), Some(4));
+        assert_eq!(registers.u8(u16::MAX), None);
+        assert_eq!(reads, [0, 4]);
+    }
+}
