@@ -1,3 +1,5 @@
 //! Access to a Linux host: read it, capture it, change it reversibly.
 
 #![deny(unsafe_code)]
+
+pub mod kernel;
