@@ -3,3 +3,6 @@
 #![deny(unsafe_code)]
 
 pub mod kernel;
+mod read;
+
+pub use read::read;
