@@ -208,6 +208,12 @@ pub trait WriteHost: ReadHost {
     /// What the system answered.
     fn remove_file(&self, path: &str) -> Result<(), WriteError>;
 
+    /// Removes the empty directory at `path`.
+    ///
+    /// # Errors
+    /// What the system answered, for instance that the directory is not empty.
+    fn remove_dir(&self, path: &str) -> Result<(), WriteError>;
+
     /// The permission bits of the file at `path`.
     ///
     /// # Errors
@@ -281,7 +287,6 @@ pub struct Live<'h> {
 
 impl<'h> Live<'h> {
     /// Only for hosts of this crate, once they have shown what they are.
-    #[allow(dead_code, reason = "made by the hosts of this crate")]
     pub(crate) fn new(host: Box<dyn WriteHost + 'h>, boot_id: BootId) -> Self {
         Self { host, boot_id }
     }

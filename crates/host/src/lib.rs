@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod kernel;
+pub mod live;
 mod read;
 
 pub use read::read;
