@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::name::shown;
 use super::{DriverName, Fact, ModuleName, NameError};
-use crate::pci::{ClassCode, PciAddress, PciId};
+use crate::pci::{ClassCode, ConfigSpace, PciAddress, PciId};
 
 /// Number of an IOMMU group. It moves with hardware and boot: never store it in a spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -165,6 +165,8 @@ pub struct FunctionFacts {
     pub parent: Fact<PciAddress>,
     /// Whether the function has a PCI Express capability; conventional PCI functions have none.
     pub express: Fact<bool>,
+    /// Configuration space, as far as it was read.
+    pub config: Fact<ConfigSpace>,
     /// Name of the physical slot.
     pub physical_slot: Fact<String>,
     /// Interrupt number as sysfs shows it. Before the device was ever enabled this is the firmware's number, not
@@ -212,6 +214,7 @@ impl FunctionFacts {
             numa_node: Fact::Absent,
             parent: Fact::Absent,
             express: Fact::Absent,
+            config: Fact::Absent,
             physical_slot: Fact::Absent,
             irq: Fact::Absent,
             interrupt_pin: Fact::Absent,
