@@ -11,6 +11,7 @@ pub mod facts;
 
 pub mod pci;
 pub mod plan;
+pub mod report;
 pub mod rules;
 pub mod topology;
 pub mod vm;

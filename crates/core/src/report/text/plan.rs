@@ -1,0 +1,82 @@
+//! A plan for a person.
+
+use super::wrap;
+use crate::plan::{Plan, Verdict};
+use crate::report::{Role, Text};
+use crate::rules::{Finding, Severity};
+
+/// Columns that running text is broken at.
+const WIDTH: usize = 96;
+
+/// A plan: the word, the findings with their evidence and ways out, the steps, the VMs.
+#[must_use]
+pub fn plan(plan: &Plan) -> Text {
+    let mut text = Text::default();
+    let (role, word) = match plan.verdict {
+        Verdict::Ready => (Role::Good, "ready: the VMs can be launched as the host is"),
+        Verdict::NeedsChanges => (Role::Good, "will work after the steps below"),
+        Verdict::Blocked => (Role::Bad, "will not work as it stands"),
+    };
+    text.line(role, word);
+    for finding in &plan.findings {
+        text.gap();
+        self::finding(&mut text, finding);
+    }
+    steps(&mut text, plan);
+    vms(&mut text, plan);
+    text
+}
+
+fn finding(text: &mut Text, finding: &Finding) {
+    let role = match finding.severity {
+        Severity::Blocks => Role::Bad,
+        Severity::Warns => Role::Caution,
+        Severity::Notes => Role::Faint,
+    };
+    text.line(role, format!("{} {}", finding.severity.name(), finding.rule));
+    text.add(Role::Strong, format!("  {}", finding.subject));
+    text.line(Role::Plain, format!("  {}", finding.summary));
+    for line in wrap(&finding.why, WIDTH) {
+        text.line(Role::Faint, format!("  {line}"));
+    }
+    for evidence in &finding.evidence {
+        text.line(Role::Faint, format!("  | {}: ", evidence.source));
+        text.add(Role::Plain, evidence.text.clone());
+    }
+    for remedy in &finding.remedies {
+        text.line(Role::Good, "  -> ");
+        text.add(Role::Plain, remedy.text.clone());
+        text.add(Role::Faint, format!("  [{}]", remedy.kind.name()));
+        for step in &remedy.steps {
+            text.line(Role::Plain, format!("       {step}"));
+        }
+    }
+}
+
+fn steps(text: &mut Text, plan: &Plan) {
+    text.gap();
+    let steps = plan.steps.as_slice();
+    if steps.is_empty() {
+        text.line(Role::Strong, "steps: none, the host stays as it is");
+        return;
+    }
+    text.line(Role::Strong, "steps, each taken back by `slotwise undo`:");
+    for (number, step) in steps.iter().enumerate() {
+        text.line(Role::Plain, format!("  {}. {}", number + 1, step.action()));
+        text.add(Role::Faint, format!("   [{} -> {}]", step.before(), step.action().after()));
+    }
+}
+
+fn vms(text: &mut Text, plan: &Plan) {
+    for vm in &plan.vms {
+        text.gap();
+        text.line(Role::Strong, format!("VM {}", vm.request.name));
+        text.add(Role::Plain, format!(": {}, {}", vm.request.backend.name(), vm.request.memory));
+        for device in &vm.devices {
+            text.line(Role::Strong, format!("  {}", device.address));
+            for dependent in &device.dependents {
+                text.line(Role::Faint, format!("    the host loses {dependent}"));
+            }
+        }
+    }
+}

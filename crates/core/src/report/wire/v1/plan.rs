@@ -1,0 +1,114 @@
+//! `slotwise.plan/1`.
+
+use serde::Serialize;
+
+use crate::action::Step;
+use crate::plan::{self, VmPlan};
+use crate::rules;
+
+/// A plan.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    schema: &'static str,
+    verdict: &'static str,
+    findings: Vec<Finding>,
+    steps: Vec<PlanStep>,
+    vms: Vec<Vm>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Finding {
+    rule: &'static str,
+    severity: &'static str,
+    subject: String,
+    summary: String,
+    why: String,
+    evidence: Vec<Evidence>,
+    remedies: Vec<Remedy>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Evidence {
+    source: String,
+    text: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Remedy {
+    kind: &'static str,
+    text: String,
+    steps: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PlanStep {
+    id: String,
+    action: &'static str,
+    target: String,
+    before: String,
+    after: String,
+    undo: String,
+    needs_reboot: bool,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Vm {
+    name: String,
+    backend: &'static str,
+    devices: Vec<String>,
+    address_map: Vec<()>,
+    host_loses: Vec<String>,
+}
+
+impl Plan {
+    /// The wire form of a plan.
+    #[must_use]
+    pub fn new(plan: &plan::Plan) -> Self {
+        Self {
+            schema: "slotwise.plan/1",
+            verdict: plan.verdict.name(),
+            findings: plan.findings.iter().map(finding).collect(),
+            steps: plan.steps.as_slice().iter().map(step).collect(),
+            vms: plan.vms.iter().map(vm).collect(),
+        }
+    }
+}
+
+fn finding(finding: &rules::Finding) -> Finding {
+    let evidence = finding.evidence.iter();
+    let remedies = finding.remedies.iter();
+    Finding {
+        rule: finding.rule,
+        severity: finding.severity.name(),
+        subject: finding.subject.to_string(),
+        summary: finding.summary.clone(),
+        why: finding.why.clone(),
+        evidence: evidence.map(|e| Evidence { source: e.source.clone(), text: e.text.clone() }).collect(),
+        remedies: remedies
+            .map(|r| Remedy { kind: r.kind.name(), text: r.text.clone(), steps: r.steps.clone() })
+            .collect(),
+    }
+}
+
+fn step(step: &Step) -> PlanStep {
+    PlanStep {
+        id: step.id().to_string(),
+        action: step.action().name(),
+        target: step.target(),
+        before: step.before().to_string(),
+        after: step.action().after().to_string(),
+        undo: step.undo(),
+        needs_reboot: step.action().needs_reboot(),
+    }
+}
+
+fn vm(vm: &VmPlan) -> Vm {
+    let loses = vm.devices.iter().flat_map(|device| &device.dependents);
+    Vm {
+        name: vm.request.name.to_string(),
+        backend: vm.request.backend.name(),
+        devices: vm.devices.iter().map(|device| device.address.to_string()).collect(),
+        address_map: Vec::new(),
+        host_loses: loses.map(ToString::to_string).collect(),
+    }
+}
