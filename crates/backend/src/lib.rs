@@ -1,3 +1,170 @@
 //! Virtual machine monitors: capabilities, command lines and domain files, running.
+//!
+//! A [`Backend`] turns a [`VmSpec`] into the text that its monitor understands, and into a running [`Machine`].
+//! It takes the devices as they are given: it reads no sysfs, binds no driver and chooses nothing. What a machine
+//! or a monitor says is untrusted; every wait has a deadline.
 
 #![forbid(unsafe_code)]
+
+use std::fmt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use slotwise_core::pci::PciAddress;
+use slotwise_core::vm::{ChannelName, PassthroughDevice, VmSpec};
+
+pub mod capture;
+pub mod console;
+pub mod preflight;
+pub mod process;
+pub mod qemu;
+pub mod qmp;
+
+use capture::Tee;
+use console::Console;
+
+/// A way to run machines.
+pub trait Backend: fmt::Debug {
+    /// What it is and can do here.
+    fn summary(&self) -> Summary;
+
+    /// The machine in the monitor's own language, to be read or used by hand.
+    ///
+    /// # Errors
+    /// The monitor or the host lacks something that the machine needs.
+    fn render(&self, spec: &VmSpec) -> Result<String, BackendError>;
+
+    /// Starts the machine; it is up when every device has been accepted.
+    ///
+    /// # Errors
+    /// The machine cannot be rendered or does not start. Then nothing of it is left behind.
+    fn start(&self, spec: &VmSpec, options: StartOptions) -> Result<Box<dyn Machine>, BackendError>;
+}
+
+/// A machine that was started. Dropping it ends it by force.
+pub trait Machine: fmt::Debug + Send {
+    /// Its serial console, if it has one.
+    fn console(&self) -> Option<&Console>;
+
+    /// The host's side of a channel. One at a time: a second one is heard when the first is closed.
+    ///
+    /// # Errors
+    /// No such channel, or the machine is gone.
+    fn open_channel(&self, name: &ChannelName) -> Result<UnixStream, BackendError>;
+
+    /// Plugs a host device in. This pins all of the guest's memory: seconds for each GiB.
+    ///
+    /// # Errors
+    /// The monitor refuses, or does not answer in time.
+    fn attach(&mut self, device: &PassthroughDevice, within: Duration) -> Result<(), BackendError>;
+
+    /// Takes a host device away, with the guest's consent, and waits until it is free.
+    ///
+    /// # Errors
+    /// The guest does not let go in time, or refuses.
+    fn detach(&mut self, device: PciAddress, within: Duration) -> Result<(), BackendError>;
+
+    /// Waits for the machine to end by itself; none if it still runs after `within`.
+    fn wait(&mut self, within: Duration) -> Option<Exit>;
+
+    /// Ends the machine: in order, and by force if that takes longer than `within`.
+    ///
+    /// # Errors
+    /// It cannot be ended: the kernel does not let it go.
+    fn end(&mut self, within: Duration) -> Result<Exit, BackendError>;
+
+    /// What the monitor itself has said so far.
+    fn messages(&self) -> String;
+}
+
+/// What a backend is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The monitor's name, as in a specification: `qemu`.
+    pub name: &'static str,
+    /// Its version.
+    pub version: String,
+    /// Why machines cannot run on the processor itself, if so.
+    pub no_acceleration: Option<String>,
+}
+
+/// How a machine is started.
+pub struct StartOptions {
+    /// The folder for all machines' sockets, ours alone; made if it is missing.
+    pub machines: PathBuf,
+    /// VFIO nodes that the machine will open, looked at beforehand.
+    pub nodes: Vec<PathBuf>,
+    /// How long it may take to come up. Pinning of guest memory is the long part: seconds for each GiB.
+    pub within: Duration,
+    /// Where the monitor's messages are copied to.
+    pub messages: Option<Tee>,
+    /// Where the guest's console output is copied to.
+    pub console: Option<Tee>,
+}
+
+impl StartOptions {
+    /// Two minutes to come up, no nodes to look at, no copies.
+    #[must_use]
+    pub const fn new(machines: PathBuf) -> Self {
+        Self { machines, nodes: Vec::new(), within: Duration::from_secs(120), messages: None, console: None }
+    }
+}
+
+impl fmt::Debug for StartOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut options = f.debug_struct("StartOptions");
+        options.field("machines", &self.machines).field("nodes", &self.nodes);
+        options.field("within", &self.within).finish_non_exhaustive()
+    }
+}
+
+/// How a machine came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exit {
+    /// What ended it.
+    pub cause: ExitCause,
+    /// What the monitor said, from start to end.
+    pub messages: String,
+}
+
+/// What ended a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExitCause {
+    /// The guest, or an orderly request.
+    Ended,
+    /// The monitor gave up; its exit status in words.
+    Failed(String),
+    /// Force: ours, or the kernel's for want of memory.
+    Killed,
+}
+
+/// Why a backend could not do something.
+#[derive(Debug, thiserror::Error)]
+pub enum BackendError {
+    /// There is no usable QEMU.
+    #[error(transparent)]
+    Capability(#[from] qemu::CapabilityError),
+    /// The machine cannot be put into the monitor's language.
+    #[error(transparent)]
+    Render(#[from] qemu::RenderError),
+    /// The machine did not start.
+    #[error(transparent)]
+    Start(#[from] qemu::StartError),
+    /// A running machine did not do as asked.
+    #[error(transparent)]
+    Run(#[from] qemu::RunError),
+}
+
+impl BackendError {
+    /// What to do next, where we know.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Capability(error) => Some(error.hint()),
+            Self::Render(error) => Some(error.hint()),
+            Self::Start(error) => error.hint(),
+            Self::Run(error) => error.hint(),
+        }
+    }
+}
