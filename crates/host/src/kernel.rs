@@ -37,6 +37,9 @@ pub enum ReadErrorKind {
         /// The limit that the caller gave.
         limit_bytes: usize,
     },
+    /// The source (a capture) does not tell whether there is such a file.
+    #[error("not in this source")]
+    NotInSource,
     /// Any other failure, in the words of the system.
     #[error("{0}")]
     Other(String),

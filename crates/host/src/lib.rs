@@ -4,3 +4,6 @@
 
 pub mod kernel;
 pub mod live;
+mod read;
+
+pub use read::read;

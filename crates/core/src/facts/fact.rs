@@ -49,6 +49,17 @@ impl<T> Fact<T> {
     }
 }
 
+impl<T> Fact<T> {
+    /// The fact about what `f` makes of the value; absent where `f` says that there is none.
+    pub fn and_then<U>(self, f: impl FnOnce(T) -> Option<U>) -> Fact<U> {
+        match self {
+            Fact::Known(value) => f(value).into(),
+            Fact::Absent => Fact::Absent,
+            Fact::Unreadable(fault) => Fact::Unreadable(fault),
+        }
+    }
+}
+
 impl<T> From<Option<T>> for Fact<T> {
     fn from(value: Option<T>) -> Self {
         value.map_or(Fact::Absent, Fact::Known)

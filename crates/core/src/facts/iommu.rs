@@ -1,6 +1,8 @@
 //! The IOMMU as a whole.
 
-use super::Fact;
+use std::collections::BTreeMap;
+
+use super::{Fact, GroupId};
 use crate::pci::PciAddress;
 
 /// Whose IOMMU it is; the names are those of the JSON contract.
@@ -74,6 +76,11 @@ pub enum ReservedKind {
     Msi,
     /// Must be mapped one to one, origin not told (`direct` of `reserved_regions`).
     Direct,
+    /// As `Direct`, but the device may be assigned without the mapping (`direct-relaxable`: graphics and USB devices
+    /// of Intel platforms, `drivers/iommu/intel/iommu.c: device_rmrr_is_relaxable`).
+    DirectRelaxable,
+    /// Never usable for DMA (`reserved`), for example the HyperTransport range of AMD platforms.
+    Reserved,
 }
 
 impl ReservedKind {
@@ -84,7 +91,8 @@ impl ReservedKind {
             ReservedKind::Rmrr => "rmrr",
             ReservedKind::Ivmd => "ivmd",
             ReservedKind::Msi => "msi",
-            ReservedKind::Direct => "direct",
+            ReservedKind::Direct | ReservedKind::DirectRelaxable => "direct",
+            ReservedKind::Reserved => "reserved",
         }
     }
 }
@@ -102,6 +110,24 @@ pub struct ReservedRegion {
     pub devices: Vec<PciAddress>,
 }
 
+/// What the host says of one IOMMU group, beside its members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupFacts {
+    /// Type of the default domain (`type`, Linux 5.11 and later): `DMA`, `DMA-FQ`, `identity`, `blocked`.
+    pub default_domain: Option<String>,
+    /// Name that the group's maker gave it; most have none.
+    pub name: Option<String>,
+}
+
+impl GroupFacts {
+    /// Whether this is a group of VFIO's no-IOMMU mode, which protects from nothing (`drivers/vfio/group.c:
+    /// vfio_noiommu_group_alloc`).
+    #[must_use]
+    pub fn is_no_iommu(&self) -> bool {
+        self.name.as_deref() == Some("vfio-noiommu")
+    }
+}
+
 /// What the host says of its IOMMU.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct IommuFacts {
@@ -115,6 +141,8 @@ pub struct IommuFacts {
     pub units: Fact<Vec<String>>,
     /// Firmware tables found: `DMAR`, `IVRS`, `IORT`, `VIOT`.
     pub tables: Vec<String>,
+    /// Groups by number, where the source lists the groups themselves; their members are told by the functions.
+    pub groups: BTreeMap<GroupId, GroupFacts>,
     /// Reserved ranges.
     pub reserved: Vec<ReservedRegion>,
     /// What decided `state` and `interrupt_remapping`: source and its words.

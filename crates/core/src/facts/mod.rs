@@ -3,6 +3,7 @@
 //! Facts are kept as found: nothing here judges them, joins them or fills in what is missing. A fact that could not
 //! be read is told apart from one that is not there, so that a rule can say "could not know" instead of guessing.
 
+pub mod acpi;
 mod fact;
 mod function;
 mod interrupt;
@@ -16,10 +17,10 @@ use std::collections::BTreeMap;
 pub use fact::{Fact, FaultKind, ReadFault};
 pub use function::{FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
 pub use interrupt::{InterruptController, InterruptLine};
-pub use iommu::{IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
+pub use iommu::{GroupFacts, IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
 pub use kernel::{KernelFacts, KernelVersion, ModuleState, ParameterValue};
 pub use name::{DriverName, ModuleName, NameError};
-pub use usage::{BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, UsageFacts};
+pub use usage::{BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, StoragePool, UsageFacts};
 
 use crate::pci::PciAddress;
 

@@ -52,6 +52,17 @@ pub struct Mount {
     pub source: String,
 }
 
+/// A file system that lies on several block devices at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoragePool {
+    /// Type: `btrfs` or `zfs`.
+    pub fs_type: String,
+    /// The name that mounts give as their source: a pool's name for ZFS, the UUID for btrfs.
+    pub name: String,
+    /// Kernel names of the block devices. Unreadable for ZFS, which tells user space by its own protocol only.
+    pub members: Fact<Vec<String>>,
+}
+
 /// A network interface of a PCI function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkInterface {
@@ -87,6 +98,8 @@ pub struct UsageFacts {
     pub mounts: Fact<Vec<Mount>>,
     /// Device numbers of swap in use; files are given by the file system they lie on.
     pub swaps: Fact<Vec<String>>,
+    /// File systems on several devices.
+    pub pools: Vec<StoragePool>,
     /// Network interfaces.
     pub network: Fact<Vec<NetworkInterface>>,
     /// Device nodes of PCI functions (vfio groups, DRM, sound …) that processes hold open.

@@ -1,0 +1,223 @@
+//! The IOMMU as a whole.
+//!
+//! What decides and what misleads: groups under `/sys/kernel/iommu_groups` and units under `/sys/class/iommu` exist
+//! only once a driver has taken over DMA (`drivers/iommu/iommu.c`, `iommu-sysfs.c`); firmware tables and the kernel
+//! command line prove nothing of that. Interrupt remapping shows in the chip column of `/proc/interrupts`, whose `IR-`
+//! prefix both `drivers/iommu/intel/irq_remapping.c` and `drivers/iommu/amd/iommu.c` set, and which remains after the
+//! kernel log has rolled over.
+
+use std::collections::BTreeMap;
+
+use slotwise_core::facts::{
+    Fact, Facts, GroupFacts, GroupId, InterruptController, InterruptLine, IommuFacts, IommuVendor, ReadFault,
+    ReservedKind, ReservedRegion, SourceKind, Switch,
+};
+use slotwise_core::pci::PciAddress;
+
+use super::attributes::hex;
+use super::{ATTRIBUTE_BYTES, acpi, fact, fault, malformed, text};
+use crate::kernel::ReadHost;
+
+const GROUPS: &str = "/sys/kernel/iommu_groups";
+const UNITS: &str = "/sys/class/iommu";
+
+/// State, vendor, interrupt remapping, units, tables, groups and reserved ranges. `facts` has functions and
+/// interrupts already.
+pub(super) fn iommu(host: &dyn ReadHost, facts: &Facts, faults: &mut Vec<ReadFault>) -> IommuFacts {
+    let mut iommu = IommuFacts { units: fact(host.list(UNITS)), ..IommuFacts::default() };
+    let (tables, tables_listed) = acpi::tables(host);
+    iommu.tables = tables;
+    iommu.reserved = acpi::reserved(host, &iommu.tables, faults);
+    let groups = fact(host.list(GROUPS));
+    if let Fact::Known(listed) = &groups {
+        let members = members(facts);
+        for id in listed.iter().filter_map(|name| name.parse().ok().map(GroupId)) {
+            let of_group = members.get(&id).map_or(&[][..], Vec::as_slice);
+            iommu.groups.insert(id, group(host, id, faults));
+            reserved_regions(host, id, of_group, &mut iommu.reserved, faults);
+        }
+    }
+    let saved_tree = facts.origin.kind() == SourceKind::Directory;
+    state(&groups, facts, saved_tree, &mut iommu);
+    interrupt_remapping(facts, &mut iommu);
+    iommu.vendor = vendor(&iommu, tables_listed && !saved_tree);
+    iommu
+}
+
+fn members(facts: &Facts) -> BTreeMap<GroupId, Vec<PciAddress>> {
+    let mut members: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for function in facts.functions.values() {
+        if let Fact::Known(group) = function.group {
+            members.entry(group).or_default().push(function.address);
+        }
+    }
+    members
+}
+
+/// `type` (Linux 5.11 and later) and `name` of a group; the latter is set by VFIO's no-IOMMU mode and few others.
+fn group(host: &dyn ReadHost, id: GroupId, faults: &mut Vec<ReadFault>) -> GroupFacts {
+    let mut attribute = |name: &str| {
+        let path = format!("{GROUPS}/{id}/{name}");
+        match text(host, &path, ATTRIBUTE_BYTES) {
+            Ok(text) => Some(text.trim().to_owned()),
+            Err(error) if error.is_not_found() => None,
+            Err(error) => {
+                faults.push(fault(&error));
+                None
+            }
+        }
+    };
+    GroupFacts { default_domain: attribute("type"), name: attribute("name") }
+}
+
+fn state(groups: &Fact<Vec<String>>, facts: &Facts, saved_tree: bool, iommu: &mut IommuFacts) {
+    let real = iommu.groups.values().filter(|group| !group.is_no_iommu()).count();
+    let linked = facts.functions.values().filter(|function| function.group.known().is_some()).count();
+    let units = iommu.units.known().map_or(0, Vec::len);
+    let evidence = match groups {
+        Fact::Known(_) if real > 0 => {
+            iommu.state = Switch::On;
+            format!("{real} groups")
+        }
+        // A saved tree may hold the links of the devices and not the directory they point into.
+        _ if linked > 0 && iommu.groups.is_empty() => {
+            iommu.state = Switch::On;
+            format!("{linked} functions have an iommu_group link")
+        }
+        Fact::Known(_) if !iommu.groups.is_empty() => {
+            iommu.state = Switch::Off;
+            "only groups of VFIO's no-IOMMU mode".to_owned()
+        }
+        Fact::Known(_) if units > 0 => format!("no groups, although {UNITS} has {units} units"),
+        Fact::Known(_) => {
+            iommu.state = Switch::Off;
+            "no groups".to_owned()
+        }
+        // The directory is there on every kernel built with IOMMU support (iommu.c: iommu_init).
+        Fact::Absent if !saved_tree => {
+            iommu.state = Switch::Off;
+            "no such directory".to_owned()
+        }
+        Fact::Absent => "not in this tree".to_owned(),
+        Fact::Unreadable(fault) => fault.to_string(),
+    };
+    iommu.evidence.push((GROUPS.to_owned(), evidence));
+}
+
+fn interrupt_remapping(facts: &Facts, iommu: &mut IommuFacts) {
+    let Fact::Known(lines) = &facts.interrupts else { return };
+    // Only chips of x86 have a remapped and a plain form.
+    let plain = |chip: &str| chip == "IO-APIC" || chip.starts_with("PCI-MSI");
+    let remapped = lines.iter().find(|line| line.remapped);
+    let evidence = remapped.or_else(|| {
+        let io_apic = |line: &&InterruptLine| matches!(line.controller, InterruptController::IoApic { .. });
+        lines.iter().find(io_apic).or_else(|| lines.iter().find(|line| plain(&line.chip)))
+    });
+    if let Some(line) = evidence {
+        iommu.interrupt_remapping = if remapped.is_some() { Switch::On } else { Switch::Off };
+        let words = format!("interrupt {} is delivered by {}", line.irq, line.chip);
+        iommu.evidence.push(("/proc/interrupts".to_owned(), words));
+    }
+}
+
+/// From the names of the units, which their drivers choose (`iommu_device_sysfs_add` in each driver), else from the
+/// firmware tables.
+fn vendor(iommu: &IommuFacts, tables_are_complete: bool) -> IommuVendor {
+    let by_unit = iommu.units.known().into_iter().flatten().find_map(|unit| {
+        let starts = |prefix: &str| unit.starts_with(prefix);
+        match unit.as_str() {
+            _ if starts("dmar") => Some(IommuVendor::Intel),
+            _ if starts("ivhd") => Some(IommuVendor::Amd),
+            _ if starts("smmu") || starts("arm-smmu") => Some(IommuVendor::Smmu),
+            _ if starts("iommu-phb") => Some(IommuVendor::Power),
+            // drivers/iommu/virtio-iommu.c names its unit after the bus address of the virtio device.
+            _ if unit.parse::<PciAddress>().is_ok() || unit.ends_with("virtio_mmio") => {
+                Some(IommuVendor::Virtio)
+            }
+            _ => None,
+        }
+    });
+    let by_table = || {
+        iommu.tables.iter().find_map(|table| match table.as_str() {
+            "DMAR" => Some(IommuVendor::Intel),
+            "IVRS" => Some(IommuVendor::Amd),
+            "IORT" => Some(IommuVendor::Smmu),
+            "VIOT" => Some(IommuVendor::Virtio),
+            _ => None,
+        })
+    };
+    match by_unit.or_else(by_table) {
+        Some(vendor) => vendor,
+        None if iommu.state == Switch::Off && tables_are_complete => IommuVendor::None,
+        None => IommuVendor::Unknown,
+    }
+}
+
+/// Rows of first byte, last byte, type (`drivers/iommu/iommu.c: iommu_group_show_resv_regions`).
+fn reserved_regions(
+    host: &dyn ReadHost,
+    group: GroupId,
+    members: &[PciAddress],
+    regions: &mut Vec<ReservedRegion>,
+    faults: &mut Vec<ReadFault>,
+) {
+    let path = format!("{GROUPS}/{group}/reserved_regions");
+    let text = match text(host, &path, ATTRIBUTE_BYTES) {
+        Ok(text) => text,
+        Err(error) => {
+            if !error.is_not_found() {
+                faults.push(fault(&error));
+            }
+            return;
+        }
+    };
+    for row in text.lines().filter(|row| !row.trim().is_empty()) {
+        match region(row) {
+            Some((start, end, kind)) => add_region(regions, start, end, kind, members),
+            None => faults.push(malformed(&path, "expected rows of first address, last address, type")),
+        }
+    }
+}
+
+fn region(row: &str) -> Option<(u64, u64, ReservedKind)> {
+    let mut words = row.split_ascii_whitespace();
+    let (start, end) = (hex(words.next()?)?, hex(words.next()?)?);
+    let kind = match words.next()? {
+        "direct" => ReservedKind::Direct,
+        "direct-relaxable" => ReservedKind::DirectRelaxable,
+        "msi" => ReservedKind::Msi,
+        "reserved" => ReservedKind::Reserved,
+        _ => return None,
+    };
+    (start <= end).then_some((start, end, kind))
+}
+
+/// The same range is told once for all functions: the MSI window of one machine is in every group.
+fn add_region(
+    regions: &mut Vec<ReservedRegion>,
+    start: u64,
+    end: u64,
+    kind: ReservedKind,
+    members: &[PciAddress],
+) {
+    match regions.iter_mut().find(|known| (known.start, known.end, known.kind) == (start, end, kind)) {
+        Some(known) => known.devices.extend_from_slice(members),
+        None => regions.push(ReservedRegion { kind, start, end, devices: members.to_vec() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_reserved_regions_are_read() {
+        let row = |text| region(text).map(|(start, end, kind)| (start, end, kind.name()));
+        let window = "0x00000000fee00000 0x00000000feefffff msi";
+        assert_eq!(row(window), Some((0xfee0_0000, 0xfeef_ffff, "msi")));
+        assert_eq!(row("0x7a000000 0x7c7fffff direct-relaxable"), Some((0x7a00_0000, 0x7c7f_ffff, "direct")));
+        for text in ["", "0x0", "0x2 0x1 msi", "0x1 0x2 other", "-1 0x2 msi"] {
+            assert_eq!(row(text), None, "{text}");
+        }
+    }
+}

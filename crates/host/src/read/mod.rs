@@ -1,0 +1,108 @@
+//! Sysfs and proc files into [`Facts`].
+//!
+//! Reading keeps going: a file that cannot be read becomes [`Fact::Unreadable`] or an entry in [`Facts::faults`],
+//! never a failure of the whole and never a false absence. Nothing here judges what it finds. The same code reads the
+//! running host, a directory tree and a capture; it sees only [`ReadHost`].
+//!
+//! The attributes are those of `Documentation/ABI/testing/sysfs-bus-pci` and `sysfs-kernel-iommu_groups`; where an
+//! attribute's text is not told there, the module that reads it names the kernel function that prints it.
+
+mod acpi;
+mod attributes;
+mod block;
+mod function;
+mod interrupts;
+mod iommu;
+mod kernel;
+mod modalias;
+mod mounts;
+mod network;
+mod parameters;
+
+use slotwise_core::facts::{Fact, Facts, FaultKind, Origin, ReadFault};
+
+use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
+
+/// Everything that `host` says of itself.
+///
+/// Takes as long as its files take: some 100 µs for each PCI function, most of it in the kernel. Never fails; what
+/// could not be read is told in the facts.
+#[must_use]
+pub fn read(host: &dyn ReadHost, origin: Origin) -> Facts {
+    let mut facts = Facts::empty(origin);
+    let mut faults = Vec::new();
+    facts.functions = function::functions(host, &mut faults);
+    facts.interrupts = interrupts::interrupts(host, &mut faults);
+    facts.iommu = iommu::iommu(host, &facts, &mut faults);
+    facts.kernel = kernel::kernel(host, &mut facts.functions, &mut faults);
+    facts.usage.mounts = mounts::mounts(host, &mut faults);
+    facts.usage.block = block::block_devices(host, &mut faults);
+    facts.usage.swaps = mounts::swaps(host, &facts.usage);
+    facts.usage.pools = block::pools(host, &facts.usage, &mut faults);
+    facts.usage.network = network::interfaces(host, &mut faults);
+    facts.usage.open_handles = Fact::Unreadable(ReadFault {
+        place: "/proc/*/fd".to_owned(),
+        kind: FaultKind::Failed("not looked for while a host is read".to_owned()),
+    });
+    facts.faults = faults;
+    facts
+}
+
+/// Attributes of sysfs are a page at most (`fs/sysfs/file.c`: `PAGE_SIZE`, up to 64 KiB on some architectures).
+const ATTRIBUTE_BYTES: usize = 1 << 16;
+
+/// The largest text file read whole. `/proc/interrupts` has 11 bytes for each interrupt and CPU.
+const TEXT_BYTES: usize = 1 << 26;
+
+/// What a failed read is among the facts.
+fn fault(error: &ReadError) -> ReadFault {
+    let kind = match &error.kind {
+        ReadErrorKind::NotFound | ReadErrorKind::Vanished => FaultKind::Vanished,
+        ReadErrorKind::Denied => FaultKind::Denied,
+        ReadErrorKind::NotInSource => FaultKind::NotInSource,
+        kind @ (ReadErrorKind::TooLarge { .. } | ReadErrorKind::Other(_)) => {
+            FaultKind::Failed(kind.to_string())
+        }
+    };
+    ReadFault { place: error.path.clone(), kind }
+}
+
+/// Something that is there but is not what it should be.
+fn malformed(place: &str, expected: &str) -> ReadFault {
+    ReadFault { place: place.to_owned(), kind: FaultKind::Malformed(expected.to_owned()) }
+}
+
+/// The fact that a read gave; that there is no such file means that the host has none.
+fn fact<T>(result: Result<T, ReadError>) -> Fact<T> {
+    match result {
+        Ok(value) => Fact::Known(value),
+        Err(error) if error.is_not_found() => Fact::Absent,
+        Err(error) => Fact::Unreadable(fault(&error)),
+    }
+}
+
+/// The text of the file at `path`. Bytes that are no UTF-8 become replacement characters: nothing that is parsed
+/// here has any.
+fn text(host: &dyn ReadHost, path: &str, limit: usize) -> Result<String, ReadError> {
+    let bytes = host.read(path, limit)?;
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}
+
+/// The names in the directory at `path`; none, and a fault, if it is there and cannot be read.
+fn names(host: &dyn ReadHost, path: &str, faults: &mut Vec<ReadFault>) -> Vec<String> {
+    match host.list(path) {
+        Ok(names) => names,
+        Err(error) => {
+            if !error.is_not_found() {
+                faults.push(fault(&error));
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// The last component of a path or of a link's text.
+fn base_name(path: &str) -> &str {
+    path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
+}
