@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::name::shown;
-use super::{DriverName, Fact, ModuleName, NameError};
-use crate::pci::{ClassCode, PciAddress, PciId};
+use super::name::{DriverName, ModuleName, NameError, shown};
+use crate::pci::{ClassCode, ConfigSpace, PciAddress, PciId};
 
 /// Number of an IOMMU group. It moves with hardware and boot: never store it in a spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -174,6 +173,8 @@ pub struct FunctionFacts {
     pub interrupt_pin: Fact<u8>,
     /// The Interrupt Line register (0x3c): what firmware wrote there.
     pub interrupt_line: Fact<u8>,
+    /// What was read of its configuration space; of a live function only what decoding needs.
+    pub config: Fact<ConfigSpace>,
     /// Whether a driver or user has enabled the device (sysfs `enable` above zero).
     pub enabled: Fact<bool>,
     /// Linux interrupt numbers of MSI and MSI-X vectors in use.
@@ -216,6 +217,7 @@ impl FunctionFacts {
             irq: Fact::Absent,
             interrupt_pin: Fact::Absent,
             interrupt_line: Fact::Absent,
+            config: Fact::Absent,
             enabled: Fact::Absent,
             msi_irqs: Vec::new(),
             resources: Fact::Absent,
