@@ -26,11 +26,15 @@ fn unpacked(archive: &Path) -> (tempfile::TempDir, PathBuf) {
     let dir = tempfile::tempdir().expect("a temporary directory");
     let status = Command::new("tar").arg("-xf").arg(archive).arg("-C").arg(dir.path()).status();
     assert!(status.is_ok_and(|status| status.success()), "tar cannot unpack {}", archive.display());
-    let down = std::fs::read_dir(dir.path()).expect("unpacked").flatten().map(|entry| entry.path().join("sys"));
+    let down =
+        std::fs::read_dir(dir.path()).expect("unpacked").flatten().map(|entry| entry.path().join("sys"));
     let root = if dir.path().join("sys").is_dir() {
         dir.path().to_owned()
     } else {
-        down.filter(|path| path.is_dir()).filter_map(|path| path.parent().map(Path::to_owned)).next().expect("a tree")
+        down.filter(|path| path.is_dir())
+            .filter_map(|path| path.parent().map(Path::to_owned))
+            .next()
+            .expect("a tree")
     };
     (dir, root)
 }
@@ -62,7 +66,8 @@ fn row(host: &dyn ReadHost, function: &FunctionFacts) -> Vec<String> {
         shown(&function.sriov.num_vfs, ToString::to_string),
         shown(&function.sriov.physical_function, ToString::to_string),
         parent,
-        host.read(&format!("{place}/config"), 4096).map_or_else(|_| String::new(), |bytes| bytes.len().to_string()),
+        host.read(&format!("{place}/config"), 4096)
+            .map_or_else(|_| String::new(), |bytes| bytes.len().to_string()),
     ]
 }
 

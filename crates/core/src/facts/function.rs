@@ -3,7 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::name::{DriverName, ModuleName, NameError, shown};
+use super::name::shown;
+use super::{DriverName, Fact, ModuleName, NameError};
 use crate::pci::{ClassCode, ConfigSpace, PciAddress, PciId};
 
 /// Number of an IOMMU group. It moves with hardware and boot: never store it in a spec.

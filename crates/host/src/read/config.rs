@@ -25,9 +25,7 @@ pub(super) fn configuration(attributes: &Attributes<'_>, facts: &mut FunctionFac
             Err(error) => Fact::Unreadable(fault(&error)),
         },
         // Every live function has one, so its absence says that the source left it out.
-        Fact::Absent => {
-            Fact::Unreadable(ReadFault { place: place.clone(), kind: FaultKind::NotInSource })
-        }
+        Fact::Absent => Fact::Unreadable(ReadFault { place: place.clone(), kind: FaultKind::NotInSource }),
         Fact::Unreadable(fault) => Fact::Unreadable(fault),
     };
     let byte = |offset| match &facts.config {

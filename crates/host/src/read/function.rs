@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 
 use slotwise_core::facts::{
-    DriverName, Fact, FunctionFacts, GroupId, ReadFault, ResetMethod, Resource, ResourceFlags,
-    SriovFacts,
+    DriverName, Fact, FunctionFacts, GroupId, ReadFault, ResetMethod, Resource, ResourceFlags, SriovFacts,
 };
 use slotwise_core::pci::{ClassCode, PciAddress, PciId};
 
