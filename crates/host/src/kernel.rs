@@ -112,6 +112,44 @@ pub trait Directory: fmt::Debug {
     /// # Errors
     /// As for [`ReadHost::list`].
     fn list(&self) -> Result<Vec<String>, ReadError>;
+
+    /// Opens the file `name` to read parts of it: each double word that is read of a live device's configuration space
+    /// costs a bus access, so nobody reads all of it. What is not a device's may be read whole, as here.
+    ///
+    /// # Errors
+    /// As for [`ReadHost::read`].
+    fn open_file(&self, name: &str) -> Result<Box<dyn OpenFile + '_>, ReadError> {
+        let mut content = Vec::new();
+        self.read(name, MAX_PARTIAL_BYTES, &mut content)?;
+        Ok(Box::new(WholeFile(content)))
+    }
+}
+
+/// A file that stays open, to be read in parts.
+pub trait OpenFile: fmt::Debug {
+    /// Fills `into` with the bytes from `offset` on, as far as there are any; returns how many there were.
+    ///
+    /// # Errors
+    /// As for [`ReadHost::read`].
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, ReadError>;
+}
+
+/// The largest file that is opened to be read in parts, in bytes: a configuration space (PCIe Base 6.0 §7.2.2).
+pub const MAX_PARTIAL_BYTES: usize = 4096;
+
+/// A file whose content is at hand.
+#[derive(Debug)]
+struct WholeFile(Vec<u8>);
+
+impl OpenFile for WholeFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, ReadError> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default();
+        let count = rest.len().min(into.len());
+        if let (Some(into), Some(rest)) = (into.get_mut(..count), rest.get(..count)) {
+            into.copy_from_slice(rest);
+        }
+        Ok(count)
+    }
 }
 
 /// The most names that a listing gives. A host has some tens of thousands of interrupts and processes at most.

@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::kernel::{BootId, Directory, Live, MAX_NAMES, ReadError, ReadErrorKind, ReadHost};
+use crate::kernel::{BootId, Directory, Live, MAX_NAMES, OpenFile, ReadError, ReadErrorKind, ReadHost};
 use write::LiveWriter;
 
 /// `SYSFS_MAGIC` of `include/uapi/linux/magic.h`.
@@ -249,6 +249,37 @@ impl Directory for LiveDirectory {
 
     fn list(&self) -> Result<Vec<String>, ReadError> {
         read_names(self.dir.as_fd()).map_err(|kind| ReadError::new(self.path.clone(), kind))
+    }
+
+    fn open_file(&self, name: &str) -> Result<Box<dyn OpenFile + '_>, ReadError> {
+        let file = self.open(name, OFlags::RDONLY)?;
+        let stat = fs::fstat(&file).map_err(|errno| self.error(name, read_kind(errno)))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(self.error(name, ReadErrorKind::Other("not a regular file".to_owned())));
+        }
+        Ok(Box::new(LiveFile { file, path: format!("{}/{name}", self.path.trim_end_matches('/')) }))
+    }
+}
+
+/// A file of a [`LiveDirectory`] that stays open.
+#[derive(Debug)]
+struct LiveFile {
+    file: OwnedFd,
+    path: String,
+}
+
+impl OpenFile for LiveFile {
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, ReadError> {
+        let mut done = 0;
+        while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
+            match rustix::io::pread(&self.file, rest, offset.saturating_add(done as u64)) {
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(ReadError::new(self.path.clone(), read_kind(errno))),
+            }
+        }
+        Ok(done)
     }
 }
 

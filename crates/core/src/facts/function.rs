@@ -176,6 +176,8 @@ pub struct FunctionFacts {
     pub interrupt_pin: Fact<u8>,
     /// The Interrupt Line register (0x3c): what firmware wrote there.
     pub interrupt_line: Fact<u8>,
+    /// What was read of its configuration space; of a live function only what decoding needs.
+    pub config: Fact<ConfigSpace>,
     /// Whether a driver or user has enabled the device (sysfs `enable` above zero).
     pub enabled: Fact<bool>,
     /// Linux interrupt numbers of MSI and MSI-X vectors in use.
@@ -219,6 +221,7 @@ impl FunctionFacts {
             irq: Fact::Absent,
             interrupt_pin: Fact::Absent,
             interrupt_line: Fact::Absent,
+            config: Fact::Absent,
             enabled: Fact::Absent,
             msi_irqs: Vec::new(),
             resources: Fact::Absent,

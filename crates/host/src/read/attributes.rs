@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use slotwise_core::facts::{Fact, FaultKind, ReadFault};
 
 use super::{ATTRIBUTE_BYTES, base_name, fault, malformed};
-use crate::kernel::{Directory, ReadError};
+use crate::kernel::{Directory, OpenFile, ReadError};
 
 /// One device's directory, its names, and a buffer used for one file after the other.
 pub(super) struct Attributes<'d> {
@@ -60,8 +60,19 @@ impl<'d> Attributes<'d> {
         }
     }
 
+    /// The file `name`, to be read in parts.
+    pub(super) fn open(&self, name: &str) -> Fact<Box<dyn OpenFile + '_>> {
+        if !self.has(name) {
+            return Fact::Absent;
+        }
+        match self.directory.open_file(name) {
+            Ok(file) => Fact::Known(file),
+            Err(error) => Fact::Unreadable(fault(&error)),
+        }
+    }
+
     /// The bytes of attribute `name`.
-    pub(super) fn raw(&mut self, name: &str, limit: usize) -> Fact<&[u8]> {
+    fn raw(&mut self, name: &str, limit: usize) -> Fact<&[u8]> {
         if !self.has(name) {
             return Fact::Absent;
         }

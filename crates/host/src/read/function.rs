@@ -1,18 +1,16 @@
 //! PCI functions: `/sys/bus/pci/devices`.
 //!
-//! Formats are those of `drivers/pci/pci-sysfs.c`. The interrupt pin and line come from configuration space, which
-//! user space may read up to byte 64 without privilege (`pci_read_config`).
+//! Formats are those of `drivers/pci/pci-sysfs.c`.
 
 use std::collections::BTreeMap;
 
 use slotwise_core::facts::{
-    DriverName, Fact, FaultKind, FunctionFacts, GroupId, ReadFault, ResetMethod, Resource, ResourceFlags,
-    SriovFacts,
+    DriverName, Fact, FunctionFacts, GroupId, ReadFault, ResetMethod, Resource, ResourceFlags, SriovFacts,
 };
 use slotwise_core::pci::{ClassCode, PciAddress, PciId};
 
 use super::attributes::{Attributes, hex, note};
-use super::{fault, malformed, names};
+use super::{config, fault, malformed, names};
 use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
 
 const DEVICES: &str = "/sys/bus/pci/devices";
@@ -81,7 +79,7 @@ fn function(
     let mut facts = FunctionFacts::at(address);
     identity(&mut attributes, &mut facts);
     binding(&mut attributes, &mut facts);
-    configuration(&mut attributes, &mut facts);
+    config::configuration(&attributes, &mut facts);
     facts.numa_node = attributes
         .value("numa_node", "expected a number, or -1 for none", |text| text.parse::<i32>().ok())
         .and_then(|node| u32::try_from(node).ok());
@@ -139,44 +137,6 @@ fn binding(attributes: &mut Attributes<'_>, facts: &mut FunctionFacts) {
     };
     facts.group =
         attributes.link("iommu_group", "expected a group number", |name| name.parse().ok().map(GroupId));
-}
-
-/// Interrupt pin and line, and the revision where the kernel has no attribute for it (before 4.10), from
-/// configuration space (PCI 3.0 §6.1).
-fn configuration(attributes: &mut Attributes<'_>, facts: &mut FunctionFacts) {
-    const REVISION: usize = 0x08;
-    const LINE: usize = 0x3c;
-    const PIN: usize = 0x3d;
-    let place = attributes.place("config");
-    match attributes.raw("config", 4096) {
-        Fact::Known(bytes) => {
-            let byte = |offset: usize| match bytes.get(offset) {
-                Some(byte) => Fact::Known(*byte),
-                None => Fact::Unreadable(malformed(&place, "expected 64 bytes or more")),
-            };
-            facts.interrupt_line = byte(LINE);
-            facts.interrupt_pin = match byte(PIN) {
-                Fact::Known(0) => Fact::Absent,
-                Fact::Known(pin @ 1..=4) => Fact::Known(pin),
-                Fact::Known(_) => {
-                    Fact::Unreadable(malformed(&place, "expected an interrupt pin from 0 to 4"))
-                }
-                other => other,
-            };
-            if matches!(facts.revision, Fact::Absent) {
-                facts.revision = byte(REVISION);
-            }
-        }
-        Fact::Absent => {
-            let fault = ReadFault { place, kind: FaultKind::NotInSource };
-            facts.interrupt_line = Fact::Unreadable(fault.clone());
-            facts.interrupt_pin = Fact::Unreadable(fault);
-        }
-        Fact::Unreadable(fault) => {
-            facts.interrupt_line = Fact::Unreadable(fault.clone());
-            facts.interrupt_pin = Fact::Unreadable(fault);
-        }
-    }
 }
 
 /// The bridge above, from the place of the device in `/sys/devices`: the directory above it, which is another

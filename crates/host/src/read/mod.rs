@@ -10,6 +10,7 @@
 mod acpi;
 mod attributes;
 mod block;
+mod config;
 mod function;
 mod interrupts;
 mod iommu;
