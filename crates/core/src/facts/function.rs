@@ -163,10 +163,8 @@ pub struct FunctionFacts {
     pub numa_node: Fact<u32>,
     /// The bridge above; absent on a root bus.
     pub parent: Fact<PciAddress>,
-    /// Whether the function has a PCI Express capability; conventional PCI functions have none.
+    /// Whether the source says that the function has a PCI Express capability, where it does not give `config`.
     pub express: Fact<bool>,
-    /// Configuration space, as far as it was read.
-    pub config: Fact<ConfigSpace>,
     /// Name of the physical slot.
     pub physical_slot: Fact<String>,
     /// Interrupt number as sysfs shows it. Before the device was ever enabled this is the firmware's number, not
@@ -216,7 +214,6 @@ impl FunctionFacts {
             numa_node: Fact::Absent,
             parent: Fact::Absent,
             express: Fact::Absent,
-            config: Fact::Absent,
             physical_slot: Fact::Absent,
             irq: Fact::Absent,
             interrupt_pin: Fact::Absent,

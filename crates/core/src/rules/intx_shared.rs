@@ -90,7 +90,7 @@ fn masking(topology: &Topology, function: &FunctionFacts) -> Masking {
         return Masking::Missing(Evidence::new(known.source, format!("{id}: {}", known.what)));
     }
     // PCI Express functions implement Interrupt Disable if they have INTx at all (PCIe Base 6.0 §7.5.1.1.3).
-    if function.express.known().copied().unwrap_or(false) { Masking::Works } else { Masking::Unknown }
+    if topology.is_express(function.address) == Some(true) { Masking::Works } else { Masking::Unknown }
 }
 
 /// Functions that are known not to mask.

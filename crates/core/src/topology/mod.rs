@@ -17,7 +17,7 @@ pub use interrupts::{LineKnowledge, LineReading, Sharer};
 pub use wire::{IntxPin, Wire};
 
 use crate::facts::{Facts, FunctionFacts, GroupId};
-use crate::pci::PciAddress;
+use crate::pci::{self, PciAddress};
 
 /// Deepest chain of bridges that is followed. A bus number has 8 bits, so no real chain is deeper.
 const MAX_DEPTH: usize = 256;
@@ -108,6 +108,19 @@ impl Topology {
     pub fn group_members(&self, address: PciAddress) -> &[PciAddress] {
         let group = self.function(address).and_then(|f| f.group.known());
         group.and_then(|group| self.groups.get(group)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a function speaks PCI Express; none if its capabilities could not be read. Conventional PCI functions do
+    /// not.
+    #[must_use]
+    pub fn is_express(&self, address: PciAddress) -> Option<bool> {
+        let function = self.function(address)?;
+        let decoded = || {
+            let config = pci::decode(function.config.known()?).ok()?;
+            let express = config.express().is_some();
+            (express || config.complete(pci::Space::Standard)).then_some(express)
+        };
+        function.express.known().copied().or_else(decoded)
     }
 
     /// Functions of the same device (same domain, bus and device number), itself included.

@@ -1,0 +1,44 @@
+use std::path::PathBuf;
+
+use slotwise_core::plan::{self, Plan, PlanError, Verdict};
+use slotwise_core::report::{text, wire};
+use slotwise_core::topology::Topology;
+
+use crate::error::{Failure, Outcome};
+use crate::spec::Spec;
+use crate::{print, source};
+
+/// Tell what will happen: findings, ordered steps, the VMs; changes nothing
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The spec file
+    #[arg(value_name = "SPEC")]
+    spec: PathBuf,
+    /// Plan for this instead of the running host: a capture, or a directory that holds sys/ and proc/ of some host
+    #[arg(long, value_name = "SOURCE")]
+    from: Option<PathBuf>,
+    /// Print JSON (slotwise.plan/1)
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let spec = Spec::read(&arguments.spec)?;
+    let topology = Topology::new(source::facts(arguments.from.as_deref())?);
+    let plan = make(&spec, &topology)?;
+    if arguments.json {
+        print::json(&wire::v1::Plan::new(&plan))?;
+    } else {
+        print::text(&text::plan(&plan))?;
+    }
+    Ok(if plan.verdict == Verdict::Blocked { Outcome::Found } else { Outcome::Fine })
+}
+
+/// Plans a spec on a host; faults are shown in the spec.
+pub(super) fn make(spec: &Spec, topology: &Topology) -> Result<Plan, Failure> {
+    match plan::plan(&spec.request, topology) {
+        Ok(plan) => Ok(plan),
+        Err(PlanError::Request(faults)) => Err(spec.faulty(&faults)),
+        Err(error @ PlanError::Steps(_)) => Err(Failure::from(error)),
+    }
+}

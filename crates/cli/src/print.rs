@@ -1,0 +1,90 @@
+//! Output: colours where a person looks, plain text in a pipe, `NO_COLOR` heeded (by anstream).
+
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use slotwise_core::report::{Role, Text};
+
+use crate::error::Failure;
+
+const fn colour(colour: AnsiColor) -> Style {
+    Style::new().fg_color(Some(anstyle::Color::Ansi(colour)))
+}
+
+/// Colours that stand for IOMMU groups, in turn.
+const GROUPS: [AnsiColor; 6] = [
+    AnsiColor::Cyan,
+    AnsiColor::Magenta,
+    AnsiColor::Yellow,
+    AnsiColor::Blue,
+    AnsiColor::Green,
+    AnsiColor::BrightRed,
+];
+
+fn style(role: Role) -> Style {
+    match role {
+        Role::Plain => Style::new(),
+        Role::Strong => Style::new().bold(),
+        Role::Faint => Style::new().dimmed(),
+        Role::Good => colour(AnsiColor::Green),
+        Role::Caution => colour(AnsiColor::Yellow),
+        Role::Bad => colour(AnsiColor::Red).bold(),
+        Role::Group(number) => {
+            // The remainder is below the length, so there is always one.
+            colour(GROUPS.get(number as usize % GROUPS.len()).copied().unwrap_or(AnsiColor::Cyan))
+        }
+    }
+}
+
+/// Writes to standard output. A reader that has gone away (`| head`) is no failure.
+fn emit(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
+    let mut out = anstream::AutoStream::auto(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::from(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Shows a text on standard output.
+pub(crate) fn text(text: &Text) -> Result<(), Failure> {
+    emit(|out| {
+        for line in &text.lines {
+            for span in line {
+                let style = style(span.role);
+                write!(out, "{style}{}{style:#}", printable(&span.text))?;
+            }
+            writeln!(out)?;
+        }
+        Ok(())
+    })
+}
+
+/// Shows a plain text on standard output.
+pub(crate) fn plain(text: &str) -> Result<(), Failure> {
+    emit(|out| out.write_all(text.as_bytes()))
+}
+
+/// Writes a value as JSON to standard output.
+pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)?;
+    emit(|out| writeln!(out, "{text}"))
+}
+
+/// A line on standard error: a styled label, then a text.
+pub(crate) fn note(role: Role, label: &str, message: &str) {
+    let style = style(role);
+    // Nobody is left to tell if standard error is closed.
+    let _ = writeln!(anstream::stderr(), "{style}{label}{style:#}: {}", printable(message));
+}
+
+/// A line on standard error that tells what is being done.
+pub(crate) fn progress(message: &str) {
+    let style = style(Role::Faint);
+    let _ = writeln!(anstream::stderr(), "{style}{}{style:#}", printable(message));
+}
+
+/// What comes from a host, a log or a guest must not steer the terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
