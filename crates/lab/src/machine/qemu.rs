@@ -79,17 +79,17 @@ fn iommu(iommu: Iommu) -> Option<String> {
 
 fn device(machine: &Machine, line: &mut Line, index: usize, device: &Device) {
     let bus = match &device.bus {
-        Bus::Root => "pcie.0",
-        Bus::Behind(bridge) => bridge,
+        Bus::Root => "pcie.0".to_owned(),
+        Bus::Behind(bridge) => id(bridge),
     };
-    let (name, model, slot) = (&device.name, device.model.name(), device.slot);
+    let (name, model, slot) = (id(&device.name), device.model.name(), device.slot);
     let mut text = format!("{model},id={name},bus={bus},addr={slot:#x}");
     match device.model.role() {
         // A chassis and slot number must be the machine's only such pair (PCIe Base 6.0 §7.5.3.9).
         Role::Bridge { last_slot: 0 } => text.push_str(&format!(",chassis={},slot={}", index + 1, index + 1)),
         Role::Network => {
             line.add("-netdev", &format!("user,id={name}-net,restrict=on"));
-            let mac = machine.mac(name).unwrap_or_default();
+            let mac = machine.mac(&device.name).unwrap_or_default();
             // No option ROM: nothing boots from these cards, and the firmware would spend a second on each.
             text.push_str(&format!(",netdev={name}-net,mac={mac},romfile="));
         }
@@ -107,17 +107,17 @@ fn device(machine: &Machine, line: &mut Line, index: usize, device: &Device) {
 }
 
 fn disk(line: &mut Line, files: &BootFiles, disk: &Disk) {
-    let name = &disk.name;
+    let name = id(&disk.name);
     line.path(
         "-drive",
         &format!("if=none,id={name}-drive,format=raw,cache=unsafe,file="),
-        &files.disks.join(format!("{name}.img")),
+        &files.disks.join(format!("{}.img", disk.name)),
     );
     line.add(
         "-device",
         &format!(
             "scsi-hd,id={name},bus={}.0,scsi-id={},drive={name}-drive,vendor={},product={},ver={},scsi_version={},serial={}",
-            disk.controller, disk.target, disk.vendor, disk.product, disk.revision, disk.scsi_version, disk.serial
+            id(&disk.controller), disk.target, disk.vendor, disk.product, disk.revision, disk.scsi_version, disk.serial
         ),
     );
 }
@@ -137,6 +137,12 @@ fn lab_devices(line: &mut Line, files: &BootFiles) {
     line.add("-device", &format!("virtserialport,bus=lab-serial.0,chardev=lab-control,name={PORT_NAME}"));
     line.path("-chardev", "file,id=lab-console,path=", &files.console);
     line.add("-serial", "chardev:lab-console");
+}
+
+/// QEMU's id of a thing. The bus behind a bridge is a property of the bridge under the bridge's own id, so an id must
+/// not be the name of a property a device has (`port` is one of a root port).
+fn id(name: &str) -> String {
+    format!("dev-{name}")
 }
 
 const fn on(state: bool) -> &'static str {
