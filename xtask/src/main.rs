@@ -1,1 +1,67 @@
-fn main() {}
+//! `cargo xtask`: build, demo, test and measure Slotwise. CI runs the same commands.
+
+mod bench;
+mod build;
+mod check;
+mod demo;
+mod packages;
+mod stages;
+mod story;
+mod tidy;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// What any task may fail with.
+type Result<T = ()> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Build, demo, test and measure Slotwise")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Play the main job in the virtual lab: from a spec to a tested SCSI device
+    Demo,
+    /// Run everything that CI checks
+    Test {
+        /// Leave out the stages that boot the lab
+        #[arg(long)]
+        fast: bool,
+    },
+    /// Build all programs, static, into target/dist
+    Dist,
+    /// Install the distribution's packages that demo and tests need
+    Setup,
+    /// Measure the parts of the main job beside the figures made by hand
+    Bench,
+    /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Demo => demo::run(),
+        Task::Test { fast } => check::run(fast),
+        Task::Dist => build::dist().map(|dist| println!("built into {}", dist.folder.display())),
+        Task::Setup => packages::ensure(),
+        Task::Bench => bench::run(),
+        Task::Tidy => tidy::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            let mut source = error.source();
+            while let Some(cause) = source {
+                eprintln!("  caused by: {cause}");
+                source = cause.source();
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -15,6 +15,8 @@ pub(crate) enum Outcome {
     Fine,
     /// A finding that blocks, a failed test, a fault diagnosed.
     Found,
+    /// The exit status of a command that was run for the user.
+    Of(u8),
 }
 
 impl From<Outcome> for ExitCode {
@@ -22,6 +24,7 @@ impl From<Outcome> for ExitCode {
         match outcome {
             Outcome::Fine => ExitCode::SUCCESS,
             Outcome::Found => ExitCode::from(1),
+            Outcome::Of(status) => ExitCode::from(status),
         }
     }
 }

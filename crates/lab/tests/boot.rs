@@ -10,7 +10,9 @@ use std::process::Command as HostCommand;
 use std::time::Duration;
 
 use slotwise_lab::session::{ExitStatus, Stream, TerminalSize};
-use slotwise_lab::{Artifacts, BootOptions, Command, Config, FaultState, LabHost, Machine, PayloadFile, Session};
+use slotwise_lab::{
+    Artifacts, BootOptions, Command, Config, FaultState, LabHost, Machine, PayloadFile, Session,
+};
 
 const LIMIT: usize = 1 << 20;
 
@@ -106,7 +108,10 @@ fn interrupts_and_modules(host: &LabHost) {
 
 fn disk(host: &LabHost) {
     let block = "/sys/block/sda/device";
-    assert_eq!(shell(host, &format!("cat {block}/vendor {block}/model {block}/rev")), "SEAGATE \nST32550N        \n0021\n");
+    assert_eq!(
+        shell(host, &format!("cat {block}/vendor {block}/model {block}/rev")),
+        "SEAGATE \nST32550N        \n0021\n"
+    );
     shell(host, "printf slotwise | dd of=/dev/sda bs=512 seek=3 conv=fsync,sync 2>/dev/null");
     shell(host, "echo 3 > /proc/sys/vm/drop_caches");
     assert_eq!(shell(host, "dd if=/dev/sda bs=512 skip=3 count=1 2>/dev/null | head -c 8"), "slotwise");

@@ -2,6 +2,7 @@
 
 mod explain;
 mod inspect;
+mod lab;
 mod plan;
 
 use clap::{Parser, Subcommand};
@@ -23,6 +24,7 @@ enum Command {
     Inspect(inspect::Arguments),
     Plan(plan::Arguments),
     Explain(explain::Arguments),
+    Lab(lab::Arguments),
 }
 
 /// Runs the command.
@@ -31,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Lab(arguments) => lab::run(&arguments),
     }
 }
 

@@ -120,6 +120,9 @@ mod tests {
         let mut left: Vec<_> =
             fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
         left.sort();
-        assert_eq!(left, ["payload-0.img", "payload-9.img", "root-2.img", "root-3.img", "root-4.img", "root-5.img"]);
+        assert_eq!(
+            left,
+            ["payload-0.img", "payload-9.img", "root-2.img", "root-3.img", "root-4.img", "root-5.img"]
+        );
     }
 }

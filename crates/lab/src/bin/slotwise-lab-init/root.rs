@@ -14,11 +14,9 @@ use slotwise_lab::artifacts::{EARLY_MODULES_DIR, EARLY_MODULES_LIST, PAYLOAD_SER
 /// Mounts what every program expects of a Linux host.
 pub(crate) fn mount_kernel_file_systems() -> io::Result<()> {
     let plain = MountFlags::NOSUID | MountFlags::NOEXEC | MountFlags::NODEV;
-    for (kind, target, flags) in [
-        ("devtmpfs", "/dev", MountFlags::NOSUID),
-        ("proc", "/proc", plain),
-        ("sysfs", "/sys", plain),
-    ] {
+    for (kind, target, flags) in
+        [("devtmpfs", "/dev", MountFlags::NOSUID), ("proc", "/proc", plain), ("sysfs", "/sys", plain)]
+    {
         fs::create_dir_all(target)?;
         match mount(kind, target, kind, flags, None) {
             // CONFIG_DEVTMPFS_MOUNT does not apply to an initramfs, but a kernel may yet have mounted one of them.
@@ -35,7 +33,8 @@ pub(crate) fn load_early_modules() -> io::Result<()> {
         .map_err(|error| context(error, "cannot read the list of early modules"))?;
     for name in list.lines().filter(|line| !line.is_empty()) {
         let path = Path::new("/").join(EARLY_MODULES_DIR).join(name);
-        let file = File::open(&path).map_err(|error| context(error, &format!("cannot open module {name}")))?;
+        let file =
+            File::open(&path).map_err(|error| context(error, &format!("cannot open module {name}")))?;
         match rustix::system::finit_module(&file, c"", 0) {
             // Built into this kernel, or loaded already: both are what was wanted.
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}

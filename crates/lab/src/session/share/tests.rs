@@ -18,7 +18,9 @@ fn lab_host(stream: UnixStream) {
                 Message::Exit(ExitStatus::Code(i32::try_from(run.argv.len()).unwrap())),
             ],
             Message::Signal(number) => vec![Message::Exit(ExitStatus::Signal(number))],
-            Message::Fetch(_) => vec![Message::Failed(crate::channel::wire::Failed { message: "no".to_owned() })],
+            Message::Fetch(_) => {
+                vec![Message::Failed(crate::channel::wire::Failed { message: "no".to_owned() })]
+            }
             _ => vec![],
         };
         for message in answers {

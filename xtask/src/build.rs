@@ -1,0 +1,86 @@
+//! The static build: one folder with all programs, that runs on any Linux of the same processor.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::Result;
+
+/// Root of the workspace.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// A command in the root of the workspace.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+/// Cargo, the one that runs us.
+pub(crate) fn cargo() -> Command {
+    command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned()))
+}
+
+/// Runs a command and fails, naming it, unless it succeeds.
+pub(crate) fn must(mut command: Command) -> Result {
+    let status = command.status().map_err(|error| format!("cannot run {command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}").into()) }
+}
+
+/// The programs, built.
+pub(crate) struct Dist {
+    /// The folder that they are in.
+    pub(crate) folder: PathBuf,
+}
+
+impl Dist {
+    /// One of the programs.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+const PROGRAMS: [&str; 3] = ["slotwise", "slotwise-agent", "slotwise-lab-init"];
+
+/// Builds all programs, statically linked: the agent and the lab's first process run where there is no library, and
+/// the program itself runs in the lab host as it is.
+pub(crate) fn dist() -> Result<Dist> {
+    let target = host_target()?;
+    let mut cargo = cargo();
+    cargo.args(["build", "--release", "--target", &target]);
+    cargo.args(["-p", "slotwise", "-p", "slotwise-agent", "-p", "slotwise-lab", "--bins"]);
+    // Given here and not in a configuration file: only with an explicit target do build scripts stay dynamic.
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    must(cargo)?;
+    let built = target_directory().join(&target).join("release");
+    let folder = target_directory().join("dist");
+    std::fs::create_dir_all(&folder)?;
+    for program in PROGRAMS {
+        copy_if_newer(&built.join(program), &folder.join(program))?;
+    }
+    Ok(Dist { folder })
+}
+
+fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+fn copy_if_newer(from: &Path, to: &Path) -> Result {
+    let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
+    if modified(to) < modified(from) {
+        // A program that runs cannot be overwritten, but its name can be given to another file.
+        let new = to.with_extension("new");
+        std::fs::copy(from, &new).map_err(|error| format!("cannot copy {}: {error}", from.display()))?;
+        std::fs::rename(&new, to)?;
+    }
+    Ok(())
+}
+
+fn host_target() -> Result<String> {
+    let output =
+        Command::new("rustc").arg("-vV").output().map_err(|error| format!("cannot run rustc: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let host = text.lines().find_map(|line| line.strip_prefix("host: "));
+    Ok(host.ok_or("rustc -vV names no host")?.to_owned())
+}

@@ -1,0 +1,3 @@
+pub(crate) fn run() -> crate::Result {
+    Ok(())
+}
