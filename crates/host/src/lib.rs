@@ -2,6 +2,8 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 pub mod kernel;
 pub mod live;
 mod read;
