@@ -34,6 +34,8 @@ pub enum Event {
     Grab(PciAddress, String),
     /// Before the write, the device is pulled out.
     Vanish(PciAddress),
+    /// After the write, somebody else puts this text into the file at this path.
+    Edit(String, String),
 }
 
 /// A host in memory. Clones are the same host.
@@ -67,6 +69,11 @@ pub fn killed<T>(program: impl FnOnce() -> T) -> Option<T> {
         Err(payload) if payload.is::<Killed>() => None,
         Err(payload) => resume_unwind(payload),
     }
+}
+
+/// Ends the program under test on the spot; see [`killed`].
+pub fn kill() -> ! {
+    resume_unwind(Box::new(Killed))
 }
 
 /// How many links a lookup follows (`MAXSYMLINKS`, `include/linux/namei.h`).
@@ -158,7 +165,7 @@ impl FakeKernel {
             Some(Event::Fail(kind)) => return Err(WriteError::new(target, kind.clone())),
             Some(Event::KillBefore) => {
                 drop(inner);
-                resume_unwind(Box::new(Killed));
+                kill();
             }
             Some(Event::Vanish(device)) => drop(inner.model.devices.remove(device)),
             _ => {}
@@ -167,12 +174,15 @@ impl FakeKernel {
         match event {
             Some(Event::KillAfter) => {
                 drop(inner);
-                resume_unwind(Box::new(Killed));
+                kill();
             }
             Some(Event::Grab(device, driver)) => {
                 if let Some(device) = inner.model.devices.get_mut(&device) {
                     device.driver = Some(driver);
                 }
+            }
+            Some(Event::Edit(path, text)) => {
+                inner.model.files.insert(path, (text.into_bytes(), 0o644));
             }
             _ => {}
         }

@@ -8,6 +8,7 @@
 //! device 0000:00:1f.2 8086:2922 group=9          # gets its driver as at boot
 //! device 0000:03:04.0 9004:5078 group=14 override=none refuses=vfio-pci
 //! file /etc/modprobe.d/a.conf options vfio_pci disable_vga=1
+//! private-file /etc/modprobe.d/b.conf a          # with mode 0600 and not 0644
 //! directory /etc/driverctl.d
 //! ```
 
@@ -46,6 +47,7 @@ fn parse_line(model: &mut Model, line: &str) -> Option<()> {
         "driver" => drop(model.drivers.insert(name, driver(rest)?)),
         "device" => drop(model.devices.insert(name.parse().ok()?, device(rest)?)),
         "file" => drop(model.files.insert(name, (format!("{rest}\n").into_bytes(), 0o644))),
+        "private-file" => drop(model.files.insert(name, (format!("{rest}\n").into_bytes(), 0o600))),
         "directory" => drop(model.directories.insert(name)),
         _ => return None,
     }
