@@ -1,6 +1,7 @@
 //! Round trips on the model of the kernel: whatever goes wrong, before equals after.
 
 mod disk;
+mod planned;
 mod undoing;
 
 use slotwise_core::action::{Action, FilePath, Reason};
