@@ -2,8 +2,14 @@
 
 #![deny(unsafe_code)]
 
+pub mod apply;
+pub mod driverctl;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+pub mod journal;
 pub mod kernel;
 pub mod live;
+pub mod lock;
 mod read;
 
 pub use read::read;

@@ -379,4 +379,18 @@ mod tests {
         let (_dir, host) = saved();
         assert!(matches!(host.live(), Err(NotLive::Saved)));
     }
+
+    #[test]
+    fn running_host_proves_itself_by_its_boot() {
+        let host = LiveHost::running().unwrap();
+        match host.live() {
+            Ok(live) => {
+                let text = std_fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+                assert_eq!(live.boot_id().as_str(), text.trim());
+            }
+            // In a container without sysfs; then nothing may be changed either.
+            Err(NotLive::NotMounted { path }) => assert_ne!(fs::statfs(path).unwrap().f_type, 0),
+            Err(error) => panic!("{error}"),
+        }
+    }
 }

@@ -254,4 +254,13 @@ mod tests {
             }));
         });
     }
+
+    #[test]
+    fn module_that_does_not_exist_is_an_error_that_names_it() {
+        in_directory(|host, _| {
+            // Without a modprobe on this machine the error is another; it names the module all the same.
+            let error = host.load_module("slotwise_no_such_module", &[]).unwrap_err();
+            assert_eq!(error.target, "module slotwise_no_such_module");
+        });
+    }
 }
