@@ -154,6 +154,9 @@ pub enum BackendError {
     /// A running machine did not do as asked.
     #[error(transparent)]
     Run(#[from] qemu::RunError),
+    /// A running machine's devices could not be changed.
+    #[error(transparent)]
+    Control(#[from] qemu::ControlError),
 }
 
 impl BackendError {
@@ -165,6 +168,7 @@ impl BackendError {
             Self::Render(error) => Some(error.hint()),
             Self::Start(error) => error.hint(),
             Self::Run(error) => error.hint(),
+            Self::Control(error) => error.hint(),
         }
     }
 }
