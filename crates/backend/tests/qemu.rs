@@ -151,6 +151,19 @@ fn another_process_controls_the_machine_by_its_name() {
 }
 
 #[test]
+fn a_q35_machine_takes_devices_behind_its_ports() {
+    let Some(bench) = Bench::new() else { return };
+    let spec = spec(VmConfig { machine: MachineType::Q35, ..config() });
+    let _machine = bench.qemu.run(&spec, bench.options()).expect("it starts");
+    let mut control = Control::connect(&bench.folder(), &spec, LONG).expect("connected");
+    assert_eq!(control.free_port().expect("an answer"), Some(0));
+    let port = Arguments::from_iter([("bus".to_owned(), "port0".into())]);
+    control.qmp().device_add("virtio-rng-pci", "rng", port, LONG).expect("plugged in");
+    // The firmware has to number the port's bus first.
+    assert!(wait_until(|| control.free_port().expect("an answer") == Some(1)));
+}
+
+#[test]
 fn channels_open_again_after_they_were_closed() {
     let Some(bench) = Bench::new() else { return };
     let machine = bench.qemu.start(&spec(config()), bench.options()).expect("it starts");

@@ -3,12 +3,16 @@
 use std::path::Path;
 use std::time::Duration;
 
+use serde_json::Value;
 use slotwise_core::pci::PciAddress;
 use slotwise_core::vm::{MachineType, PassthroughDevice, VmName, VmSpec};
 
-use super::render::{device_id, hotplug_properties};
+use super::render::{HotplugPlace, device_id, hotplug_properties, port_id};
 use super::wiring::Sockets;
-use crate::qmp::{Qmp, QmpError};
+use crate::qmp::{Arguments, Qmp, QmpError};
+
+/// How long QEMU may take to list what is on its buses.
+const QUERY: Duration = Duration::from_secs(10);
 
 /// Why a running machine's devices could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -22,17 +26,15 @@ pub enum ControlError {
         #[source]
         source: QmpError,
     },
-    /// Nothing can be plugged into its root bus.
-    #[error(
-        "cannot attach {device} to machine {machine}: the root bus of a {kind} machine takes no device at run time"
-    )]
-    NoHotplug {
+    /// Each port has a device.
+    #[error("cannot attach {device} to machine {machine}: all {ports} ports for it are taken")]
+    NoFreePort {
         /// The machine.
         machine: VmName,
         /// The host device.
         device: PciAddress,
-        /// The machine type.
-        kind: MachineType,
+        /// How many there are.
+        ports: u8,
     },
     /// A device was not plugged in.
     #[error("cannot attach {device} to machine {machine}")]
@@ -64,7 +66,9 @@ impl ControlError {
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Unreachable { .. } => Some("is it running? another client may hold its control connection"),
-            Self::NoHotplug { .. } => Some("use machine type pc, or give it the device before it starts"),
+            Self::NoFreePort { .. } => {
+                Some("detach another device first, or give it the device before it starts")
+            }
             Self::Attach { source, .. } | Self::Detach { source, .. } => source.hint(),
         }
     }
@@ -106,19 +110,33 @@ impl Control {
         &mut self.qmp
     }
 
-    /// Plugs a host device in. QEMU answers when the device is there, which says nothing of the guest.
+    /// Plugs a host device in. QEMU answers when the device is there, which says nothing of the guest. On q35 it
+    /// goes behind a free port, whatever slot it asks for.
     ///
     /// # Errors
-    /// QEMU refuses or does not answer in time, or the machine's root bus takes no device: PCI Express allows it
-    /// behind ports only (PCIe Base 6.0 §6.7; QEMU `docs/pcie.txt`, section 2.1).
+    /// QEMU refuses or does not answer in time, or no port is free.
     pub fn attach(&mut self, device: &PassthroughDevice, within: Duration) -> Result<(), ControlError> {
         let (machine, host) = (self.name.clone(), device.host);
-        if self.machine == MachineType::Q35 {
-            return Err(ControlError::NoHotplug { machine, device: host, kind: self.machine });
-        }
-        let properties = hotplug_properties(self.machine, device);
-        let attached = self.qmp.device_add("vfio-pci", &device_id(host), properties, within);
-        attached.map_err(|source| ControlError::Attach { machine, device: host, source })
+        let failed = |source| ControlError::Attach { machine: machine.clone(), device: host, source };
+        let ports = self.machine.hotplug_ports();
+        let place = if ports == 0 {
+            HotplugPlace::RootBus(self.machine)
+        } else {
+            let full = || ControlError::NoFreePort { machine: machine.clone(), device: host, ports };
+            HotplugPlace::Port(self.free_port().map_err(failed)?.ok_or_else(full)?)
+        };
+        let properties = hotplug_properties(place, device);
+        self.qmp.device_add("vfio-pci", &device_id(host), properties, within).map_err(failed)
+    }
+
+    /// The first port without a device. What is behind a port shows once the firmware has numbered its bus.
+    ///
+    /// # Errors
+    /// QEMU does not say.
+    pub fn free_port(&mut self) -> Result<Option<u8>, QmpError> {
+        let buses = self.qmp.execute("query-pci", &Arguments::new(), QUERY)?;
+        let ids = occupied_bridges(&buses);
+        Ok((0..self.machine.hotplug_ports()).find(|index| !ids.contains(&port_id(*index).as_str())))
     }
 
     /// Takes a host device away and waits until QEMU has let go of it.
@@ -128,5 +146,40 @@ impl Control {
     pub fn detach(&mut self, device: PciAddress, within: Duration) -> Result<(), ControlError> {
         let detached = self.qmp.device_del(&device_id(device), within);
         detached.map_err(|source| ControlError::Detach { machine: self.name.clone(), device, source })
+    }
+}
+
+/// The ids of bridges of the root buses that have something behind them (QEMU `qapi/pci.json`, `query-pci`).
+fn occupied_bridges(buses: &Value) -> Vec<&str> {
+    let devices = buses.as_array().into_iter().flatten().filter_map(|bus| bus.get("devices")?.as_array());
+    let occupied = |device: &&Value| {
+        let behind = device.get("pci_bridge").and_then(|bridge| bridge.get("devices")?.as_array());
+        behind.is_some_and(|devices| !devices.is_empty())
+    };
+    devices.flatten().filter(occupied).filter_map(|device| device.get("qdev_id")?.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn bridges_with_something_behind_them_are_found() {
+        let bridge = |id: &str, behind: Value| json!({"qdev_id": id, "pci_bridge": {"devices": behind}});
+        let devices = json!([
+            {"qdev_id": "", "slot": 0},
+            bridge("port0", json!([{"qdev_id": "host-0000-02-06-0"}])),
+            bridge("port1", json!([])),
+            {"qdev_id": "port2", "pci_bridge": {"bus": {}}},
+        ]);
+        assert_eq!(occupied_bridges(&json!([{"bus": 0, "devices": devices}])), ["port0"]);
+    }
+
+    #[test]
+    fn an_answer_of_another_shape_occupies_nothing() {
+        for answer in [json!(null), json!({"devices": 1}), json!([{"devices": [{"pci_bridge": 7}, 3]}])] {
+            assert!(occupied_bridges(&answer).is_empty(), "{answer}");
+        }
     }
 }

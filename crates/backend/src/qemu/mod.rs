@@ -12,7 +12,7 @@ use slotwise_core::vm::VmSpec;
 pub use capabilities::{Capabilities, CapabilityError, Kvm, KvmFault, Places, Version};
 pub use control::{Control, ControlError};
 pub use invocation::Invocation;
-pub use render::{RenderError, device_id, hotplug_properties, render};
+pub use render::{HotplugPlace, RenderError, device_id, hotplug_properties, render};
 pub use run::{RunError, Running, StartError};
 pub use wiring::{RuntimeError, RuntimeFolder, Sockets, Wiring};
 
