@@ -50,7 +50,7 @@ impl RenderError {
             Self::NoAcceleration { source, .. } => source.hint(),
             Self::NoModel { .. } => {
                 "some distributions ship device models in packages of their own, for example \
-                 `qemu-system-modules-opengl`, `qemu-device-usb-host` or `qemu-hw-usb-host`"
+                 `qemu-device-usb-host` (Fedora) or `qemu-hw-usb-host` (Arch)"
             }
         }
     }
