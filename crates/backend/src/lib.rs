@@ -154,6 +154,9 @@ pub enum BackendError {
     /// A running machine did not do as asked.
     #[error(transparent)]
     Run(#[from] qemu::RunError),
+    /// A running machine's devices could not be changed.
+    #[error(transparent)]
+    Control(#[from] qemu::ControlError),
 }
 
 impl BackendError {
@@ -165,6 +168,80 @@ impl BackendError {
             Self::Render(error) => Some(error.hint()),
             Self::Start(error) => error.hint(),
             Self::Run(error) => error.hint(),
+            Self::Control(error) => error.hint(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::fmt::Write as _;
+
+    use expect_test::expect;
+
+    use super::*;
+    use crate::preflight::NodeFault;
+    use crate::qemu::{CapabilityError, ControlError, KvmFault, RenderError, RunError, StartError, Version};
+    use crate::qmp::{ErrorClass, QmpError};
+
+    /// As the command line prints it: message, chain of causes, hint.
+    fn printed(error: &BackendError) -> String {
+        let mut text = format!("error: {error}\n");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let _ = writeln!(text, "  caused by: {cause}");
+            source = cause.source();
+        }
+        if let Some(hint) = error.hint() {
+            let _ = writeln!(text, "hint: {hint}");
+        }
+        text
+    }
+
+    #[test]
+    fn errors_name_their_object_and_keep_their_cause_apart() {
+        let machine = || "bench".parse().expect("a name");
+        let device = "0000:02:06.0".parse().expect("an address");
+        let refused = QmpError::Refused {
+            command: "device_add".into(),
+            class: ErrorClass::Generic,
+            description: "vfio 0000:02:06.0: group 9 is not viable".into(),
+        };
+        let kept = QmpError::NotReleased { id: "host-0000-02-06-0".into(), within: Duration::from_secs(5) };
+        let found = Version { major: 5, minor: 2, micro: 0 };
+        let no_kvm = KvmFault::Permission("/dev/kvm".into());
+        let errors: [BackendError; 8] = [
+            CapabilityError::NotFound.into(),
+            CapabilityError::TooOld { program: "/usr/bin/qemu".into(), found }.into(),
+            RenderError::NoAcceleration { machine: "bench".into(), source: no_kvm }.into(),
+            StartError::Nodes { machine: machine(), faults: vec![NodeFault::Missing("/dev/vfio/9".into())] }
+                .into(),
+            StartError::Render(RenderError::NoModel { model: "vfio-pci", machine: "bench".into() }).into(),
+            RunError::Stuck { machine: machine(), pid: 77 }.into(),
+            ControlError::Attach { machine: machine(), device, source: refused }.into(),
+            ControlError::Detach { machine: machine(), device, source: kept }.into(),
+        ];
+        let text: String = errors.iter().map(printed).collect();
+        expect![[r#"
+            error: qemu-system-x86_64 is not installed
+            hint: install it: `apt install qemu-system-x86` (Debian, Ubuntu), `dnf install qemu-system-x86-core` (Fedora), `pacman -S qemu-system-x86` (Arch)
+            error: /usr/bin/qemu is QEMU 5.2.0, and 6.2.0 is the oldest that is supported
+            hint: install a newer QEMU, from the distribution's backports if it has them
+            error: machine bench needs hardware acceleration, which this host does not offer
+              caused by: no permission to open /dev/kvm
+            hint: run as root, or join the group that owns the node (usually `kvm`)
+            error: machine bench cannot open its VFIO nodes: VFIO node /dev/vfio/9 does not exist
+            hint: a group's node exists while at least one of its devices is bound to vfio-pci: apply the plan first; for /dev/vfio/vfio, load the module vfio
+            error: this QEMU has no device model vfio-pci, which machine bench needs
+            hint: some distributions ship device models in packages of their own, for example `qemu-device-usb-host` (Fedora) or `qemu-hw-usb-host` (Arch)
+            error: process 77 of machine bench was killed and does not go
+            hint: a device that does not reset can hold it in the kernel: see the kernel log and /proc/PID/stack
+            error: cannot attach 0000:02:06.0 to machine bench
+              caused by: QMP command device_add refused: vfio 0000:02:06.0: group 9 is not viable
+            error: cannot detach 0000:02:06.0 from machine bench
+              caused by: guest did not release device host-0000-02-06-0 within 5 s
+            hint: the guest has to take part: it needs ACPI hot-plug, and no program of it may hold the device; a reset or shutdown of the guest completes the release
+        "#]].assert_eq(&text);
     }
 }

@@ -340,6 +340,12 @@ mod tests {
     }
 
     #[test]
+    fn the_child_is_out_of_reach_of_the_terminals_keys() {
+        let process = shell("exec sleep 1000", Tether::None);
+        assert_eq!(rustix::process::getpgid(Some(process.pid)), Ok(process.pid));
+    }
+
+    #[test]
     fn dropping_ends_the_child() {
         let process = shell("exec sleep 1000", Tether::None);
         let pid = process.pid();

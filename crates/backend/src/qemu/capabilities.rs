@@ -245,7 +245,6 @@ fn device_names(list: &str) -> BTreeSet<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn versions_are_read_from_banners_of_several_distributions() {
@@ -270,12 +269,10 @@ mod tests {
         assert_eq!(device_names(list).into_iter().collect::<Vec<_>>(), ["usb-host", "vfio-pci"]);
     }
 
-    /// A program of the test's own that answers as QEMU would.
+    /// Asks a script of `testdata/qemu`. They are files of the repository and not written by the test, since a
+    /// program just written can be busy: another thread's child may still hold it open (execve(2), `ETXTBSY`).
     fn detect(script: &str, kvm: &str) -> Result<Capabilities, CapabilityError> {
-        let folder = tempfile::tempdir().expect("a folder");
-        let program = folder.path().join("qemu");
-        std::fs::write(&program, format!("#!/bin/sh\n{script}")).expect("written");
-        std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).expect("executable");
+        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/qemu").join(script);
         Capabilities::detect(&Places {
             program: Some(&program),
             search_path: OsStr::new(""),
@@ -283,19 +280,15 @@ mod tests {
         })
     }
 
-    const MODERN: &str = r#"case "$*" in
---version) echo "QEMU emulator version 8.2.1";; "-accel help") printf 'Accelerators:\ntcg\nkvm\n';;
-*) echo 'name "vfio-pci", bus PCI';; esac"#;
-
     #[test]
     fn an_old_qemu_is_refused_with_both_versions() {
-        let error = detect("echo QEMU emulator version 5.2.0", "/dev/null").expect_err("too old").to_string();
+        let error = detect("too-old", "/dev/null").expect_err("too old").to_string();
         assert!(error.ends_with("is QEMU 5.2.0, and 6.2.0 is the oldest that is supported"), "{error}");
     }
 
     #[test]
     fn another_program_is_quoted() {
-        let error = detect("echo hello", "/dev/null").expect_err("not QEMU");
+        let error = detect("not-qemu", "/dev/null").expect_err("not QEMU");
         assert!(matches!(error, CapabilityError::NotQemu { answer, .. } if answer == "hello\n"));
     }
 
@@ -311,14 +304,13 @@ mod tests {
 
     #[test]
     fn kvm_faults_are_told_apart() {
-        let found = detect(MODERN, "/dev/null").expect("usable");
+        let found = detect("modern", "/dev/null").expect("usable");
         assert_eq!((found.kvm, found.version.major), (Kvm::Usable, 8));
-        let missing = detect(MODERN, "/nonexistent/kvm").expect("usable").kvm;
+        let missing = detect("modern", "/nonexistent/kvm").expect("usable").kvm;
         assert_eq!(missing, Kvm::Unusable(KvmFault::Missing("/nonexistent/kvm".into())));
-        let directory = detect(MODERN, "/").expect("usable").kvm;
+        let directory = detect("modern", "/").expect("usable").kvm;
         assert!(matches!(directory, Kvm::Unusable(KvmFault::Other { errno: Errno::ISDIR, .. })));
-        let script = MODERN.replace("\\nkvm", "");
-        let without = detect(&script, "/dev/null").expect("usable").kvm;
+        let without = detect("without-kvm", "/dev/null").expect("usable").kvm;
         assert_eq!(without, Kvm::Unusable(KvmFault::NotBuiltIn));
     }
 }

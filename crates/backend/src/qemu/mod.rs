@@ -1,6 +1,7 @@
 //! QEMU as a backend.
 
 pub mod capabilities;
+mod control;
 mod invocation;
 mod render;
 mod run;
@@ -9,9 +10,10 @@ mod wiring;
 use slotwise_core::vm::VmSpec;
 
 pub use capabilities::{Capabilities, CapabilityError, Kvm, KvmFault, Places, Version};
+pub use control::{Control, ControlError};
 pub use invocation::Invocation;
-pub use render::{RenderError, device_id, hotplug_properties, render};
-pub use run::{RunError, Running, StartError, control};
+pub use render::{HotplugPlace, RenderError, device_id, hotplug_properties, render};
+pub use run::{RunError, Running, StartError};
 pub use wiring::{RuntimeError, RuntimeFolder, Sockets, Wiring};
 
 use crate::{Backend, BackendError, Machine, StartOptions, Summary};

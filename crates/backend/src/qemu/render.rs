@@ -50,7 +50,7 @@ impl RenderError {
             Self::NoAcceleration { source, .. } => source.hint(),
             Self::NoModel { .. } => {
                 "some distributions ship device models in packages of their own, for example \
-                 `qemu-system-modules-opengl`, `qemu-device-usb-host` or `qemu-hw-usb-host`"
+                 `qemu-device-usb-host` (Fedora) or `qemu-hw-usb-host` (Arch)"
             }
         }
     }
@@ -81,6 +81,7 @@ pub fn render(spec: &VmSpec, caps: &Capabilities, wiring: Wiring<'_>) -> Result<
         }
     }
     connections(&mut line, config, wiring);
+    hotplug_ports(&mut line, config.machine);
     let (placed, free): (Vec<_>, Vec<_>) = config.devices.iter().partition(|d| d.guest.is_some());
     for device in placed.into_iter().chain(free) {
         line.option("-device", passthrough(config, device));
@@ -98,16 +99,36 @@ pub fn device_id(host: PciAddress) -> String {
     format!("host-{domain:04x}-{bus:02x}-{device:02x}-{function:x}")
 }
 
-/// The members of `device_add` for a device that is plugged into a running machine.
+/// The members of `device_add` for a device that is plugged into a running machine: at its own slot of the root
+/// bus, or behind a port, where there is only one slot.
 #[must_use]
-pub fn hotplug_properties(machine: MachineType, device: &PassthroughDevice) -> Map<String, Value> {
+pub fn hotplug_properties(place: HotplugPlace, device: &PassthroughDevice) -> Map<String, Value> {
     let text = |value: OsString| Value::String(value.to_string_lossy().into_owned());
-    properties(machine, device).into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
+    let list = match place {
+        HotplugPlace::RootBus(machine) => properties(machine, device),
+        HotplugPlace::Port(index) => {
+            let behind = PassthroughDevice { guest: None, ..device.clone() };
+            let mut list = properties(MachineType::Q35, &behind);
+            list.push(("bus", port_id(index).into()));
+            list
+        }
+    };
+    list.into_iter().map(|(name, value)| (name.to_owned(), text(value))).collect()
+}
+
+/// Where a device is plugged in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HotplugPlace {
+    /// The root bus of such a machine.
+    RootBus(MachineType),
+    /// The port of this index, see [`MachineType::hotplug_ports`].
+    Port(u8),
 }
 
 fn check_models(config: &VmConfig, caps: &Capabilities) -> Result<(), RenderError> {
     let disk_on = |bus| config.disks.iter().any(|disk| disk.bus == bus);
     let needed = [
+        ("pcie-root-port", config.machine.hotplug_ports() > 0),
         ("vfio-pci", !config.devices.is_empty()),
         ("virtio-blk-pci", disk_on(DiskBus::Virtio)),
         ("ide-hd", disk_on(DiskBus::Ata)),
@@ -204,6 +225,23 @@ fn connections(line: &mut Invocation, config: &VmConfig, wiring: Wiring<'_>) {
 
 fn listening(socket: Members) -> Members {
     socket.with("server", "on").with("wait", "off")
+}
+
+/// The id under which QEMU knows a port, and the bus behind it, for a device that comes at run time.
+pub(super) fn port_id(index: u8) -> String {
+    format!("port{index}")
+}
+
+fn hotplug_ports(line: &mut Invocation, machine: MachineType) {
+    let count = machine.hotplug_ports();
+    for index in 0..count {
+        let port = Members::new("pcie-root-port").with("id", port_id(index)).with("bus", "pcie.0");
+        let port = port.with("addr", format!("1c.{index}"));
+        let port = if index == 0 { port.with("multifunction", "on") } else { port };
+        // Chassis and slot number name the port to the guest's hot-plug driver; they have to differ.
+        let number = (index + 1).to_string();
+        line.option("-device", port.with("chassis", &number).with("slot", &number));
+    }
 }
 
 fn passthrough(config: &VmConfig, device: &PassthroughDevice) -> Members {

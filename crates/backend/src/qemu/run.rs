@@ -7,18 +7,17 @@
 use std::io;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use slotwise_core::pci::PciAddress;
-use slotwise_core::vm::{
-    ChannelName, Console as ConsoleKind, MachineType, PassthroughDevice, VmName, VmSpec,
-};
+use slotwise_core::vm::{ChannelName, Console as ConsoleKind, PassthroughDevice, VmName, VmSpec};
 
 use super::capabilities::Capabilities;
-use super::render::{RenderError, device_id, hotplug_properties, render};
+use super::control::Control;
+use super::render::{RenderError, render};
 use super::wiring::{RuntimeError, RuntimeFolder, Sockets, Wiring};
 use crate::capture::Tee;
 use crate::console::Console;
@@ -148,28 +147,6 @@ pub enum RunError {
         #[source]
         source: io::Error,
     },
-    /// A device was not plugged in.
-    #[error("cannot attach {device} to machine {machine}")]
-    Attach {
-        /// The machine.
-        machine: VmName,
-        /// The host device.
-        device: PciAddress,
-        /// Why.
-        #[source]
-        source: QmpError,
-    },
-    /// A device was not given back.
-    #[error("cannot detach {device} from machine {machine}")]
-    Detach {
-        /// The machine.
-        machine: VmName,
-        /// The host device.
-        device: PciAddress,
-        /// Why.
-        #[source]
-        source: QmpError,
-    },
     /// Killed, and not gone.
     #[error("process {pid} of machine {machine} was killed and does not go")]
     Stuck {
@@ -185,7 +162,6 @@ impl RunError {
     #[must_use]
     pub const fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::Attach { source, .. } | Self::Detach { source, .. } => source.hint(),
             Self::Stuck { .. } => Some(
                 "a device that does not reset can hold it in the kernel: see the kernel log and /proc/PID/stack",
             ),
@@ -197,10 +173,8 @@ impl RunError {
 /// A running machine. Dropping it kills QEMU and removes its folder.
 #[derive(Debug)]
 pub struct Running {
-    name: VmName,
-    machine: MachineType,
+    control: Control,
     channels: Vec<ChannelName>,
-    qmp: Qmp,
     console: Option<Console>,
     // Before the folder: fields are dropped in this order, and QEMU goes before its sockets.
     process: Process,
@@ -243,10 +217,8 @@ impl Running {
         };
         let qmp = start.negotiate(start.accept(&control, "control connection")?)?;
         Ok(Self {
-            name: name.clone(),
-            machine: config.machine,
+            control: Control::over(spec, qmp),
             channels: config.channels.clone(),
-            qmp,
             console,
             process,
             folder,
@@ -255,7 +227,7 @@ impl Running {
 
     /// The control connection, for what has no method here.
     pub const fn qmp(&mut self) -> &mut Qmp {
-        &mut self.qmp
+        self.control.qmp()
     }
 
     /// Its process id.
@@ -282,7 +254,7 @@ impl Running {
     }
 
     fn find_channel(&self, name: &ChannelName) -> Result<UnixStream, RunError> {
-        let (machine, channel) = (self.name.clone(), name.clone());
+        let (machine, channel) = (self.control.name().clone(), name.clone());
         let Some(index) = self.channels.iter().position(|channel| channel == name) else {
             return Err(RunError::NoChannel { machine, channel });
         };
@@ -301,15 +273,11 @@ impl crate::Machine for Running {
     }
 
     fn attach(&mut self, device: &PassthroughDevice, within: Duration) -> Result<(), crate::BackendError> {
-        let properties = hotplug_properties(self.machine, device);
-        let attached = self.qmp.device_add("vfio-pci", &device_id(device.host), properties, within);
-        let failed = |source| RunError::Attach { machine: self.name.clone(), device: device.host, source };
-        Ok(attached.map_err(failed)?)
+        Ok(self.control.attach(device, within)?)
     }
 
     fn detach(&mut self, device: PciAddress, within: Duration) -> Result<(), crate::BackendError> {
-        let detached = self.qmp.device_del(&device_id(device), within);
-        Ok(detached.map_err(|source| RunError::Detach { machine: self.name.clone(), device, source })?)
+        Ok(self.control.detach(device, within)?)
     }
 
     fn wait(&mut self, within: Duration) -> Option<Exit> {
@@ -317,7 +285,7 @@ impl crate::Machine for Running {
     }
 
     fn end(&mut self, within: Duration) -> Result<Exit, crate::BackendError> {
-        if self.process.exited().is_none() && self.qmp.quit().is_ok() {
+        if self.process.exited().is_none() && self.qmp().quit().is_ok() {
             let _ = self.process.wait(within);
         }
         if self.process.exited().is_none() {
@@ -325,7 +293,7 @@ impl crate::Machine for Running {
         }
         match self.process.wait(LAST_BREATH) {
             Some(status) => Ok(self.exit(status)),
-            None => Err(RunError::Stuck { machine: self.name.clone(), pid: self.pid() }.into()),
+            None => Err(RunError::Stuck { machine: self.control.name().clone(), pid: self.pid() }.into()),
         }
     }
 
@@ -334,15 +302,7 @@ impl crate::Machine for Running {
     }
 }
 
-/// Connects to a running machine that another process started, to attach or detach devices.
-///
-/// # Errors
-/// No such machine, or another client is connected and it does not greet in time.
-pub fn control(machines: &Path, name: &VmName, within: Duration) -> Result<Qmp, QmpError> {
-    Qmp::connect(&Sockets::of(machines, name).control(), within)
-}
-
-fn listen(path: &PathBuf) -> io::Result<UnixListener> {
+fn listen(path: &Path) -> io::Result<UnixListener> {
     let listener = UnixListener::bind(path)?;
     listener.set_nonblocking(true)?;
     Ok(listener)

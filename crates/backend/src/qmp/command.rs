@@ -46,7 +46,7 @@ fn arguments<const N: usize>(members: [(&str, Value); N]) -> Arguments {
 
 impl Qmp {
     fn order(&mut self, command: &str) -> Result<(), QmpError> {
-        self.execute(command, Map::new(), SHORT).map(|_| ())
+        self.execute(command, &Map::new(), SHORT).map(|_| ())
     }
 
     /// What the machine is doing.
@@ -54,7 +54,7 @@ impl Qmp {
     /// # Errors
     /// As for [`Qmp::execute`].
     pub fn query_status(&mut self) -> Result<RunState, QmpError> {
-        let answer = self.execute("query-status", Map::new(), SHORT)?;
+        let answer = self.execute("query-status", &Map::new(), SHORT)?;
         let status = answer.get("status").and_then(Value::as_str);
         let missing = || QmpError::Answer { command: "query-status".into(), missing: "status" };
         status.map(RunState::from).ok_or_else(missing)
@@ -116,7 +116,7 @@ impl Qmp {
     ) -> Result<(), QmpError> {
         properties.insert("driver".into(), json!(driver));
         properties.insert("id".into(), json!(id));
-        self.execute("device_add", properties, within).map(|_| ())
+        self.execute("device_add", &properties, within).map(|_| ())
     }
 
     /// Takes a device away and waits until it is gone, which the guest has to agree to.
@@ -126,7 +126,7 @@ impl Qmp {
     /// [`QmpError::ReleaseRefused`] when it says no (event `DEVICE_UNPLUG_GUEST_ERROR`, QEMU 6.2).
     pub fn device_del(&mut self, id: &str, within: Duration) -> Result<(), QmpError> {
         let deadline = Instant::now() + within;
-        self.execute("device_del", arguments([("id", json!(id))]), within)?;
+        self.execute("device_del", &arguments([("id", json!(id))]), within)?;
         self.wait_device_deleted(id, deadline.saturating_duration_since(Instant::now()))
     }
 
@@ -152,7 +152,7 @@ impl Qmp {
     /// As for [`Qmp::execute`].
     pub fn getfd(&mut self, name: &str, file: BorrowedFd<'_>) -> Result<(), QmpError> {
         let arguments = arguments([("fdname", json!(name))]);
-        self.execute_with_file("getfd", arguments, file, SHORT).map(|_| ())
+        self.execute_with_file("getfd", &arguments, file, SHORT).map(|_| ())
     }
 
     /// Adds an open file to a set, to be named as `/dev/fdset/N` (`add-fd`); gives back the set's number.
@@ -160,7 +160,7 @@ impl Qmp {
     /// # Errors
     /// As for [`Qmp::execute`], and an answer without the number.
     pub fn add_fd(&mut self, file: BorrowedFd<'_>) -> Result<u64, QmpError> {
-        let answer = self.execute_with_file("add-fd", Map::new(), file, SHORT)?;
+        let answer = self.execute_with_file("add-fd", &Map::new(), file, SHORT)?;
         let missing = || QmpError::Answer { command: "add-fd".into(), missing: "fdset-id" };
         answer.get("fdset-id").and_then(Value::as_u64).ok_or_else(missing)
     }

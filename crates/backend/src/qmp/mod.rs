@@ -93,7 +93,7 @@ impl Qmp {
             usable: true,
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        qmp.execute("qmp_capabilities", Arguments::new(), left)?;
+        qmp.execute("qmp_capabilities", &Arguments::new(), left)?;
         Ok(qmp)
     }
 
@@ -113,8 +113,8 @@ impl Qmp {
     ///
     /// # Errors
     /// The server refuses, does not answer in time, or the connection fails.
-    pub fn execute(&mut self, command: &str, args: Arguments, within: Duration) -> Result<Value, QmpError> {
-        self.exchange(command, &args, None, within)
+    pub fn execute(&mut self, command: &str, args: &Arguments, within: Duration) -> Result<Value, QmpError> {
+        self.exchange(command, args, None, within)
     }
 
     /// Executes a command with an open file attached (unix(7), `SCM_RIGHTS`).
@@ -124,11 +124,11 @@ impl Qmp {
     pub fn execute_with_file(
         &mut self,
         command: &str,
-        args: Arguments,
+        args: &Arguments,
         file: BorrowedFd<'_>,
         within: Duration,
     ) -> Result<Value, QmpError> {
-        self.exchange(command, &args, Some(file), within)
+        self.exchange(command, args, Some(file), within)
     }
 
     fn exchange(

@@ -76,7 +76,7 @@ fn a_server_that_speaks_something_else_is_quoted() {
 
 #[test]
 fn a_silent_server_is_given_up() {
-    let (client, _server) = serve(|server| server.hear());
+    let (client, _server) = serve(Server::hear);
     assert!(matches!(Qmp::over(client, BRIEF), Err(QmpError::CommandDeadline { .. })));
 }
 
@@ -124,13 +124,13 @@ fn half_lines_are_put_together() {
 
 #[test]
 fn a_server_that_hangs_up_is_reported_as_closed() {
-    let (mut qmp, _server) = connected(|server| server.hear());
+    let (mut qmp, _server) = connected(Server::hear);
     assert!(matches!(qmp.query_status(), Err(QmpError::Closed)));
 }
 
 #[test]
 fn hanging_up_is_an_answer_to_quit() {
-    let (mut qmp, _server) = connected(|server| server.hear());
+    let (mut qmp, _server) = connected(Server::hear);
     qmp.quit().expect("that is what quit does");
 }
 
@@ -182,7 +182,7 @@ fn an_answer_after_its_deadline_is_not_taken_for_the_next() {
         server.say(&format!("{{\"return\": {{\"status\": \"paused\"}}, \"id\": {late}}}\n"));
         server.say(&format!("{{\"return\": {{\"status\": \"running\"}}, \"id\": {current}}}\n"));
     });
-    let first = qmp.execute("query-status", Arguments::new(), BRIEF);
+    let first = qmp.execute("query-status", &Arguments::new(), BRIEF);
     assert!(matches!(first, Err(QmpError::CommandDeadline { .. })));
     assert_eq!(qmp.query_status().expect("an answer"), RunState::Running);
     server.join().expect("server is content");

@@ -20,16 +20,29 @@ pub enum MachineType {
 pub struct UnknownMachineType(String);
 
 impl MachineType {
+    /// How many PCI Express root ports the machine has for devices that come at run time: none on pc, whose
+    /// bus takes them anywhere; four on q35, at functions 0 to 3 of device 1c, where ICH9 has its ports too (ICH9
+    /// data sheet, table 5-1). The root bus itself takes none there: hot-plug is a matter of ports (PCIe Base 6.0
+    /// §6.7).
+    #[must_use]
+    pub const fn hotplug_ports(self) -> u8 {
+        match self {
+            MachineType::Pc => 0,
+            MachineType::Q35 => 4,
+        }
+    }
+
     /// What the chipset itself has in `slot` of the root bus, if anything.
     ///
     /// pc: host bridge 00.0 and the PIIX3 functions at 01 (82441FX and 82371SB data sheets; QEMU
     /// `hw/i386/pc_piix.c`). q35: host bridge 00.0 and the ICH9 functions at 1f (Intel ICH9 data sheet,
-    /// table 5-1; QEMU `hw/i386/pc_q35.c`). The whole device number is taken: a monitor puts functions there.
+    /// table 5-1; QEMU `hw/i386/pc_q35.c`) beside [`Self::hotplug_ports`]. The whole device number is taken: a monitor puts functions there.
     #[must_use]
     pub fn occupant(self, slot: GuestSlot) -> Option<&'static str> {
         match (self, slot.device()) {
             (_, 0) => Some("host bridge"),
             (MachineType::Pc, 1) => Some("PIIX3 ISA bridge, IDE and power management"),
+            (MachineType::Q35, 0x1c) => Some("ports for devices that come at run time"),
             (MachineType::Q35, 0x1f) => Some("ICH9 LPC bridge, SATA and SMBus"),
             _ => None,
         }
@@ -148,6 +161,8 @@ mod tests {
         assert_eq!(MachineType::Pc.occupant(slot(2)), None);
         assert!(MachineType::Pc.occupant(slot(1)).is_some());
         assert!(MachineType::Q35.occupant(slot(0x1f)).is_some());
+        assert!(MachineType::Q35.occupant(slot(0x1c)).is_some());
+        assert_eq!(MachineType::Pc.occupant(slot(0x1c)), None);
         assert_eq!(MachineType::Q35.occupant(slot(1)), None);
     }
 

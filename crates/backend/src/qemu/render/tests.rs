@@ -13,7 +13,15 @@ use crate::qemu::capabilities::Version;
 use crate::qemu::wiring::Sockets;
 
 fn capabilities() -> Capabilities {
-    let models = ["vfio-pci", "virtio-blk-pci", "ide-hd", "virtio-serial-pci", "qemu-xhci", "usb-host"];
+    let models = [
+        "vfio-pci",
+        "virtio-blk-pci",
+        "ide-hd",
+        "virtio-serial-pci",
+        "qemu-xhci",
+        "usb-host",
+        "pcie-root-port",
+    ];
     Capabilities {
         program: "/usr/bin/qemu-system-x86_64".into(),
         version: Version { major: 7, minor: 2, micro: 22 },
@@ -141,25 +149,29 @@ fn devices_with_a_chosen_slot_come_before_those_without() {
     check_by_hand(
         config,
         &expect![[r#"
-        /usr/bin/qemu-system-x86_64 \
-          -nodefaults \
-          -no-user-config \
-          -name guest=bench \
-          -machine q35 \
-          -accel kvm \
-          -cpu host \
-          -smp 1 \
-          -m 96M \
-          -display none \
-          -no-reboot \
-          -kernel /boot/vmlinuz \
-          -initrd /srv/guest.cpio.gz \
-          -append 'console=ttyS0 quiet panic=-1' \
-          -serial mon:stdio \
-          -device vfio-pci,id=host-0000-01-00-1,host=0000:01:00.1,bus=pcie.0,addr=02.1 \
-          -device vfio-pci,id=host-10000-01-00-0,host=10000:01:00.0,bus=pcie.0,addr=02.0,multifunction=on \
-          -device vfio-pci,id=host-0000-03-00-0,host=0000:03:00.0
-    "#]],
+            /usr/bin/qemu-system-x86_64 \
+              -nodefaults \
+              -no-user-config \
+              -name guest=bench \
+              -machine q35 \
+              -accel kvm \
+              -cpu host \
+              -smp 1 \
+              -m 96M \
+              -display none \
+              -no-reboot \
+              -kernel /boot/vmlinuz \
+              -initrd /srv/guest.cpio.gz \
+              -append 'console=ttyS0 quiet panic=-1' \
+              -serial mon:stdio \
+              -device pcie-root-port,id=port0,bus=pcie.0,addr=1c.0,multifunction=on,chassis=1,slot=1 \
+              -device pcie-root-port,id=port1,bus=pcie.0,addr=1c.1,chassis=2,slot=2 \
+              -device pcie-root-port,id=port2,bus=pcie.0,addr=1c.2,chassis=3,slot=3 \
+              -device pcie-root-port,id=port3,bus=pcie.0,addr=1c.3,chassis=4,slot=4 \
+              -device vfio-pci,id=host-0000-01-00-1,host=0000:01:00.1,bus=pcie.0,addr=02.1 \
+              -device vfio-pci,id=host-10000-01-00-0,host=10000:01:00.0,bus=pcie.0,addr=02.0,multifunction=on \
+              -device vfio-pci,id=host-0000-03-00-0,host=0000:03:00.0
+        "#]],
     );
 }
 
@@ -188,26 +200,30 @@ fn a_graphics_card_with_keyboard_and_uefi() {
     check_by_hand(
         config,
         &expect![[r#"
-        /usr/bin/qemu-system-x86_64 \
-          -nodefaults \
-          -no-user-config \
-          -name guest=bench \
-          -machine q35 \
-          -accel kvm \
-          -cpu host,kvm=off \
-          -smp 4 \
-          -m 8G \
-          -display none \
-          -drive if=pflash,format=raw,unit=0,readonly=on,file=/fw/code,,4m.fd \
-          -drive if=pflash,format=raw,unit=1,file=/vm/vars.fd \
-          -monitor stdio \
-          -device vfio-pci,id=host-0000-01-00-0,host=0000:01:00.0,bus=pcie.0,addr=03.0,romfile=/vm/card.rom,x-vga=on,multifunction=on \
-          -device vfio-pci,id=host-0000-01-00-1,host=0000:01:00.1,bus=pcie.0,addr=03.1 \
-          -drive if=none,id=disk0,format=qcow2,file=/vm/system.qcow2 \
-          -device virtio-blk-pci,drive=disk0,bootindex=1 \
-          -device qemu-xhci,id=usb \
-          -device usb-host,bus=usb.0,vendorid=0x046d,productid=0xc330
-    "#]],
+            /usr/bin/qemu-system-x86_64 \
+              -nodefaults \
+              -no-user-config \
+              -name guest=bench \
+              -machine q35 \
+              -accel kvm \
+              -cpu host,kvm=off \
+              -smp 4 \
+              -m 8G \
+              -display none \
+              -drive if=pflash,format=raw,unit=0,readonly=on,file=/fw/code,,4m.fd \
+              -drive if=pflash,format=raw,unit=1,file=/vm/vars.fd \
+              -monitor stdio \
+              -device pcie-root-port,id=port0,bus=pcie.0,addr=1c.0,multifunction=on,chassis=1,slot=1 \
+              -device pcie-root-port,id=port1,bus=pcie.0,addr=1c.1,chassis=2,slot=2 \
+              -device pcie-root-port,id=port2,bus=pcie.0,addr=1c.2,chassis=3,slot=3 \
+              -device pcie-root-port,id=port3,bus=pcie.0,addr=1c.3,chassis=4,slot=4 \
+              -device vfio-pci,id=host-0000-01-00-0,host=0000:01:00.0,bus=pcie.0,addr=03.0,romfile=/vm/card.rom,x-vga=on,multifunction=on \
+              -device vfio-pci,id=host-0000-01-00-1,host=0000:01:00.1,bus=pcie.0,addr=03.1 \
+              -drive if=none,id=disk0,format=qcow2,file=/vm/system.qcow2 \
+              -device virtio-blk-pci,drive=disk0,bootindex=1 \
+              -device qemu-xhci,id=usb \
+              -device usb-host,bus=usb.0,vendorid=0x046d,productid=0xc330
+        "#]],
     );
 }
 
@@ -313,10 +329,16 @@ fn a_qemu_without_the_device_model_is_refused() {
 
 #[test]
 fn hotplug_says_what_the_command_line_says() {
-    let plugged = hotplug_properties(MachineType::Pc, &device("0000:02:06.0").at(slot("6")));
+    let device = device("0000:02:06.0").at(slot("6"));
+    let plugged = hotplug_properties(HotplugPlace::RootBus(MachineType::Pc), &device);
     assert_eq!(
         serde_json::Value::Object(plugged),
         serde_json::json!({"host": "0000:02:06.0", "bus": "pci.0", "addr": "06.0"})
+    );
+    let plugged = hotplug_properties(HotplugPlace::Port(2), &device);
+    assert_eq!(
+        serde_json::Value::Object(plugged),
+        serde_json::json!({"host": "0000:02:06.0", "bus": "port2"})
     );
     assert_eq!(device_id("0000:02:06.0".parse().expect("an address")), "host-0000-02-06-0");
 }
