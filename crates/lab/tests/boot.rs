@@ -36,7 +36,9 @@ fn boot(machine: &Machine) -> LabHost {
     };
     let progress = |text: &str| eprintln!("  {text}");
     let artifacts = Artifacts::prepare(machine, &config, &progress).unwrap();
-    let host = LabHost::boot(machine, &artifacts, &BootOptions::default(), &progress).unwrap();
+    let console = Path::new(env!("CARGO_TARGET_TMPDIR")).join("console.log");
+    let options = BootOptions { console_log: Some(console), ..BootOptions::default() };
+    let host = LabHost::boot(machine, &artifacts, &options, &progress).unwrap();
     eprintln!("up in {:.1} s", host.boot_time().as_secs_f64());
     for phase in host.phases() {
         eprintln!("  {:>6} ms  {}", phase.end_ms, phase.name);
