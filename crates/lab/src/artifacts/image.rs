@@ -17,7 +17,11 @@ pub(super) fn build(tree: &Tree, release: Option<&str>, target: &Path) -> Result
     let stage = target.with_extension("stage");
     let bytes = stage_files(tree, &stage)?;
     if let Some(release) = release {
-        run("depmod", "kmod", Command::new(find_program("depmod", "kmod")?).arg("-b").arg(&stage).arg(release))?;
+        run(
+            "depmod",
+            "kmod",
+            Command::new(find_program("depmod", "kmod")?).arg("-b").arg(&stage).arg(release),
+        )?;
     }
     // A twentieth more than the files, for block lists and directories.
     let kibibytes = (bytes + bytes / 20 + OVERHEAD) / 1024;
@@ -25,7 +29,12 @@ pub(super) fn build(tree: &Tree, release: Option<&str>, target: &Path) -> Result
     // The image is written once and then read only: no journal, no room for root, no checksums to verify.
     mke2fs
         .args(["-q", "-F", "-t", "ext4", "-b", "4096", "-m", "0", "-I", "256"])
-        .args(["-O", "^has_journal,^metadata_csum,^64bit,^resize_inode", "-E", "lazy_itable_init=1,root_owner=0:0"])
+        .args([
+            "-O",
+            "^has_journal,^metadata_csum,^64bit,^resize_inode",
+            "-E",
+            "lazy_itable_init=1,root_owner=0:0",
+        ])
         .arg("-d")
         .arg(&stage)
         .arg(target)
@@ -44,7 +53,9 @@ fn stage_files(tree: &Tree, stage: &Path) -> Result<u64, ArtifactError> {
             create(parent)?;
         }
         let written = match node {
-            Node::File(from) => fs::copy(from, &to).map_err(|source| ArtifactError::io("copy", from, source))?,
+            Node::File(from) => {
+                fs::copy(from, &to).map_err(|source| ArtifactError::io("copy", from, source))?
+            }
             Node::Text(text) => {
                 fs::write(&to, text).map_err(|source| ArtifactError::io("write", &to, source))?;
                 0
@@ -71,7 +82,9 @@ fn create(directory: &Path) -> Result<(), ArtifactError> {
 
 fn run(program: &str, package: &'static str, command: &mut Command) -> Result<(), ArtifactError> {
     let output = command.output().map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => ArtifactError::MissingProgram { program: program.to_owned(), package },
+        std::io::ErrorKind::NotFound => {
+            ArtifactError::MissingProgram { program: program.to_owned(), package }
+        }
         _ => ArtifactError::io("run", program, error),
     })?;
     if output.status.success() {

@@ -34,12 +34,8 @@ pub(super) fn build(
     cache: &Cache,
     progress: &dyn Fn(&str),
 ) -> Result<PathBuf, ArtifactError> {
-    let names: Vec<&str> = WHERE_PRESENT
-        .iter()
-        .copied()
-        .filter(|name| index.has(name))
-        .chain(NEEDED.iter().copied())
-        .collect();
+    let names: Vec<&str> =
+        WHERE_PRESENT.iter().copied().filter(|name| index.has(name)).chain(NEEDED.iter().copied()).collect();
     let modules = index.load_order(&names).map_err(|UnknownModule(module)| ArtifactError::NoModule {
         module,
         release: kernel.release.clone(),

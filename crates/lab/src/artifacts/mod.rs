@@ -100,11 +100,15 @@ impl Artifacts {
                 image::build(&root_tree, Some(&kernel.release), target)
             })?;
         let payload_tree = payload_tree(&config.payload)?;
-        let payload =
-            cache.entry("payload", "img", payload_tree.content_hash(BUILDER_VERSION)?.as_str(), |target| {
+        let payload = cache.entry(
+            "payload",
+            "img",
+            payload_tree.content_hash(BUILDER_VERSION)?.as_str(),
+            |target| {
                 progress("building the payload image");
                 image::build(&payload_tree, None, target)
-            })?;
+            },
+        )?;
         cache.prune();
         Ok(Self { kernel: uncompressed, initramfs, root, payload, qemu, kernel_release: kernel.release })
     }

@@ -20,6 +20,8 @@ const QEMU_NEEDED: (u32, u32) = (7, 0);
 /// Programs of the lab host and the Debian packages they are in.
 const PROGRAMS: &[(&str, &str)] = &[
     (QEMU, "qemu-system-x86"),
+    // The shell is bash, not busybox's, which runs busybox's applets in place of the real programs.
+    ("bash", "bash"),
     ("busybox", "busybox-static"),
     ("kmod", "kmod"),
     ("lspci", "pciutils"),
@@ -49,15 +51,49 @@ const PCI_IDS: &[&str] = &["/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids
 /// may hold, so that guests in the lab find them too.
 const MODULES: &[&str] = &[
     // The lab's own.
-    "virtio_pci", "virtio_blk", "virtio_console", "virtio_net", "virtio_scsi", "virtio_rng", "ext4", "overlay",
-    "crc32c_generic", "9p", "9pnet_virtio",
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_console",
+    "virtio_net",
+    "virtio_scsi",
+    "virtio_rng",
+    "ext4",
+    "overlay",
+    "crc32c_generic",
+    "9p",
+    "9pnet_virtio",
     // Passthrough.
-    "kvm_amd", "vfio", "vfio_pci", "vfio_iommu_type1", "iommufd", "tun", "bridge", "vhost_net",
+    "kvm_amd",
+    "vfio",
+    "vfio_pci",
+    "vfio_iommu_type1",
+    "iommufd",
+    "tun",
+    "bridge",
+    "vhost_net",
     // Devices.
-    "sym53c8xx", "am53c974", "aic7xxx", "sd_mod", "sr_mod", "st", "ch", "sg", "ses", "e1000", "e1000e", "8139cp", "8139too",
-    "xhci_pci", "ehci_pci", "uhci_hcd", "usbhid", "usb_storage",
+    "sym53c8xx",
+    "am53c974",
+    "aic7xxx",
+    "sd_mod",
+    "sr_mod",
+    "st",
+    "ch",
+    "sg",
+    "ses",
+    "e1000",
+    "e1000e",
+    "8139cp",
+    "8139too",
+    "xhci_pci",
+    "ehci_pci",
+    "uhci_hcd",
+    "usbhid",
+    "usb_storage",
     // The q35 chipset's.
-    "ahci", "lpc_ich", "i2c_i801",
+    "ahci",
+    "lpc_ich",
+    "i2c_i801",
 ];
 
 /// Whether a lab host can do without a file.
@@ -117,20 +153,36 @@ pub(super) fn host_tree(
 
 fn skeleton(tree: &mut Tree) {
     for (path, mode) in [
-        ("/root", 0o700), ("/tmp", 0o1777), ("/var/tmp", 0o1777), ("/var/lib", 0o755), ("/var/log", 0o755),
-        ("/run", 0o755), ("/dev", 0o755), ("/proc", 0o555), ("/sys", 0o555), ("/mnt", 0o755), ("/usr/local/bin", 0o755),
-        ("/etc/modprobe.d", 0o755), ("/etc/modules-load.d", 0o755), ("/usr/lib/x86_64-linux-gnu", 0o755),
+        ("/root", 0o700),
+        ("/tmp", 0o1777),
+        ("/var/tmp", 0o1777),
+        ("/var/lib", 0o755),
+        ("/var/log", 0o755),
+        ("/run", 0o755),
+        ("/dev", 0o755),
+        ("/proc", 0o555),
+        ("/sys", 0o555),
+        ("/mnt", 0o755),
+        ("/usr/local/bin", 0o755),
+        ("/etc/modprobe.d", 0o755),
+        ("/etc/modules-load.d", 0o755),
+        ("/usr/lib/x86_64-linux-gnu", 0o755),
     ] {
         tree.insert(Path::new(path), Node::Directory(mode));
     }
-    for (path, target) in [("/bin", "usr/bin"), ("/sbin", "usr/sbin"), ("/lib", "usr/lib"), ("/lib64", "usr/lib64")] {
+    for (path, target) in
+        [("/bin", "usr/bin"), ("/sbin", "usr/sbin"), ("/lib", "usr/lib"), ("/lib64", "usr/lib64")]
+    {
         tree.insert(Path::new(path), Node::Link(PathBuf::from(target)));
     }
     for (path, text) in [
         ("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
         ("/etc/group", "root:x:0:\ntty:x:5:\ndisk:x:6:\nkvm:x:106:\nnogroup:x:65534:\n"),
         ("/etc/hosts", "127.0.0.1 localhost\n"),
-        ("/etc/os-release", "ID=slotwise-lab\nNAME=\"Slotwise lab host\"\nPRETTY_NAME=\"Slotwise lab host\"\n"),
+        (
+            "/etc/os-release",
+            "ID=slotwise-lab\nNAME=\"Slotwise lab host\"\nPRETTY_NAME=\"Slotwise lab host\"\n",
+        ),
         ("/etc/profile", "PS1='lab:\\w\\$ '\nalias ll='ls -l'\n"),
     ] {
         tree.insert(Path::new(path), Node::Text(text.to_owned()));
@@ -149,12 +201,15 @@ fn programs(tree: &mut Tree) -> Result<(), ArtifactError> {
     for name in KMOD_NAMES {
         tree.insert(&Path::new("/usr/sbin").join(name), Node::Link(kmod.clone()));
     }
+    tree.insert(Path::new("/usr/bin/sh"), Node::Link(PathBuf::from("bash")));
     let busybox = find_program("busybox", "busybox-static")?;
     for applet in output(&busybox, &["--list-full"])?.lines().filter(|line| !line.is_empty()) {
         let path = Path::new("/").join(applet);
         // The real program is the better one where both are there.
         let name = path.file_name().unwrap_or_default();
-        if !PROGRAMS.iter().any(|(program, _)| name == *program) && !KMOD_NAMES.iter().any(|kmod| name == *kmod) {
+        if !PROGRAMS.iter().any(|(program, _)| name == *program)
+            && !KMOD_NAMES.iter().any(|kmod| name == *kmod)
+        {
             tree.insert_if_free(&path, Node::Link(busybox.clone()));
         }
     }
@@ -162,7 +217,9 @@ fn programs(tree: &mut Tree) -> Result<(), ArtifactError> {
 }
 
 fn firmware(tree: &mut Tree, qemu: &Path) -> Result<(), ArtifactError> {
-    let folders: Vec<PathBuf> = output(qemu, &["-L", "help"])?.lines().map(PathBuf::from).collect();
+    // QEMU names folders relative to its program (`/usr/bin/../share/qemu`), and some that are not there.
+    let folders: Vec<PathBuf> =
+        output(qemu, &["-L", "help"])?.lines().filter_map(|line| fs::canonicalize(line).ok()).collect();
     for (name, need) in FIRMWARE {
         let found = folders.iter().map(|folder| folder.join(name)).find(|path| path.exists());
         match (found, need) {
@@ -201,10 +258,9 @@ fn kernel_files(
     // faults that are on, which is what must be there.
     let own = machine.kernel().modules.iter().map(String::as_str);
     let names: Vec<&str> = common.chain(own).chain(machine.fault_modules()).collect();
-    let files = index.load_order(&names).map_err(|UnknownModule(module)| ArtifactError::NoModule {
-        module,
-        release: release.clone(),
-    })?;
+    let files = index
+        .load_order(&names)
+        .map_err(|UnknownModule(module)| ArtifactError::NoModule { module, release: release.clone() })?;
     let folder = Path::new("/lib/modules").join(release);
     for file in files {
         tree.insert(&folder.join(&file), Node::File(kernel.modules.join(&file)));

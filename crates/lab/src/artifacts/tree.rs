@@ -48,8 +48,7 @@ impl Tree {
     /// A hash over paths, sizes and times of the files: enough for files a package manager owns.
     pub(super) fn fingerprint(&self, salt: &str) -> Result<String, ArtifactError> {
         self.hash(salt, |path| {
-            let metadata =
-                fs::metadata(path).map_err(|source| ArtifactError::io("look at", path, source))?;
+            let metadata = fs::metadata(path).map_err(|source| ArtifactError::io("look at", path, source))?;
             let (seconds, nanoseconds) = (metadata.mtime(), metadata.mtime_nsec());
             Ok(format!("{} {seconds}.{nanoseconds} {:o}", metadata.len(), metadata.mode()).into_bytes())
         })
@@ -59,8 +58,7 @@ impl Tree {
     pub(super) fn content_hash(&self, salt: &str) -> Result<String, ArtifactError> {
         self.hash(salt, |path| {
             let bytes = super::read(path)?;
-            let metadata =
-                fs::metadata(path).map_err(|source| ArtifactError::io("look at", path, source))?;
+            let metadata = fs::metadata(path).map_err(|source| ArtifactError::io("look at", path, source))?;
             let mut digest = Sha256::digest(bytes).to_vec();
             digest.extend(metadata.permissions().mode().to_le_bytes());
             Ok(digest)
@@ -116,7 +114,9 @@ fn merged(path: &Path) -> PathBuf {
         .collect();
     let first = plain.components().next().map(|first| first.as_os_str().to_owned());
     match first.as_deref().and_then(|first| first.to_str()) {
-        Some("bin" | "sbin" | "lib" | "lib64") if plain.components().count() > 1 => Path::new("usr").join(plain),
+        Some("bin" | "sbin" | "lib" | "lib64") if plain.components().count() > 1 => {
+            Path::new("usr").join(plain)
+        }
         _ => plain,
     }
 }
@@ -127,7 +127,10 @@ mod tests {
 
     #[test]
     fn paths_are_merged_into_usr_and_cannot_leave_the_root() {
-        assert_eq!(merged(Path::new("/lib/x86_64-linux-gnu/libc.so.6")), Path::new("usr/lib/x86_64-linux-gnu/libc.so.6"));
+        assert_eq!(
+            merged(Path::new("/lib/x86_64-linux-gnu/libc.so.6")),
+            Path::new("usr/lib/x86_64-linux-gnu/libc.so.6")
+        );
         assert_eq!(merged(Path::new("/sbin/lspci")), Path::new("usr/sbin/lspci"));
         assert_eq!(merged(Path::new("/bin")), Path::new("bin"));
         assert_eq!(merged(Path::new("/../../etc/passwd")), Path::new("etc/passwd"));

@@ -23,10 +23,7 @@ struct State {
 
 impl Default for Window {
     fn default() -> Self {
-        Self {
-            state: Mutex::new(State { bytes: INITIAL_BYTES, closed: false }),
-            changed: Condvar::new(),
-        }
+        Self { state: Mutex::new(State { bytes: INITIAL_BYTES, closed: false }), changed: Condvar::new() }
     }
 }
 

@@ -227,7 +227,10 @@ impl Frame {
         }
         let mut payload = vec![0; bytes];
         stream.read_exact(&mut payload)?;
-        Ok(Self { id: ExchangeId(u32::from_le_bytes([i0, i1, i2, i3])), message: Message::decode(kind, payload)? })
+        Ok(Self {
+            id: ExchangeId(u32::from_le_bytes([i0, i1, i2, i3])),
+            message: Message::decode(kind, payload)?,
+        })
     }
 }
 
@@ -287,6 +290,9 @@ mod tests {
 
     #[test]
     fn a_kind_from_nowhere_is_refused() {
-        assert!(matches!(Frame::read([0u8, 0, 0, 0, 1, 0, 0, 0, 99].as_slice()), Err(FrameError::UnknownKind(99))));
+        assert!(matches!(
+            Frame::read([0u8, 0, 0, 0, 1, 0, 0, 0, 99].as_slice()),
+            Err(FrameError::UnknownKind(99))
+        ));
     }
 }

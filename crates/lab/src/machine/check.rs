@@ -39,7 +39,8 @@ pub(super) fn parse(text: &str) -> Result<Checked, MachineError> {
 
 /// Checks a tree, by way of its text; places in that text mean nothing to anybody and are not reported.
 pub(super) fn table(table: &wire::Table) -> Result<Checked, MachineError> {
-    let text = toml::to_string(table).map_err(|error| MachineError::syntax(None, None, &error.to_string()))?;
+    let text =
+        toml::to_string(table).map_err(|error| MachineError::syntax(None, None, &error.to_string()))?;
     parse(&text)
 }
 
@@ -113,12 +114,20 @@ impl Checker<'_> {
         };
         for line in &wire.modprobe {
             if line.get_ref().contains('\n') {
-                return self.wrong(line.span(), "a line break in a modprobe line".to_owned(), "one line each");
+                return self.wrong(
+                    line.span(),
+                    "a line break in a modprobe line".to_owned(),
+                    "one line each",
+                );
             }
         }
         for path in &wire.wait_for {
             if !path.get_ref().starts_with('/') {
-                return self.wrong(path.span(), format!("{} is relative", path.get_ref()), "an absolute path");
+                return self.wrong(
+                    path.span(),
+                    format!("{} is relative", path.get_ref()),
+                    "an absolute path",
+                );
             }
         }
         Ok(Kernel {
@@ -272,7 +281,8 @@ impl Checker<'_> {
 
     fn kebab(&self, name: &Spanned<String>) -> Result<(), MachineError> {
         let value = name.get_ref();
-        let fits = value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
+        let fits =
+            value.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-');
         if fits && value.starts_with(|first: char| first.is_ascii_lowercase()) && value.len() <= 40 {
             return Ok(());
         }
@@ -310,7 +320,9 @@ impl Checker<'_> {
             Some('M') => 20,
             Some('G') => 30,
             Some('T') => 40,
-            _ => return self.wrong(text.span(), format!("size {value:?}"), "a number with K, M, G or T: 64M"),
+            _ => {
+                return self.wrong(text.span(), format!("size {value:?}"), "a number with K, M, G or T: 64M");
+            }
         };
         let number = value.trim_end_matches(['K', 'M', 'G', 'T']).parse::<u64>().ok();
         match number.and_then(|number| number.checked_mul(1 << shift)) {

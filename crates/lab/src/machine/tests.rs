@@ -91,7 +91,13 @@ fn settings_change_one_value_and_leave_the_machine_alone_when_they_fail() {
     let before = machine.clone();
     for (key, value, expected) in [
         ("scsi.slot", "10", expect!["cannot set scsi.slot to 10: slot 0xa of bridge is taken"]),
-        ("scsi.slto", "5", expect!["cannot set scsi.slto to 5: unknown field `slto`, expected one of `name`, `model`, `bus`, `slot`, `up`, `size`"]),
+        (
+            "scsi.slto",
+            "5",
+            expect![
+                "cannot set scsi.slto to 5: unknown field `slto`, expected one of `name`, `model`, `bus`, `slot`, `up`, `size`"
+            ],
+        ),
         ("disc.target", "5", expect!["the machine has no setting disc.target"]),
         ("fault.nointx", "on", expect!["the machine has no setting fault.nointx"]),
         ("slot", "5", expect!["the machine has no setting slot"]),
@@ -110,7 +116,11 @@ fn faults_change_what_they_declare_and_can_be_taken_back() {
         assert!(!fault.on, "{name}");
         let mut machine = bench();
         machine.set_fault(name, FaultState::On).unwrap();
-        assert_ne!((machine.kernel(), machine.iommu()), (clean.kernel(), clean.iommu()), "{name} changes nothing");
+        assert_ne!(
+            (machine.kernel(), machine.iommu()),
+            (clean.kernel(), clean.iommu()),
+            "{name} changes nothing"
+        );
         machine.set_fault(name, FaultState::Off).unwrap();
         assert_eq!((machine.kernel(), machine.iommu()), (clean.kernel(), clean.iommu()), "{name}");
     }

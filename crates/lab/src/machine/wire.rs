@@ -168,7 +168,8 @@ pub(super) fn set_value(table: &mut Table, key: &str, value: Value) -> Result<()
     };
     if owner == "fault" {
         let faults = table.get_mut("fault").and_then(Value::as_table_mut);
-        let names = faults.as_ref().map(|faults| faults.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+        let names =
+            faults.as_ref().map(|faults| faults.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
         let fault = faults.and_then(|faults| faults.get_mut(field)).and_then(Value::as_table_mut);
         let fault = fault.ok_or_else(|| no_setting(format!("its faults are: {}", names.join(", "))))?;
         fault.insert("on".to_owned(), switch(value));

@@ -81,7 +81,10 @@ pub enum SessionError {
         limit: usize,
     },
     /// The other side speaks another version.
-    #[error("the lab host speaks version {found} of the control channel, this program version {}", crate::channel::VERSION)]
+    #[error(
+        "the lab host speaks version {found} of the control channel, this program version {}",
+        crate::channel::VERSION
+    )]
     Version {
         /// Its version.
         found: u32,

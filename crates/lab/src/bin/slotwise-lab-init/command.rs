@@ -56,7 +56,10 @@ fn with_pipes(
     }
     let (done, finished) = channel();
     for (source, message) in [
-        (child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn io::Read + Send>), Message::Output as fn(_) -> _),
+        (
+            child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn io::Read + Send>),
+            Message::Output as fn(_) -> _,
+        ),
         (child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn io::Read + Send>), Message::ErrorOutput),
     ] {
         let (outlet, done) = (outlet.clone(), done.clone());

@@ -33,7 +33,8 @@ fn write(outlet: &Outlet, exchange: &Exchange, request: &Put) -> io::Result<()> 
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(request.mode).open(path)?;
+    let mut file =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(request.mode).open(path)?;
     // The mode given to open() passes the umask and does not apply to a file that was there.
     file.set_permissions(Permissions::from_mode(request.mode))?;
     loop {

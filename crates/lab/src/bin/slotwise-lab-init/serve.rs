@@ -46,7 +46,8 @@ impl Exchange {
 
     /// Tells where signals and sizes go.
     pub(crate) fn started(&self, group: Pid, terminal: Option<File>) {
-        *self.control.lock().unwrap_or_else(PoisonError::into_inner) = Control { group: Some(group), terminal };
+        *self.control.lock().unwrap_or_else(PoisonError::into_inner) =
+            Control { group: Some(group), terminal };
     }
 
     /// The process is gone; its number may be another's soon.

@@ -18,7 +18,8 @@ const MODPROBE_FILE: &str = "/etc/modprobe.d/slotwise-lab.conf";
 /// Carries `setup` out; `progress` hears what is being done. Returns what did not work.
 pub(crate) fn set_up(setup: &Setup, phases: &mut Phases, mut progress: impl FnMut(&str)) -> Vec<String> {
     let mut complaints = Vec::new();
-    let mut complain = |what: &str, error: &dyn std::fmt::Display| complaints.push(format!("{what}: {error}"));
+    let mut complain =
+        |what: &str, error: &dyn std::fmt::Display| complaints.push(format!("{what}: {error}"));
     if let Err(error) = rustix::system::sethostname(setup.hostname.as_bytes()) {
         complain("cannot set the host name", &error);
     }

@@ -9,8 +9,8 @@ fn hello() -> Hello {
 }
 
 /// Echoes each command's words as output, then exits with their number; `wait` runs until a signal.
-fn lab_host(stream: UnixStream) {
-    while let Ok(frame) = Frame::read(&stream) {
+fn lab_host(stream: &UnixStream) {
+    while let Ok(frame) = Frame::read(stream) {
         let answers = match frame.message {
             Message::Run(run) if run.argv == ["wait"] => vec![],
             Message::Run(run) => vec![
@@ -18,11 +18,13 @@ fn lab_host(stream: UnixStream) {
                 Message::Exit(ExitStatus::Code(i32::try_from(run.argv.len()).unwrap())),
             ],
             Message::Signal(number) => vec![Message::Exit(ExitStatus::Signal(number))],
-            Message::Fetch(_) => vec![Message::Failed(crate::channel::wire::Failed { message: "no".to_owned() })],
+            Message::Fetch(_) => {
+                vec![Message::Failed(crate::channel::wire::Failed { message: "no".to_owned() })]
+            }
             _ => vec![],
         };
         for message in answers {
-            Frame::new(frame.id, message).write(&stream).unwrap();
+            Frame::new(frame.id, message).write(stream).unwrap();
         }
     }
 }
@@ -30,7 +32,7 @@ fn lab_host(stream: UnixStream) {
 fn shared() -> (tempfile::TempDir, Session, Share) {
     let directory = tempfile::tempdir().unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    std::thread::spawn(move || lab_host(theirs));
+    std::thread::spawn(move || lab_host(&theirs));
     let session = Session::over(ours).unwrap();
     let share = Share::at(directory.path().join("s"), "s", &session, hello()).unwrap();
     (directory, session, share)
