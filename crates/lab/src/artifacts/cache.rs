@@ -1,6 +1,6 @@
 //! A directory of results, named by kind and a hash of their inputs.
 
-use std::fs::{self, File};
+use std::fs::{self, File, FileTimes};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -45,8 +45,9 @@ impl Cache {
     ) -> Result<PathBuf, ArtifactError> {
         let path = self.directory.join(format!("{kind}-{key}.{extension}"));
         if let Ok(file) = File::open(&path) {
-            // The time of last use, for pruning; on a read-only cache it does not matter.
-            let _ = file.set_modified(SystemTime::now());
+            // The time of last use, for pruning: of access, since entries are inputs of others by their time of
+            // modification. On a cache that cannot be written it does not matter.
+            let _ = file.set_times(FileTimes::new().set_accessed(SystemTime::now()));
             return Ok(path);
         }
         let work = tempfile::Builder::new()
@@ -67,7 +68,7 @@ impl Cache {
             .flatten()
             .filter_map(|entry| {
                 let name = entry.file_name().into_string().ok()?;
-                let used = entry.metadata().ok()?.modified().ok()?;
+                let used = entry.metadata().ok()?.accessed().ok()?;
                 Some((name.split('-').next()?.to_owned(), used, entry.path()))
             })
             .collect();
@@ -111,7 +112,8 @@ mod tests {
         let cache = Cache::open(directory.path()).unwrap();
         let age = |name: &str, hours: u64| {
             let file = File::create(directory.path().join(name)).unwrap();
-            file.set_modified(SystemTime::now() - Duration::from_secs(hours * 3600)).unwrap();
+            let used = SystemTime::now() - Duration::from_secs(hours * 3600);
+            file.set_times(FileTimes::new().set_accessed(used)).unwrap();
         };
         (2..10).for_each(|hours| age(&format!("root-{hours}.img"), hours));
         age("payload-9.img", 90);

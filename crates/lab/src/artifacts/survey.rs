@@ -20,6 +20,8 @@ const QEMU_NEEDED: (u32, u32) = (7, 0);
 /// Programs of the lab host and the Debian packages they are in.
 const PROGRAMS: &[(&str, &str)] = &[
     (QEMU, "qemu-system-x86"),
+    // The shell is bash, not busybox's, which runs busybox's applets in place of the real programs.
+    ("bash", "bash"),
     ("busybox", "busybox-static"),
     ("kmod", "kmod"),
     ("lspci", "pciutils"),
@@ -199,6 +201,7 @@ fn programs(tree: &mut Tree) -> Result<(), ArtifactError> {
     for name in KMOD_NAMES {
         tree.insert(&Path::new("/usr/sbin").join(name), Node::Link(kmod.clone()));
     }
+    tree.insert(Path::new("/usr/bin/sh"), Node::Link(PathBuf::from("bash")));
     let busybox = find_program("busybox", "busybox-static")?;
     for applet in output(&busybox, &["--list-full"])?.lines().filter(|line| !line.is_empty()) {
         let path = Path::new("/").join(applet);
@@ -214,7 +217,9 @@ fn programs(tree: &mut Tree) -> Result<(), ArtifactError> {
 }
 
 fn firmware(tree: &mut Tree, qemu: &Path) -> Result<(), ArtifactError> {
-    let folders: Vec<PathBuf> = output(qemu, &["-L", "help"])?.lines().map(PathBuf::from).collect();
+    // QEMU names folders relative to its program (`/usr/bin/../share/qemu`), and some that are not there.
+    let folders: Vec<PathBuf> =
+        output(qemu, &["-L", "help"])?.lines().filter_map(|line| fs::canonicalize(line).ok()).collect();
     for (name, need) in FIRMWARE {
         let found = folders.iter().map(|folder| folder.join(name)).find(|path| path.exists());
         match (found, need) {

@@ -1,6 +1,7 @@
 //! One end of a control channel: numbers exchanges, and hands each frame that comes in to its exchange.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -66,8 +67,8 @@ impl Link {
             loop {
                 routes.last = routes.last.wrapping_add(1).max(1);
                 let id = ExchangeId(routes.last);
-                if !routes.open.contains_key(&id) {
-                    routes.open.insert(id, Route { sender, window });
+                if let Entry::Vacant(free) = routes.open.entry(id) {
+                    free.insert(Route { sender, window });
                     break id;
                 }
             }

@@ -146,7 +146,7 @@ impl Share {
                     return;
                 }
                 let hello = hello.clone();
-                std::thread::spawn(move || relay(stream, &link, hello));
+                std::thread::spawn(move || relay(&stream, &link, hello));
             }
         });
         Ok(Self { path, over })
@@ -171,14 +171,14 @@ impl Drop for Share {
 type Numbers = Arc<Mutex<HashMap<ExchangeId, ExchangeId>>>;
 
 /// Serves one client until it goes or says something it should not.
-fn relay(stream: UnixStream, link: &Arc<Link>, hello: Hello) {
+fn relay(stream: &UnixStream, link: &Arc<Link>, hello: Hello) {
     let Ok(writer) = stream.try_clone() else { return };
     let writer = Arc::new(Mutex::new(writer));
     if write(&writer, ExchangeId::HOST, Message::Hello(hello)).is_err() {
         return;
     }
     let numbers = Numbers::default();
-    while let Ok(frame) = Frame::read(&stream) {
+    while let Ok(frame) = Frame::read(stream) {
         let sent = match frame.message {
             message @ (Message::Run(_) | Message::Fetch(_) | Message::Put(_)) => {
                 open(link, &numbers, &writer, frame.id, message)

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, waitid, waitpid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitOptions, wait, waitid};
 use slotwise_lab::channel::wire::ExitStatus;
 
 /// The table of children somebody waits for.
@@ -45,7 +45,8 @@ impl Reaper {
                 continue;
             }
             let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Ok(Some((pid, status))) = waitpid(None, WaitOptions::NOHANG) {
+            // Not `waitpid(None, ...)`, which asks for children of this process group alone.
+            if let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
                 let ended = match (status.exit_status(), status.terminating_signal()) {
                     (Some(code), _) => ExitStatus::Code(code),
                     (None, signal) => ExitStatus::Signal(signal.unwrap_or(0)),

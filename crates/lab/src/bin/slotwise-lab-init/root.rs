@@ -21,7 +21,7 @@ pub(crate) fn mount_kernel_file_systems() -> io::Result<()> {
         match mount(kind, target, kind, flags, None) {
             // CONFIG_DEVTMPFS_MOUNT does not apply to an initramfs, but a kernel may yet have mounted one of them.
             Ok(()) | Err(rustix::io::Errno::BUSY) => {}
-            Err(error) => return Err(context(error.into(), &format!("cannot mount {kind}"))),
+            Err(error) => return Err(context(&error.into(), &format!("cannot mount {kind}"))),
         }
     }
     Ok(())
@@ -30,15 +30,15 @@ pub(crate) fn mount_kernel_file_systems() -> io::Result<()> {
 /// Loads the modules of the initramfs in the order its list gives.
 pub(crate) fn load_early_modules() -> io::Result<()> {
     let list = fs::read_to_string(Path::new("/").join(EARLY_MODULES_LIST))
-        .map_err(|error| context(error, "cannot read the list of early modules"))?;
+        .map_err(|error| context(&error, "cannot read the list of early modules"))?;
     for name in list.lines().filter(|line| !line.is_empty()) {
         let path = Path::new("/").join(EARLY_MODULES_DIR).join(name);
         let file =
-            File::open(&path).map_err(|error| context(error, &format!("cannot open module {name}")))?;
+            File::open(&path).map_err(|error| context(&error, &format!("cannot open module {name}")))?;
         match rustix::system::finit_module(&file, c"", 0) {
             // Built into this kernel, or loaded already: both are what was wanted.
             Ok(()) | Err(rustix::io::Errno::EXIST) => {}
-            Err(error) => return Err(context(error.into(), &format!("cannot load module {name}"))),
+            Err(error) => return Err(context(&error.into(), &format!("cannot load module {name}"))),
         }
     }
     Ok(())
@@ -88,9 +88,9 @@ fn disk_with_serial(serial: &str) -> Option<PathBuf> {
 }
 
 fn mounted(result: rustix::io::Result<()>, what: &str) -> io::Result<()> {
-    result.map_err(|error| context(error.into(), &format!("cannot mount {what}")))
+    result.map_err(|error| context(&error.into(), &format!("cannot mount {what}")))
 }
 
-fn context(error: io::Error, what: &str) -> io::Error {
+fn context(error: &io::Error, what: &str) -> io::Error {
     io::Error::new(error.kind(), format!("{what}: {error}"))
 }

@@ -9,8 +9,8 @@ fn hello() -> Hello {
 }
 
 /// Echoes each command's words as output, then exits with their number; `wait` runs until a signal.
-fn lab_host(stream: UnixStream) {
-    while let Ok(frame) = Frame::read(&stream) {
+fn lab_host(stream: &UnixStream) {
+    while let Ok(frame) = Frame::read(stream) {
         let answers = match frame.message {
             Message::Run(run) if run.argv == ["wait"] => vec![],
             Message::Run(run) => vec![
@@ -24,7 +24,7 @@ fn lab_host(stream: UnixStream) {
             _ => vec![],
         };
         for message in answers {
-            Frame::new(frame.id, message).write(&stream).unwrap();
+            Frame::new(frame.id, message).write(stream).unwrap();
         }
     }
 }
@@ -32,7 +32,7 @@ fn lab_host(stream: UnixStream) {
 fn shared() -> (tempfile::TempDir, Session, Share) {
     let directory = tempfile::tempdir().unwrap();
     let (ours, theirs) = UnixStream::pair().unwrap();
-    std::thread::spawn(move || lab_host(theirs));
+    std::thread::spawn(move || lab_host(&theirs));
     let session = Session::over(ours).unwrap();
     let share = Share::at(directory.path().join("s"), "s", &session, hello()).unwrap();
     (directory, session, share)
