@@ -8,6 +8,7 @@ mod function;
 mod interrupt;
 mod iommu;
 mod kernel;
+pub mod lspci;
 mod usage;
 
 use std::collections::BTreeMap;
