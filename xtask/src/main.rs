@@ -1,1 +1,5 @@
-fn main() {}
+mod oracle;
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    oracle::run()
+}

@@ -11,8 +11,10 @@ const MAX_DETAILS: usize = 128;
 pub struct LspciCapability {
     /// Where it starts, in bytes.
     pub offset: u16,
-    /// Which list it is in: extended ones are printed with three digits.
+    /// Which list it is in: extended ones are printed with three digits, and with their version.
     pub space: Space,
+    /// Version of an extended one, where printed (`-vv` since pciutils 3.0).
+    pub version: Option<u8>,
     /// Its id; none if the description is not known.
     pub id: Option<u16>,
     /// Its name in kebab case, `unknown` without an id.
@@ -51,18 +53,19 @@ pub(super) fn parse(rest: &str) -> Parsed {
     let Some((place, text)) = rest.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
         return Parsed::Damaged;
     };
-    // `[100 v1]` since pciutils 3.0.
-    let digits = place.split(' ').next().unwrap_or_default();
+    let (digits, version) =
+        place.split_once(" v").map_or((place, None), |(digits, v)| (digits, v.parse().ok()));
     let Ok(offset) = u16::from_str_radix(digits, 16) else { return Parsed::Damaged };
     let text = text.trim();
     if text.starts_with("<chain ") {
         return Parsed::ChainEnd;
     }
-    let space = if digits.len() > 2 { Space::Extended } else { Space::Standard };
+    let space = if digits.len() > 2 || version.is_some() { Space::Extended } else { Space::Standard };
     let id = from_lspci(space, text);
     Parsed::Capability(LspciCapability {
         offset,
         space,
+        version,
         id,
         name: id.map_or("unknown", |id| capability_name(space, id)),
         text: text.to_owned(),
