@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod oracle;
 mod packages;
 mod stages;
 mod story;
@@ -39,6 +40,8 @@ enum Task {
     Setup,
     /// Measure the parts of the main job beside the figures made by hand
     Bench,
+    /// Hold the PCI decoder against lspci, field by field
+    Oracle,
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::Dist => build::dist().map(|dist| println!("built into {}", dist.folder.display())),
         Task::Setup => packages::ensure(),
         Task::Bench => bench::run(),
+        Task::Oracle => oracle::run(),
         Task::Tidy => tidy::run(),
     };
     match result {

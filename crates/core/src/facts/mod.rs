@@ -10,6 +10,7 @@ mod interrupt;
 mod iommu;
 mod kernel;
 mod name;
+pub mod lspci;
 mod usage;
 
 use std::collections::BTreeMap;

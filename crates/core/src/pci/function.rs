@@ -50,14 +50,16 @@ impl Function {
         })
     }
 
-    /// Subsystem ids, from the header or, of a bridge, from its capability. None if the function has none.
+    /// Subsystem ids, from the header or, of a bridge, from its capability. None if the function has none, says vendor
+    /// 0000 or ffff, or they were not read.
     #[must_use]
     pub fn subsystem(&self) -> Option<PciId> {
-        self.header.subsystem.or_else(|| {
-            self.capabilities.iter().find_map(|c| match c.body {
-                Body::Subsystem(id) => Some(id),
-                _ => None,
-            })
+        if self.header.kind != HeaderKind::Bridge {
+            return self.header.subsystem;
+        }
+        self.capabilities.iter().find_map(|c| match c.body {
+            Body::Subsystem(id) if id.vendor != 0 && id.vendor != 0xffff => Some(id),
+            _ => None,
         })
     }
 

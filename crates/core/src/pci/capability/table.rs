@@ -123,6 +123,9 @@ const EXTENDED: &[Row] = &[
     named(0x36, "mmio-register-block-locator", &["MMIO Register Block Locator"]),
 ];
 
+/// How lspci spells a capability that it has no name for, before its number.
+const UNNAMED: &[&str] = &["Capability ID ", "Extended Capability ID ", "Unknown (", "#"];
+
 const UNKNOWN: Row = named(0xffff, "unknown", &[]);
 
 const fn rows(space: Space) -> &'static [Row] {
@@ -154,15 +157,11 @@ pub fn from_lspci(space: Space, text: &str) -> Option<u16> {
         let end = digits.find(|c: char| !c.is_ascii_hexdigit()).unwrap_or(digits.len());
         u16::from_str_radix(digits.get(..end)?, 16).ok()
     };
-    let unnamed = match space {
-        Space::Standard => text.strip_prefix('#').and_then(hex),
-        // `%#02x`: 0x2f, and 00 for zero.
-        Space::Extended => text
-            .strip_prefix("Extended Capability ID ")
-            .or_else(|| text.strip_prefix("Unknown ("))
-            .or_else(|| text.strip_prefix('#'))
-            .and_then(|rest| hex(rest.trim_start_matches("0x"))),
-    };
+    // `%#02x`: 0x2f, and 00 for zero.
+    let unnamed = UNNAMED
+        .iter()
+        .find_map(|prefix| text.strip_prefix(prefix))
+        .and_then(|rest| hex(rest.trim_start_matches("0x")));
     let by_phrase =
         || rows(space).iter().find(|row| row.phrases.iter().any(|phrase| text.starts_with(phrase)));
     unnamed.or_else(|| by_phrase().map(|row| row.id))
@@ -200,6 +199,7 @@ mod tests {
     #[test]
     fn unnamed_ids_are_read_from_their_number() {
         assert_eq!(from_lspci(Space::Standard, "#15 [0004]"), Some(0x15));
+        assert_eq!(from_lspci(Space::Standard, "Capability ID 0x80 [0000]"), Some(0x80));
         assert_eq!(from_lspci(Space::Extended, "Extended Capability ID 0x2f"), Some(0x2f));
         assert_eq!(from_lspci(Space::Extended, "#19"), Some(0x19));
         assert_eq!(from_lspci(Space::Standard, "<access denied>"), None);

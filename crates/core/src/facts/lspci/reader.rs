@@ -1,0 +1,506 @@
+//! Going through the lines: titles open a function, fields and hex lines fill it.
+
+use super::capability::{self, LspciCapability};
+use super::hex::{self, HexLine};
+use super::lines::{Line, lines};
+use super::region::{self, LspciRegion};
+use super::title;
+use super::{LspciBridge, LspciFault, LspciFaultKind, LspciFunction, LspciText, MAX_FAULTS, MAX_FUNCTIONS};
+use crate::facts::{DriverName, GroupId, ModuleName};
+use crate::pci::{EXTENDED_SIZE, InterruptPin, Window};
+
+/// Bytes on a line of a dump.
+const HEX_LINE: usize = 16;
+/// Most capabilities of one function: 48 standard, 960 extended ones fit in its space.
+const MAX_CAPABILITIES: usize = 1_024;
+/// Most regions of one function: six BARs and a ROM, and as many that old kernels reported twice.
+const MAX_REGIONS: usize = 16;
+
+pub(super) fn read(text: &[u8]) -> LspciText {
+    let mut reader = Reader::default();
+    reader.double_spaced = is_double_spaced(text);
+    for line in lines(text) {
+        reader.line(&line);
+    }
+    reader.close();
+    reader.compare_repeats();
+    reader.text
+}
+
+/// Whether nearly every other line is blank. A blank line ends a function, unless a mailer put one between all lines.
+fn is_double_spaced(text: &[u8]) -> bool {
+    let (blank, all) = lines(text)
+        .fold((0usize, 0usize), |(blank, all), line| (blank + usize::from(line.text.is_empty()), all + 1));
+    blank * 20 > all * 9
+}
+
+#[derive(Default)]
+struct Reader {
+    text: LspciText,
+    current: Option<LspciFunction>,
+    double_spaced: bool,
+    /// A blank line was met since the function's title: only a dump may still follow.
+    after_blank: bool,
+    /// The dump of the function has begun: a second one cannot be its own.
+    hex_seen: bool,
+    /// Where a torn hex line goes on, if the next line holds exactly the bytes that it lacks.
+    torn: Option<HexLine>,
+}
+
+impl Reader {
+    fn fault(&mut self, line: usize, kind: LspciFaultKind) {
+        if self.text.faults.len() < MAX_FAULTS {
+            self.text.faults.push(LspciFault { line, kind });
+        } else {
+            self.text.more_faults += 1;
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(function) = self.current.take() {
+            self.text.functions.push(function);
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>) {
+        if line.cut {
+            self.fault(line.number, LspciFaultKind::LongLine);
+        }
+        if let (Some(torn), Some(function)) = (self.torn.take(), &mut self.current)
+            && let Some(rest) = torn.continued_by(&line.text, HEX_LINE)
+        {
+            // It completes a line that is named already; it is shorter by its nature.
+            record(function, &rest);
+            return;
+        }
+        if line.text.is_empty() {
+            self.after_blank = self.after_blank || !self.double_spaced;
+            return;
+        }
+        if let Some(title) = title::parse(&line.text, line.number) {
+            self.title(line.number, title);
+        } else if let Some(hex) = hex::parse(&line.text) {
+            self.hex(line.number, &hex);
+        } else if !self.after_blank
+            && let Some(mut function) = self.current.take()
+        {
+            let outcome = field(&mut function, line);
+            self.current = Some(function);
+            if let Err(kind) = outcome {
+                self.fault(line.number, kind);
+            }
+        }
+    }
+
+    fn title(&mut self, number: usize, title: Result<LspciFunction, crate::pci::AddressError>) {
+        self.close();
+        (self.after_blank, self.hex_seen) = (false, false);
+        match title {
+            Ok(_) if self.text.functions.len() == MAX_FUNCTIONS => {
+                self.fault(number, LspciFaultKind::TooMany);
+            }
+            Ok(function) => self.current = Some(function),
+            Err(error) => self.fault(number, LspciFaultKind::Address(error)),
+        }
+    }
+
+    fn hex(&mut self, number: usize, line: &HexLine) {
+        if self.after_blank && self.hex_seen {
+            self.close();
+        }
+        let Some(mut function) = self.current.take() else {
+            // A line of one or two bytes without a function is more likely talk than a dump.
+            if line.bytes.len() >= HEX_LINE / 2 {
+                self.fault(number, LspciFaultKind::OrphanHex);
+            }
+            return;
+        };
+        self.hex_seen = true;
+        let faults = record(&mut function, line);
+        self.current = Some(function);
+        for kind in faults {
+            self.fault(number, kind);
+        }
+        self.torn = line.damaged.then(|| line.clone());
+    }
+
+    /// Names addresses that were dumped twice and differ.
+    fn compare_repeats(&mut self) {
+        let mut last = std::collections::BTreeMap::new();
+        let mut faults = Vec::new();
+        for function in self.text.functions.iter().filter(|function| !function.config.is_empty()) {
+            if let Some(before) = last.insert(function.address, function)
+                && before.config != function.config
+            {
+                let kind = LspciFaultKind::Repeated { address: function.address, first: before.line };
+                faults.push((function.line, kind));
+            }
+        }
+        for (line, kind) in faults {
+            self.fault(line, kind);
+        }
+        self.text.faults.sort_by_key(|fault| fault.line);
+    }
+}
+
+/// Puts a hex line into the function's space.
+fn record(function: &mut LspciFunction, line: &HexLine) -> Vec<LspciFaultKind> {
+    let mut faults = Vec::new();
+    let Ok(offset) = u16::try_from(line.offset) else { return vec![LspciFaultKind::HexPastEnd] };
+    let used = line.bytes.len();
+    for (&byte, place) in line.bytes.iter().zip(offset..) {
+        if usize::from(place) >= EXTENDED_SIZE {
+            faults.push(LspciFaultKind::HexPastEnd);
+            break;
+        }
+        match function.config.u8(place) {
+            Some(before) if before != byte => {
+                faults.push(LspciFaultKind::ConflictingHex { offset: place });
+                break;
+            }
+            _ => {
+                function.config.set(place, byte);
+            }
+        }
+    }
+    if line.damaged {
+        faults.push(LspciFaultKind::DamagedHex { offset, used });
+    } else if used < HEX_LINE {
+        faults.push(LspciFaultKind::ShortHex { offset, used });
+    }
+    faults
+}
+
+/// Reads a line below a title; lines that are not lspci's change nothing.
+fn field(function: &mut LspciFunction, line: &Line<'_>) -> Result<(), LspciFaultKind> {
+    let text: &str = &line.text;
+    if text.starts_with("(prog-if ") || text.starts_with("(rev ") {
+        title::read_qualifiers(function, text);
+        return Ok(());
+    }
+    if let Some(rest) = text.strip_prefix("Capabilities:") {
+        return read_capability(function, rest);
+    }
+    let in_capability = !function.capabilities.is_empty();
+    if let Some((key, value)) = text.split_once(": ")
+        // Power management has a line `Flags:` too; lspci prints two fields only behind the capabilities.
+        && (!in_capability || key.starts_with("Kernel "))
+        && let Some(read) = reader_of(key)
+    {
+        let read_it = read(function, value.trim());
+        return read_it.ok_or(LspciFaultKind::Field { what: what(key) });
+    }
+    if in_capability {
+        // Also the VF regions of SR-IOV: those of the function itself come before its capabilities.
+        if line.indented
+            && let Some(capability) = function.capabilities.last_mut()
+        {
+            capability.add_detail(text);
+        }
+        return Ok(());
+    }
+    match region::parse(text) {
+        region::Parsed::Region(region) => add_region(function, region),
+        region::Parsed::Damaged => return Err(LspciFaultKind::Field { what: "region" }),
+        region::Parsed::No => {}
+    }
+    Ok(())
+}
+
+fn add_region(function: &mut LspciFunction, region: LspciRegion) {
+    if function.regions.len() < MAX_REGIONS {
+        function.regions.push(region);
+    }
+}
+
+fn read_capability(function: &mut LspciFunction, rest: &str) -> Result<(), LspciFaultKind> {
+    match capability::parse(rest) {
+        capability::Parsed::Capability(found) => add_capability(function, found),
+        capability::Parsed::Denied => {
+            function.capabilities_denied = true;
+            return Err(LspciFaultKind::AccessDenied);
+        }
+        capability::Parsed::ChainEnd => {}
+        capability::Parsed::Damaged => return Err(LspciFaultKind::Field { what: "capability" }),
+    }
+    Ok(())
+}
+
+fn add_capability(function: &mut LspciFunction, capability: LspciCapability) {
+    if function.capabilities.len() < MAX_CAPABILITIES {
+        function.capabilities.push(capability);
+    }
+}
+
+/// Reads a value into the function; none if it cannot be read.
+type ReadField = fn(&mut LspciFunction, &str) -> Option<()>;
+
+/// Fields of a function, by what stands before the colon.
+const FIELDS: &[(&str, &str, ReadField)] = &[
+    ("Subsystem", "subsystem", |function, value| {
+        (function.subsystem, function.subsystem_name) = title::read_id(value);
+        Some(())
+    }),
+    ("DeviceName", "label", |function, value| {
+        function.label = Some(value.to_owned());
+        Some(())
+    }),
+    ("Kernel driver in use", "driver", |function, value| {
+        function.driver = Some(DriverName::new(value).ok()?);
+        Some(())
+    }),
+    ("Kernel modules", "modules", |function, value| {
+        let modules: Result<Vec<_>, _> = value.split(", ").map(|name| ModuleName::new(name.trim())).collect();
+        function.modules = modules.ok()?;
+        Some(())
+    }),
+    ("IOMMU group", "IOMMU group", |function, value| {
+        function.group = Some(GroupId(value.parse().ok()?));
+        Some(())
+    }),
+    ("NUMA node", "NUMA node", |function, value| {
+        function.numa_node = Some(value.parse().ok()?);
+        Some(())
+    }),
+    ("Physical Slot", "physical slot", |function, value| {
+        function.slot = Some(value.to_owned());
+        Some(())
+    }),
+    ("Interrupt", "interrupt", read_interrupt),
+    ("Flags", "flags", read_flags),
+    ("Bus", "bus numbers", read_buses),
+    ("I/O behind bridge", "I/O window", |function, value| {
+        let window = window(value, 32)?;
+        if let Some(bridge) = &mut function.bridge {
+            bridge.io = window;
+        }
+        Some(())
+    }),
+    ("Memory behind bridge", "memory window", |function, value| {
+        let window = window(value, 32)?;
+        if let Some(bridge) = &mut function.bridge {
+            bridge.memory = window;
+        }
+        Some(())
+    }),
+    ("Prefetchable memory behind bridge", "prefetchable memory window", |function, value| {
+        let window = window(value, 64)?;
+        if let Some(bridge) = &mut function.bridge {
+            bridge.prefetchable = window;
+        }
+        Some(())
+    }),
+];
+
+fn reader_of(key: &str) -> Option<ReadField> {
+    FIELDS.iter().find(|(name, ..)| *name == key).map(|(.., read)| *read)
+}
+
+fn what(key: &str) -> &'static str {
+    FIELDS.iter().find(|(name, ..)| *name == key).map_or("field", |(_, what, _)| what)
+}
+
+/// `pin A routed to IRQ 23`; `pin ?` where there is none but a number.
+fn read_interrupt(function: &mut LspciFunction, value: &str) -> Option<()> {
+    let (pin, irq) = value.strip_prefix("pin ")?.split_once(" routed to IRQ ")?;
+    function.pin = match pin {
+        "A" => Some(InterruptPin::A),
+        "B" => Some(InterruptPin::B),
+        "C" => Some(InterruptPin::C),
+        "D" => Some(InterruptPin::D),
+        "?" => Some(InterruptPin::None),
+        _ => None,
+    };
+    function.irq = Some(irq.parse().ok()?);
+    Some(())
+}
+
+/// `bus master, fast devsel, latency 0, IRQ 28, NUMA node 0, IOMMU group 1` of `lspci -v`.
+fn read_flags(function: &mut LspciFunction, value: &str) -> Option<()> {
+    for flag in value.split(", ") {
+        if let Some(irq) = flag.strip_prefix("IRQ ") {
+            function.irq = Some(irq.parse().ok()?);
+        } else if let Some(node) = flag.strip_prefix("NUMA node ") {
+            function.numa_node = Some(node.parse().ok()?);
+        } else if let Some(group) = flag.strip_prefix("IOMMU group ") {
+            function.group = Some(GroupId(group.parse().ok()?));
+        }
+    }
+    Some(())
+}
+
+/// `primary=00, secondary=01, subordinate=02, sec-latency=0`.
+fn read_buses(function: &mut LspciFunction, value: &str) -> Option<()> {
+    let number = |name: &str| {
+        let part = value.split(", ").find_map(|part| part.strip_prefix(name))?;
+        u8::from_str_radix(part.strip_prefix('=')?, 16).ok()
+    };
+    function.bridge = Some(LspciBridge {
+        primary: number("primary")?,
+        secondary: number("secondary")?,
+        subordinate: number("subordinate")?,
+        io: None,
+        memory: None,
+        prefetchable: None,
+    });
+    Some(())
+}
+
+/// `4000-4fff [size=4K] [16-bit]`, `[disabled] [64-bit]`, `None`: the outer option says whether it could be read.
+fn window(value: &str, width: u8) -> Option<Option<Window>> {
+    if value.starts_with("None") || value.starts_with("[disabled]") {
+        return Some(None);
+    }
+    let range = value.split(' ').next()?;
+    let (start, end) = range.split_once('-')?;
+    let start = u64::from_str_radix(start, 16).ok()?;
+    let end = u64::from_str_radix(end, 16).ok()?;
+    let width = if value.contains("[16-bit]") {
+        16
+    } else if value.contains("[32-bit]") {
+        32
+    } else if value.contains("[64-bit]") {
+        64
+    } else {
+        width
+    };
+    let enabled = start <= end && !value.contains("[disabled]");
+    Some(enabled.then_some(Window { start, end, width }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{RegionAddress, read};
+    use super::*;
+    use crate::pci::{PciId, Space};
+    use proptest::prelude::*;
+
+    fn kinds(text: &LspciText) -> Vec<(usize, LspciFaultKind)> {
+        text.faults.iter().map(|fault| (fault.line, fault.kind.clone())).collect()
+    }
+
+    const VERBOSE: &str = "\
+00:1c.0 PCI bridge [0604]: Intel Corporation Root Port [8086:a110] (rev f1) (prog-if 00 [Normal decode])
+\tSubsystem: Dell Root Port [1028:087b]
+\tControl: I/O+ Mem+ BusMaster+
+\tInterrupt: pin A routed to IRQ 122
+\tNUMA node: 0
+\tIOMMU group: 7
+\tBus: primary=00, secondary=01, subordinate=39, sec-latency=0
+\tI/O behind bridge: f000-0fff [disabled] [16-bit]
+\tMemory behind bridge: c4000000-da0fffff [size=353M] [32-bit]
+\tPrefetchable memory behind bridge: 00000000a0000000-00000000c1ffffff
+\tRegion 0: Memory at d0000000 (64-bit, non-prefetchable) [size=16M]
+\tCapabilities: [40] Express (v2) Root Port (Slot+), MSI 00
+\t\tDevCap:\tMaxPayload 256 bytes, PhantFunc 0
+\tCapabilities: [100 v1] Single Root I/O Virtualization (SR-IOV)
+\t\tRegion 0: Memory at 0000000000000000 (64-bit, prefetchable)
+\tKernel driver in use: pcieport
+\tKernel modules: shpchp, snd-hda-intel
+";
+
+    #[test]
+    fn verbose_text_is_read_field_by_field() {
+        let text = read(VERBOSE.as_bytes());
+        assert_eq!(text.faults, []);
+        let function = text.functions.first().expect("one function");
+        assert_eq!(function.subsystem, Some(PciId { vendor: 0x1028, device: 0x087b }));
+        assert_eq!((function.pin, function.irq), (Some(InterruptPin::A), Some(122)));
+        assert_eq!((function.group, function.numa_node), (Some(GroupId(7)), Some(0)));
+        assert_eq!(function.driver.as_ref().map(DriverName::as_str), Some("pcieport"));
+        let modules: Vec<_> = function.modules.iter().map(ModuleName::as_str).collect();
+        assert_eq!(modules, ["shpchp", "snd_hda_intel"]);
+        let bridge = function.bridge.as_ref().expect("a bridge");
+        assert_eq!((bridge.secondary, bridge.subordinate, bridge.io), (1, 0x39, None));
+        assert_eq!(bridge.memory, Some(Window { start: 0xc400_0000, end: 0xda0f_ffff, width: 32 }));
+        let regions: Vec<_> = function.regions.iter().map(|r| (r.index, r.address, r.size)).collect();
+        assert_eq!(regions, [(Some(0), RegionAddress::At(0xd000_0000), Some(16 << 20))]);
+        let capabilities: Vec<_> =
+            function.capabilities.iter().map(|c| (c.offset, c.space, c.name, c.details.len())).collect();
+        assert_eq!(
+            capabilities,
+            [(0x40, Space::Standard, "pci-express", 1), (0x100, Space::Extended, "sr-iov", 1)]
+        );
+    }
+
+    #[test]
+    fn quoting_and_cr_change_nothing() {
+        let quoted: String = VERBOSE.lines().map(|line| format!("> {line}\r\n")).collect();
+        assert_eq!(read(quoted.as_bytes()), read(VERBOSE.as_bytes()));
+        let spaced: String = VERBOSE.lines().map(|line| format!("{line}\n\n")).collect();
+        let (spaced, plain) = (read(spaced.as_bytes()), read(VERBOSE.as_bytes()));
+        assert_eq!((spaced.functions, spaced.faults), (plain.functions, vec![]));
+    }
+
+    const TORN: &str = "\
+00:00.0 Host bridge: x
+00: 86 80 01 02 00 00 00 00 00 00 00 06 pcilib: read failed
+00 00 80 00
+10: 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
+
+talk in between
+
+20: 11 11 11 11 11 11 11 11 11 11 11 11 11 11 11 11
+00:01.0 x: y
+\tRegion 0: Memory at nowhere (32-bit, prefetchable)
+\tCapabilities: <access denied>
+00: 86
+";
+
+    #[test]
+    fn damage_is_named_and_the_rest_used() {
+        let text = read(TORN.as_bytes());
+        assert_eq!(
+            kinds(&text),
+            [
+                (2, LspciFaultKind::DamagedHex { offset: 0, used: 12 }),
+                (8, LspciFaultKind::OrphanHex),
+                (10, LspciFaultKind::Field { what: "region" }),
+                (11, LspciFaultKind::AccessDenied),
+                (12, LspciFaultKind::ShortHex { offset: 0, used: 1 }),
+            ]
+        );
+        let configs: Vec<_> = text.functions.iter().map(|f| (f.config.extent(), f.config.u8(14))).collect();
+        assert_eq!(configs, [(32, Some(0x80)), (1, None)]);
+        assert!(text.functions.iter().any(|function| function.capabilities_denied));
+    }
+
+    #[test]
+    fn an_address_that_occurs_again_is_kept_and_joined() {
+        let text = read(
+            b"01:00.0 a: b\n00: 01 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n\n01:00.0 0200: 8086:1521\n\
+              00: 02 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00\n",
+        );
+        assert_eq!(text.functions.len(), 2);
+        assert!(matches!(kinds(&text).as_slice(), [(4, LspciFaultKind::Repeated { first: 1, .. })]));
+        let merged = text.merged();
+        let joined = merged.first().expect("one function");
+        assert_eq!((merged.len(), joined.name.as_deref(), joined.class), (1, Some("b"), Some(0x0200)));
+        assert_eq!(joined.config.u8(0), Some(2));
+    }
+
+    #[test]
+    fn flags_of_terse_verbose_text_are_read() {
+        let text = read(
+            b"00:01.1 PCI bridge: AMD\n\tFlags: bus master, fast devsel, latency 0, IRQ 28, IOMMU group 1\n",
+        );
+        let function = text.functions.first().expect("one function");
+        assert_eq!((function.irq, function.group), (Some(28), Some(GroupId(1))));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..2000)) {
+            let _ = read(&bytes).merged();
+        }
+
+        #[test]
+        fn torn_text_is_answered(at in 0usize..VERBOSE.len(), len in 0usize..40, noise in ".{0,20}") {
+            let mut bytes = VERBOSE.as_bytes().to_vec();
+            let end = (at + len).min(bytes.len());
+            bytes.splice(at..end, noise.bytes());
+            let text = read(&bytes);
+            prop_assert!(text.functions.len() <= 2);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Configuration spaces that no device has: those of the corpus, changed at random. One seed, one sequence.
+
+use slotwise_core::pci::ConfigSpace;
+
+/// The generator of `SplitMix64` (Steele, Lea, Flood 2014): good enough to scatter changes, and the same everywhere.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        let limit = u64::try_from(limit.max(1)).unwrap_or(u64::MAX);
+        usize::try_from(self.next() % limit).unwrap_or(0)
+    }
+
+    fn byte(&mut self) -> u8 {
+        let [byte, ..] = self.next().to_le_bytes();
+        byte
+    }
+}
+
+/// `count` spaces made from `seeds`.
+pub(super) fn spaces(seeds: &[ConfigSpace], count: usize, seed: u64) -> Vec<ConfigSpace> {
+    let mut random = Random(seed);
+    let mut made = Vec::with_capacity(count);
+    for _ in 0..count {
+        let Some(space) = seeds.get(random.below(seeds.len())) else { break };
+        let mut bytes: Vec<u8> = space.iter().map_while(|byte| byte).collect();
+        for _ in 0..=random.below(12) {
+            mutate(&mut bytes, &mut random);
+        }
+        made.push(ConfigSpace::from_bytes(&bytes));
+    }
+    made
+}
+
+fn mutate(bytes: &mut Vec<u8>, random: &mut Random) {
+    let at = random.below(bytes.len());
+    let near = random.below(bytes.len().min(256));
+    let value = random.byte();
+    match random.below(10) {
+        // A link of the standard list, or what looks like one.
+        0 => put(bytes, near & !3 | 1, value),
+        1 => put(bytes, 0x34, value),
+        // An id.
+        2 => put(bytes, near & !3, value & 0x1f),
+        // A whole extended header.
+        3 => {
+            let to = u16::from(value) << 4;
+            let [low, high] = (to << 4 | 1).to_le_bytes();
+            let place = (at & !3).max(0x100);
+            put(bytes, place, random.byte() & 0x3f);
+            put(bytes, place + 1, 0);
+            put(bytes, place + 2, low);
+            put(bytes, place + 3, high);
+        }
+        // Header type, among the known ones mostly.
+        4 if value < 64 => put(bytes, 0x0e, value & 0x83),
+        // The end is missing, never of the first 64 bytes: lspci does not decode without.
+        5 if value < 48 => bytes.truncate(at.max(64)),
+        6 => put(bytes, near, 0xff),
+        7 => put(bytes, near, 0),
+        8 => put(bytes, at, value),
+        _ => put(bytes, near, value),
+    }
+}
+
+fn put(bytes: &mut [u8], at: usize, value: u8) {
+    if let Some(byte) = bytes.get_mut(at) {
+        *byte = value;
+    }
+}
