@@ -2,6 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod capture;
 pub mod kernel;
 pub mod live;
 mod read;
