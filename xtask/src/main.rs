@@ -6,8 +6,6 @@ mod check;
 mod demo;
 mod oracle;
 mod packages;
-mod stages;
-mod story;
 mod tidy;
 
 use std::process::ExitCode;

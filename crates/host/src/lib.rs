@@ -3,6 +3,7 @@
 #![deny(unsafe_code)]
 
 pub mod apply;
+pub mod capture;
 pub mod driverctl;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;

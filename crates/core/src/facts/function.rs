@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::name::shown;
-use super::{DriverName, Fact, ModuleName, NameError};
+use super::{DriverName, Fact, FaultKind, ModuleName, NameError, ReadFault};
 use crate::pci::{ClassCode, ConfigSpace, PciAddress, PciId};
 
 /// Number of an IOMMU group. It moves with hardware and boot: never store it in a spec.
@@ -134,6 +134,15 @@ pub struct SriovFacts {
     pub physical_function: Fact<PciAddress>,
 }
 
+/// The buses below a bridge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BusRange {
+    /// The bus right below.
+    pub secondary: u8,
+    /// The last bus below.
+    pub subordinate: u8,
+}
+
 /// What a host says of one PCI function.
 #[derive(Clone, Debug)]
 pub struct FunctionFacts {
@@ -165,6 +174,8 @@ pub struct FunctionFacts {
     pub parent: Fact<PciAddress>,
     /// Whether the source says that the function has a PCI Express capability, where it does not give `config`.
     pub express: Fact<bool>,
+    /// The buses below it, where the source tells them otherwise than by configuration space.
+    pub buses: Fact<BusRange>,
     /// Name of the physical slot.
     pub physical_slot: Fact<String>,
     /// Interrupt number as sysfs shows it. Before the device was ever enabled this is the firmware's number, not
@@ -214,6 +225,7 @@ impl FunctionFacts {
             numa_node: Fact::Absent,
             parent: Fact::Absent,
             express: Fact::Absent,
+            buses: Fact::Absent,
             physical_slot: Fact::Absent,
             irq: Fact::Absent,
             interrupt_pin: Fact::Absent,
@@ -227,6 +239,48 @@ impl FunctionFacts {
             d3cold_allowed: Fact::Absent,
             boot_vga: Fact::Absent,
             sriov: SriovFacts::default(),
+        }
+    }
+
+    /// A function of which `source`, a text, tells only the address: everything else is not absent but unknown.
+    #[must_use]
+    pub fn untold(address: PciAddress, source: &str) -> Self {
+        fn unknown<T>(source: &str) -> Fact<T> {
+            Fact::Unreadable(ReadFault { place: source.to_owned(), kind: FaultKind::NotInSource })
+        }
+        Self {
+            address,
+            id: unknown(source),
+            subsystem: unknown(source),
+            class: unknown(source),
+            revision: unknown(source),
+            vendor_name: None,
+            device_name: None,
+            driver: unknown(source),
+            modules: Vec::new(),
+            driver_override: unknown(source),
+            group: unknown(source),
+            numa_node: unknown(source),
+            parent: unknown(source),
+            express: unknown(source),
+            buses: unknown(source),
+            physical_slot: unknown(source),
+            irq: unknown(source),
+            interrupt_pin: unknown(source),
+            interrupt_line: unknown(source),
+            config: unknown(source),
+            enabled: unknown(source),
+            msi_irqs: Vec::new(),
+            resources: unknown(source),
+            reset_methods: unknown(source),
+            power_state: unknown(source),
+            d3cold_allowed: unknown(source),
+            boot_vga: unknown(source),
+            sriov: SriovFacts {
+                total_vfs: unknown(source),
+                num_vfs: unknown(source),
+                physical_function: unknown(source),
+            },
         }
     }
 }

@@ -6,21 +6,29 @@
 pub mod acpi;
 mod fact;
 mod function;
+mod groups;
 mod interrupt;
 mod iommu;
 mod kernel;
-mod name;
+pub mod kernel_log;
+mod line;
 pub mod lspci;
+mod name;
+mod recognise;
+mod udevadm;
 mod usage;
 
 use std::collections::BTreeMap;
 
 pub use fact::{Fact, FaultKind, ReadFault};
-pub use function::{FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
+pub use function::{BusRange, FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
+pub use groups::from_groups;
 pub use interrupt::{InterruptController, InterruptLine};
 pub use iommu::{GroupFacts, IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
 pub use kernel::{KernelFacts, KernelVersion, ModuleState, ParameterValue};
 pub use name::{DriverName, ModuleName, NameError};
+pub use recognise::recognise;
+pub use udevadm::from_udevadm;
 pub use usage::{BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, StoragePool, UsageFacts};
 
 use crate::pci::PciAddress;

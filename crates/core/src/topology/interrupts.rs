@@ -173,8 +173,12 @@ const fn rotation(wire: Wire) -> u8 {
     (wire.root.device() + wire.pin.index()) % 4
 }
 
-/// The lowest of four lines, if at least two wires with different rotation were seen on the root bus and all fit.
+/// The lowest of four lines, if at least two wires with different rotation were seen on the root bus and all fit. One
+/// of them must be a wire of the same root-bus device: chipset functions and slots are often routed differently.
 fn pattern(seen: &BTreeMap<Wire, (u32, PciAddress)>, root: PciAddress) -> Option<(u32, usize)> {
+    if !seen.keys().any(|wire| wire.root == root) {
+        return None;
+    }
     let same_bus: Vec<_> = seen
         .iter()
         .filter(|(wire, _)| (wire.root.domain(), wire.root.bus()) == (root.domain(), root.bus()))
@@ -224,6 +228,12 @@ mod tests {
         let card = address("0000:02:04.0");
         let wire = topology.wire_as_if_at(card, address("0000:02:06.0")).expect("wire");
         assert_eq!(topology.line_of_wire(wire), None);
+    }
+
+    #[test]
+    fn a_root_device_of_which_no_wire_was_seen_is_not_told_from_the_pattern() {
+        let host = format!("{BENCH}\ndevice 0000:00:1f.2 class=010601 pin=1 irq=10");
+        assert_eq!(topology(&host).line(address("0000:00:1f.2")), None);
     }
 
     #[test]

@@ -52,8 +52,10 @@ pub(super) fn reserved(
 
 /// The bus below a bridge, from byte 0x19 of its configuration space (PCI-to-PCI Bridge 1.2 §3.2.5.4).
 fn secondary_bus(host: &dyn ReadHost, bridge: PciAddress) -> Option<u8> {
-    let config = host.read(&format!("/sys/bus/pci/devices/{bridge}/config"), 4096).ok()?;
-    config.get(0x19).copied().filter(|bus| *bus != 0)
+    let directory = host.open_dir(&format!("/sys/bus/pci/devices/{bridge}")).ok()?;
+    let mut bus = [0];
+    let count = directory.open_file("config").ok()?.read_at(0x19, &mut bus).ok()?;
+    (count == 1 && bus != [0]).then_some(bus[0])
 }
 
 fn addresses(host: &dyn ReadHost) -> Vec<PciAddress> {

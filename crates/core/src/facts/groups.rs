@@ -1,0 +1,307 @@
+//! Listings of IOMMU groups as people paste them.
+//!
+//! Four forms, alone or mixed: one line for each device that begins with the group (`IOMMU Group 7 00:1f.0 …`); a line
+//! with the group and the devices below it; an `IOMMU group: 7` line inside `lspci -v` output; and paths of sysfs
+//! (`iommu_groups/7/devices/0000:00:1f.0`). What a listing says of a device beside its group is taken from the way in which
+//! `lspci -nn` prints it.
+
+use super::line::{full_address, malformed, numbered, unquoted};
+use super::{Fact, Facts, FunctionFacts, GroupId, IommuVendor, Origin, SourceKind, Switch};
+use crate::pci::{ClassCode, PciAddress};
+
+const LISTING: &str = "group listing";
+
+/// The most functions that a listing is believed to have.
+const MOST_FUNCTIONS: usize = 1 << 16;
+
+/// Reads a listing; `name` is what the user calls it.
+#[must_use]
+pub fn from_groups(text: &str, name: &str) -> Facts {
+    let mut facts = Facts::empty(Origin::Saved { kind: SourceKind::Groups, name: name.to_owned() });
+    let mut reader = Reader::default();
+    for (number, line) in numbered(text) {
+        if let Some(expected) = reader.line(&mut facts, unquoted(line)) {
+            malformed(&mut facts, number, expected);
+        }
+    }
+    let grouped = facts.functions.values().filter(|function| function.group.known().is_some()).count();
+    if grouped > 0 {
+        facts.iommu.state = Switch::On;
+        facts.iommu.evidence.push((LISTING.to_owned(), format!("{grouped} functions have a group")));
+    }
+    facts.iommu.vendor = IommuVendor::Unknown;
+    facts
+}
+
+#[derive(Debug, Default)]
+struct Reader {
+    /// The group whose members follow, and how far its line was indented.
+    header: Option<(GroupId, usize)>,
+    /// The device that the lines below describe, and how far its line was indented.
+    device: Option<(PciAddress, usize)>,
+}
+
+impl Reader {
+    fn line(&mut self, facts: &mut Facts, line: &str) -> Option<&'static str> {
+        if facts.functions.len() >= MOST_FUNCTIONS {
+            return Some("expected fewer functions");
+        }
+        if line.contains("iommu_groups/") || line.contains("/iommu_group ->") {
+            return self.paths(facts, line);
+        }
+        let text = line.trim_start();
+        let indent = line.len() - text.len();
+        if let Some((group, rest)) = group_line(text) {
+            return self.group(facts, group, rest, indent);
+        }
+        if let Some(group) = flags_group(text) {
+            self.describe(facts, group, indent);
+            return None;
+        }
+        if let Some((address, rest)) = device_line(text) {
+            let function = entry(facts, address);
+            title(function, rest);
+            if let Some((group, _)) = self.header {
+                function.group = Fact::Known(group);
+            }
+            self.device = Some((address, indent));
+        } else if !text.is_empty()
+            && !text.starts_with("total ")
+            && self.header.is_some_and(|(_, header)| indent <= header)
+        {
+            // A prompt, or the next part of what was pasted.
+            self.header = None;
+        }
+        None
+    }
+
+    fn group(
+        &mut self,
+        facts: &mut Facts,
+        group: GroupId,
+        rest: &str,
+        indent: usize,
+    ) -> Option<&'static str> {
+        if let Some((address, rest)) = device_line(rest) {
+            let function = entry(facts, address);
+            title(function, rest);
+            function.group = Fact::Known(group);
+            self.header = None;
+            return None;
+        }
+        let below_device = self.device.is_some_and(|(_, device)| indent > device) && self.header.is_none();
+        if below_device {
+            self.describe(facts, group, indent);
+        } else {
+            self.header = Some((group, indent));
+            self.device = None;
+        }
+        None
+    }
+
+    /// `IOMMU group: 7` among the lines that describe a device.
+    fn describe(&mut self, facts: &mut Facts, group: GroupId, indent: usize) {
+        if let Some((address, device)) = self.device
+            && indent > device
+        {
+            entry(facts, address).group = Fact::Known(group);
+        }
+    }
+
+    /// `…/iommu_groups/7/devices/0000:00:1f.0`, `…/0000:00:1f.0/iommu_group -> …/iommu_groups/7`, and the head line of a
+    /// directory (`…/iommu_groups/7/devices:`) with its names below.
+    fn paths(&mut self, facts: &mut Facts, line: &str) -> Option<&'static str> {
+        let mut linked = line.split_once("/iommu_group ").and_then(|(head, _)| full_address(last_part(head)));
+        for after in line.split("iommu_groups/").skip(1) {
+            let end = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+            let (number, rest) = after.split_at_checked(end)?;
+            // The directory itself, or a shell pattern.
+            let Ok(number) = number.parse() else { continue };
+            let group = GroupId(number);
+            match rest.strip_prefix("/devices") {
+                Some(below) => match below.strip_prefix('/') {
+                    Some(name) => {
+                        let word =
+                            name.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or_default();
+                        // Devices of other buses have other names.
+                        if let Some(address) = full_address(word.trim_end_matches([':', ',', '@'])) {
+                            entry(facts, address).group = Fact::Known(group);
+                        }
+                    }
+                    None if below.starts_with(':') => self.header = Some((group, 0)),
+                    None => {}
+                },
+                None => {
+                    if let Some(address) = linked.take() {
+                        entry(facts, address).group = Fact::Known(group);
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+fn last_part(path: &str) -> &str {
+    path.trim_end().rsplit(['/', ' ']).next().unwrap_or_default()
+}
+
+fn entry(facts: &mut Facts, address: PciAddress) -> &mut FunctionFacts {
+    facts.functions.entry(address).or_insert_with(|| FunctionFacts::untold(address, LISTING))
+}
+
+/// `IOMMU group 7`, `IOMMU Group 7:`, `Group: 7`, `### Group 7 ###`, and what follows the number.
+pub(super) fn group_line(text: &str) -> Option<(GroupId, &str)> {
+    let bare = text.trim_start_matches(|c: char| matches!(c, '#' | '*' | '-' | '=' | '+' | ' ' | '\t'));
+    let bare = strip_word(bare, "iommu").map_or(bare, |rest| rest.trim_start_matches([' ', '_', '-']));
+    let rest = strip_word(bare, "group")?;
+    let rest = rest.trim_start_matches(|c: char| matches!(c, ':' | '#' | '=' | ' ' | '\t'));
+    let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (number, after) = rest.split_at_checked(end)?;
+    // A number that goes on as something else (`group 00:1f.0`) is none.
+    let ends = after.is_empty() || after.starts_with([':', ' ', '\t', ',', '#', '-', '|', ']', ')']);
+    let time = after.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit()));
+    let number = number.parse().ok()?;
+    (ends && !time)
+        .then(|| (GroupId(number), after.trim_start_matches([':', ' ', '\t', ',', '-', '|', ']', ')'])))
+}
+
+fn strip_word<'t>(text: &'t str, word: &str) -> Option<&'t str> {
+    let (head, rest) = text.split_at_checked(word.len())?;
+    head.eq_ignore_ascii_case(word).then_some(rest)
+}
+
+/// `Flags: bus master, fast devsel, latency 0, IOMMU group 7` (lspci 3.7 and later with one `-v`).
+fn flags_group(text: &str) -> Option<GroupId> {
+    let (_, rest) = text.strip_prefix("Flags: ")?.split_once("IOMMU group ")?;
+    rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().map(GroupId)
+}
+
+/// A line that begins with an address, perhaps behind marks that scripts put there: `[RESET]`, `├─`, `-`, `"`; or the
+/// link of `ls -l` with the name behind other columns.
+pub(super) fn device_line(text: &str) -> Option<(PciAddress, &str)> {
+    let mut rest = text;
+    for _ in 0..4 {
+        rest = rest.trim_start_matches(|c: char| {
+            c.is_whitespace() || matches!(c, '-' | '*' | '+' | '|' | '"' | '├' | '└' | '─' | '│' | '•')
+        });
+        let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
+        let (word, after) = rest.split_at_checked(end)?;
+        // Patched lspci and `-PP` print the path through the bridges.
+        let bare = word.trim_end_matches([':', ',', '"']).rsplit('/').next()?;
+        if bare.contains('.')
+            && let Ok(address) = bare.parse()
+        {
+            return Some((address, after.trim_start()));
+        }
+        // Marks and ids before the address stand in brackets.
+        if !word.starts_with('[') {
+            break;
+        }
+        rest = after;
+    }
+    // ls -l: `lrwxrwxrwx 1 root root 0 Jan 1 00:00 0000:00:00.0 -> ../…`
+    let (head, _) = text.strip_prefix('l')?.split_once(" -> ")?;
+    full_address(last_part(head)).map(|address| (address, ""))
+}
+
+/// What `lspci` prints behind the address: `Host bridge [0600]: Intel … [8086:191f] (rev 07)`, or with `-n`
+/// `0600: 8086:191f (rev 07)`.
+fn title(function: &mut FunctionFacts, text: &str) {
+    if let Some((class, rest)) = text.split_once(": ") {
+        let number = class.rsplit('[').next().unwrap_or(class).trim_end_matches(']');
+        if number.len() == 4
+            && let Ok(number) = u32::from_str_radix(number, 16)
+        {
+            function.class = Fact::Known(ClassCode::from_bits(number << 8));
+        }
+        let words = rest.split_ascii_whitespace();
+        if let Some(id) = words.rev().find_map(|word| word.parse().ok()) {
+            function.id = Fact::Known(id);
+        }
+        if let Some((_, revision)) = rest.rsplit_once("(rev ")
+            && let Some(revision) = revision.get(..2).and_then(|text| u8::from_str_radix(text, 16).ok())
+        {
+            function.revision = Fact::Known(revision);
+        }
+        let end = rest.rfind(" [").or_else(|| rest.rfind(" (rev ")).unwrap_or(rest.len());
+        if number != class {
+            function.device_name = rest.get(..end).map(|text| text.trim().to_owned());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn groups(text: &str) -> Vec<(String, Option<u32>)> {
+        let facts = from_groups(text, "test");
+        assert_eq!(facts.faults, []);
+        let row = |function: &FunctionFacts| {
+            (function.address.to_string(), function.group.known().map(|group| group.0))
+        };
+        facts.functions.values().map(row).collect()
+    }
+
+    fn expected(rows: &[(&str, Option<u32>)]) -> Vec<(String, Option<u32>)> {
+        rows.iter().map(|(address, group)| ((*address).to_owned(), *group)).collect()
+    }
+
+    #[test]
+    fn group_before_each_device_is_read() {
+        let rows = expected(&[("0000:00:00.0", Some(0)), ("0000:01:00.0", Some(12))]);
+        for text in [
+            "IOMMU Group 0 00:00.0 Host bridge [0600]: Intel\nIOMMU Group 12 01:00.0 VGA\n",
+            "IOMMU group 0: 00:00.0 Host bridge\nIOMMU group 12: 01:00.0 VGA\n",
+            "Group 0:\t[8086:1901] 00:00.0 Host bridge\nGroup 12:\t[10de:1401] [R] 01:00.0 VGA\n",
+            "> IOMMU_Group: 0 0000:00:00.0 Host bridge\n> IOMMU_Group: 12 0000:01:00.0 VGA\n",
+        ] {
+            assert_eq!(groups(text), rows, "{text}");
+        }
+    }
+
+    #[test]
+    fn devices_below_a_group_are_read_until_something_else_comes() {
+        let text = "IOMMU Group 1:\n\t00:01.0 PCI bridge [0604]: Intel [8086:1901] (rev 07)\n\t\tACSCap: SrcValid+\n\t01:00.0 VGA\n$ lspci\n02:00.0 Ethernet controller: x\n";
+        assert_eq!(
+            groups(text),
+            expected(&[("0000:00:01.0", Some(1)), ("0000:01:00.0", Some(1)), ("0000:02:00.0", None)])
+        );
+    }
+
+    #[test]
+    fn group_inside_lspci_belongs_to_the_device_above() {
+        let text = "00:00.0 Host bridge: Intel\n\tLatency: 0\n\tIOMMU group: 1\n\n00:01.0 PCI bridge: Intel\n\tFlags: bus master, IRQ 122, IOMMU group 2\n\n00:02.0 VGA: Intel\n";
+        assert_eq!(
+            groups(text),
+            expected(&[("0000:00:00.0", Some(1)), ("0000:00:01.0", Some(2)), ("0000:00:02.0", None)])
+        );
+    }
+
+    #[test]
+    fn paths_are_read_in_all_forms() {
+        let rows = expected(&[("0000:00:00.0", Some(3)), ("0001:00:00.1", Some(4))]);
+        for text in [
+            "/sys/kernel/iommu_groups/3/devices/0000:00:00.0\n/sys/kernel/iommu_groups/4/devices/0001:00:00.1\n",
+            "/sys/kernel/iommu_groups/3/devices:\n0000:00:00.0\n\n/sys/kernel/iommu_groups/4/devices:\n0001:00:00.1\n",
+            "/sys/kernel/iommu_groups/3/devices:\ntotal 0\nlrwxrwxrwx 1 root root 0 Jan  1 00:00 0000:00:00.0 -> ../../../../devices/pci0000:00/0000:00:00.0\n/sys/kernel/iommu_groups/4/devices/0001:00:00.1\n",
+            "/sys/bus/pci/devices/0000:00:00.0/iommu_group -> ../../../kernel/iommu_groups/3\n/sys/bus/pci/devices/0001:00:00.1/iommu_group -> ../../../kernel/iommu_groups/4\n",
+        ] {
+            assert_eq!(groups(text), rows, "{text}");
+        }
+    }
+
+    #[test]
+    fn title_gives_class_id_and_revision() {
+        let facts = from_groups(
+            "IOMMU Group 1 01:00.0 VGA compatible controller [0300]: NVIDIA GM206 [GeForce GTX 960] [10de:1401] (rev a1)\n",
+            "test",
+        );
+        let function = facts.functions.into_values().next().expect("a function");
+        assert_eq!(function.id.known().map(ToString::to_string).as_deref(), Some("10de:1401"));
+        assert_eq!(function.class, Fact::Known(ClassCode::from_bits(0x03_0000)));
+        assert_eq!(function.revision, Fact::Known(0xa1));
+        assert_eq!(function.device_name.as_deref(), Some("NVIDIA GM206 [GeForce GTX 960]"));
+    }
+}

@@ -1,0 +1,182 @@
+//! Lines of pasted text: what mail, syslog, the journal and `dmesg` put in front of a kernel message is taken off.
+
+use super::{Facts, FaultKind, ReadFault};
+use crate::pci::PciAddress;
+
+/// The most bytes of a text that are read: whole logs have some hundred KiB.
+pub(super) const MOST_BYTES: usize = 1 << 27;
+
+/// The most faults that are told of one text; what follows is told by one more.
+const MOST_FAULTS: usize = 200;
+
+/// Lines of `text` with their numbers, from 1.
+pub(super) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let end = (0..=MOST_BYTES.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    (1..).zip(text.get(..end).unwrap_or_default().lines())
+}
+
+/// Notes that line `number` could not be read.
+pub(super) fn malformed(facts: &mut Facts, number: usize, expected: &str) {
+    let fault = |place, kind| ReadFault { place, kind };
+    match facts.faults.len() {
+        count if count < MOST_FAULTS => {
+            let kind = FaultKind::Malformed(expected.to_owned());
+            facts.faults.push(fault(format!("line {number}"), kind));
+        }
+        MOST_FAULTS => {
+            let kind = FaultKind::Malformed("this and more lines could not be read".to_owned());
+            facts.faults.push(fault(format!("line {number}"), kind));
+        }
+        _ => {}
+    }
+}
+
+/// `line` without mail quoting: `> `, `| ` at its start, any number of times.
+pub(super) fn unquoted(line: &str) -> &str {
+    let mut rest = line.trim_end();
+    while let Some(after) = rest.trim_start().strip_prefix('>') {
+        rest = after;
+    }
+    rest
+}
+
+/// The kernel message in `line`: mail quoting, syslog and journal heads, `<6>`, time stamps and `dmesg -x` levels are
+/// taken off, in whatever order they come.
+pub(super) fn message(line: &str) -> &str {
+    let mut rest = unquoted(line).trim_start();
+    // Each round takes at least one byte off; no log has more than a handful of heads.
+    for _ in 0..8 {
+        let before = rest.len();
+        for strip in [priority, bracketed, level, kmsg, syslog] {
+            rest = strip(rest).unwrap_or(rest).trim_start();
+        }
+        if rest.len() == before {
+            break;
+        }
+    }
+    rest
+}
+
+/// `<6>`: facility and level as a number.
+fn priority(rest: &str) -> Option<&str> {
+    let (number, after) = rest.strip_prefix('<')?.split_once('>')?;
+    ((1..=3).contains(&number.len()) && number.bytes().all(|b| b.is_ascii_digit())).then_some(after)
+}
+
+/// `[    0.123456]`, `[Sat Mar 22 00:41:30 2014]`, and the caller `[    T1]`, `[   C3]` (`CONFIG_PRINTK_CALLER`).
+fn bracketed(rest: &str) -> Option<&str> {
+    let (inside, after) = rest.strip_prefix('[')?.split_once(']')?;
+    let inside = inside.trim();
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let stamp = inside.split_once('.').is_some_and(|(seconds, rest)| number(seconds) && number(rest));
+    let caller = inside.strip_prefix(['T', 'C']).is_some_and(number);
+    let weekdays = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "];
+    let date = weekdays.iter().any(|day| inside.starts_with(day)) && inside.contains(':');
+    (stamp || caller || date).then_some(after)
+}
+
+/// `kern  :info  : ` (`dmesg -x`).
+fn level(rest: &str) -> Option<&str> {
+    let (facility, rest) = rest.split_once(':')?;
+    let (level, after) = rest.split_once(':')?;
+    let known = ["emerg", "alert", "crit", "err", "warn", "notice", "info", "debug"];
+    (matches!(facility.trim_end(), "kern" | "user" | "daemon" | "syslog") && known.contains(&level.trim()))
+        .then_some(after)
+}
+
+/// `6,339,5140900,-;`: a record of `/dev/kmsg` (`Documentation/ABI/testing/dev-kmsg`).
+fn kmsg(rest: &str) -> Option<&str> {
+    let (head, after) = rest.split_once(';')?;
+    let mut fields = head.split(',');
+    let number = |field: Option<&str>| {
+        field.is_some_and(|field| !field.is_empty() && field.bytes().all(|b| b.is_ascii_digit()))
+    };
+    (number(fields.next()) && number(fields.next()) && number(fields.next()) && head.len() < 60)
+        .then_some(after)
+}
+
+/// `Jan  5 12:03:46 host kernel: ` and `2024-01-05T12:03:46+01:00 host kernel: `.
+fn syslog(rest: &str) -> Option<&str> {
+    if let Some(after) = rest.strip_prefix("kernel: ") {
+        return Some(after);
+    }
+    let months =
+        ["Jan ", "Feb ", "Mar ", "Apr ", "May ", "Jun ", "Jul ", "Aug ", "Sep ", "Oct ", "Nov ", "Dec "];
+    let dated = rest.starts_with(|c: char| c.is_ascii_digit()) || months.iter().any(|m| rest.starts_with(m));
+    let (head, after) = rest.split_once(" kernel: ")?;
+    (dated && head.contains(':') && head.split_ascii_whitespace().count() <= 6).then_some(after)
+}
+
+/// The device that a message is about: what `dev_printk` puts before it (`drivers/base/core.c: __dev_printk`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct AboutFunction<'m> {
+    /// The driver bound at that time, or `pci` for none.
+    pub(super) driver: &'m str,
+    /// Where.
+    pub(super) address: PciAddress,
+    /// The rest of the message.
+    pub(super) text: &'m str,
+}
+
+/// Splits `pci 0000:00:02.0: [8086:1234] …` and `e1000e 0000:00:19.0 eth0: …`.
+pub(super) fn about_function(message: &str) -> Option<AboutFunction<'_>> {
+    let mut offset = 0;
+    // A driver's name has a few words at most (`HDA Intel`).
+    for word in message.split(' ').take(4) {
+        if let Some(address) = full_address(word.trim_end_matches(':'))
+            && offset > 0
+        {
+            let driver = message.get(..offset)?.trim();
+            let text = message.get(offset + word.len()..)?;
+            let plain = !driver.is_empty() && !driver.contains(':');
+            return plain.then_some(AboutFunction {
+                driver,
+                address,
+                text: text.strip_prefix(' ').unwrap_or(text),
+            });
+        }
+        offset += word.len() + 1;
+    }
+    None
+}
+
+/// An address with its domain, so that no time of day is one.
+pub(super) fn full_address(word: &str) -> Option<PciAddress> {
+    let shape = word.len() >= 12 && word.bytes().filter(|b| *b == b':').count() == 2;
+    if shape { word.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn heads_of_every_kind_are_taken_off() {
+        for line in [
+            "pci 0000:00:02.0: x",
+            "[    0.402571] pci 0000:00:02.0: x",
+            "<6>[   10.022332] pci 0000:00:02.0: x",
+            "> > [    0.0][    T1] pci 0000:00:02.0: x\r",
+            "Jan  5 12:03:46 host kernel: [    1.5] pci 0000:00:02.0: x",
+            "2024-01-05T12:03:46+01:00 a.b kernel: pci 0000:00:02.0: x",
+            "kern  :info  : [    0.402571] pci 0000:00:02.0: x",
+            "6,339,5140900,-;pci 0000:00:02.0: x",
+            "    [Sat Mar 22 00:41:30 2014] pci 0000:00:02.0: x",
+        ] {
+            assert_eq!(message(line), "pci 0000:00:02.0: x", "{line}");
+        }
+    }
+
+    #[test]
+    fn ids_in_brackets_are_no_time_stamp() {
+        assert_eq!(message("[8086:1234] type 00"), "[8086:1234] type 00");
+    }
+
+    #[test]
+    fn driver_and_address_are_split() {
+        let about = about_function("HDA Intel 0000:00:1b.0: power").expect("about a function");
+        assert_eq!((about.driver, about.text), ("HDA Intel", "power"));
+        assert_eq!(about_function("0000:00:1b.0: power"), None);
+        assert_eq!(about_function("vgaarb: device added: PCI:0000:00:02.0"), None);
+    }
+}

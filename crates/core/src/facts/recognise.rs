@@ -1,0 +1,140 @@
+//! What kind of source some bytes are: told from what is in them, never from a file's name.
+
+use super::SourceKind;
+use super::groups::{device_line, group_line};
+use super::line::{about_function, message, unquoted};
+
+/// Bytes that are looked at: enough for any head, and for the first part of a mixed paste.
+const LOOKED_AT: usize = 1 << 20;
+
+/// First bytes of a zstd frame (RFC 8878 §3.1.1).
+const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+
+/// The kind of source that `bytes` are, if they are one.
+///
+/// In text that holds more than one kind (a mail with a log and a listing) the kind with the most lines is told.
+///
+/// ```
+/// use slotwise_core::facts::{SourceKind, recognise};
+/// assert_eq!(recognise(b"IOMMU Group 3 00:02.0 VGA"), Some(SourceKind::Groups));
+/// assert_eq!(recognise(b"hello"), None);
+/// ```
+#[must_use]
+pub fn recognise(bytes: &[u8]) -> Option<SourceKind> {
+    if bytes.starts_with(&ZSTD_MAGIC) {
+        return Some(SourceKind::Capture);
+    }
+    let head = bytes.get(..LOOKED_AT).unwrap_or(bytes);
+    let text = String::from_utf8_lossy(head);
+    let mut counts = Counts::default();
+    for line in text.lines() {
+        counts.line(unquoted(line));
+    }
+    counts.kind()
+}
+
+/// Lines by the kind that they speak for.
+#[derive(Debug, Default)]
+struct Counts {
+    udevadm: usize,
+    log: usize,
+    lspci: usize,
+    groups: usize,
+    /// Whether a device of lspci is being described.
+    in_device: bool,
+    /// Whether members of a group follow.
+    in_group: bool,
+}
+
+impl Counts {
+    fn line(&mut self, line: &str) {
+        let text = line.trim_start();
+        let indented = text.len() < line.len();
+        if text.is_empty() {
+            return;
+        }
+        if text.starts_with("P: /devices/") || text.starts_with("E: ") && text.contains('=') {
+            self.udevadm += 1;
+        } else if text.contains("iommu_groups/") && text.contains("/devices") {
+            self.groups += 1;
+            self.in_group = true;
+        } else if group_line(text).is_some() {
+            // Inside the description of a device it is a line of `lspci -v`.
+            let of_lspci = self.in_device && !self.in_group && indented;
+            *(if of_lspci { &mut self.lspci } else { &mut self.groups }) += 1;
+            self.in_group |= !of_lspci;
+        } else if device_line(text).is_some() {
+            *(if self.in_group { &mut self.groups } else { &mut self.lspci }) += 1;
+            self.in_device = !self.in_group;
+        } else if self.in_device && (indented || is_hex_row(text)) {
+            self.lspci += 1;
+        } else if is_log(line, text) {
+            self.log += 1;
+            (self.in_device, self.in_group) = (false, false);
+        } else if !indented {
+            (self.in_device, self.in_group) = (false, false);
+        }
+    }
+
+    fn kind(&self) -> Option<SourceKind> {
+        let counts = [
+            (self.udevadm, SourceKind::Udevadm),
+            (self.groups, SourceKind::Groups),
+            (self.lspci, SourceKind::Lspci),
+            (self.log, SourceKind::Log),
+        ];
+        let (most, kind) = counts.into_iter().rev().max_by_key(|(count, _)| *count)?;
+        (most > 0).then_some(kind)
+    }
+}
+
+/// `00: 86 80 16 19` of a hex dump.
+fn is_hex_row(text: &str) -> bool {
+    text.split_once(": ").is_some_and(|(offset, rest)| {
+        (2..=3).contains(&offset.len())
+            && offset.bytes().all(|b| b.is_ascii_hexdigit())
+            && rest.split_ascii_whitespace().all(|byte| byte.len() == 2)
+    })
+}
+
+/// A line with a head that logs have, or one that only a kernel prints.
+fn is_log(line: &str, text: &str) -> bool {
+    let message = message(line);
+    let prefixes = [
+        "Linux version ",
+        "DMAR: ",
+        "DMAR-IR: ",
+        "AMD-Vi: ",
+        "ACPI: ",
+        "PCI: ",
+        "iommu: ",
+        "vfio-pci ",
+        "genirq: ",
+    ];
+    message.len() < text.len()
+        || prefixes.iter().any(|prefix| message.starts_with(prefix))
+        || about_function(message).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_is_told_by_its_content() {
+        let cases: [(&[u8], Option<SourceKind>); 9] = [
+            (b"\x28\xb5\x2f\xfd\x00", Some(SourceKind::Capture)),
+            (b"P: /devices/pci0000:00\nE: DEVPATH=/devices/pci0000:00\n", Some(SourceKind::Udevadm)),
+            (b"00:00.0 Host bridge: Intel\n\tIOMMU group: 1\n00: 86 80\n", Some(SourceKind::Lspci)),
+            (b"IOMMU Group 1:\n\t00:00.0 Host bridge\n\t00:01.0 PCI bridge\n", Some(SourceKind::Groups)),
+            (b"/sys/kernel/iommu_groups/0/devices/0000:00:00.0\n", Some(SourceKind::Groups)),
+            (b"[    0.000000] Linux version 6.1\n", Some(SourceKind::Log)),
+            (b"pci 0000:00:00.0: Adding to iommu group 1\n", Some(SourceKind::Log)),
+            (b"", None),
+            (b"\xff\xfe text\n", None),
+        ];
+        for (bytes, kind) in cases {
+            assert_eq!(recognise(bytes), kind, "{}", String::from_utf8_lossy(bytes));
+        }
+    }
+}
