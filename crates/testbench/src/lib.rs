@@ -1,3 +1,18 @@
 //! The device test bench: suites, transports, guests, the matrix, comparison of runs.
+//!
+//! Without the feature `bench` only [`wire`] is built: the types that the bench and the agent in a guest share.
 
 #![forbid(unsafe_code)]
+
+pub mod wire;
+
+#[cfg(feature = "bench")]
+pub mod capability;
+#[cfg(feature = "bench")]
+mod embedded;
+#[cfg(feature = "bench")]
+pub mod guest;
+#[cfg(feature = "bench")]
+pub mod source;
+#[cfg(feature = "bench")]
+pub mod transport;
