@@ -13,6 +13,10 @@ mod embedded;
 #[cfg(feature = "bench")]
 pub mod guest;
 #[cfg(feature = "bench")]
+pub mod scsi;
+#[cfg(feature = "bench")]
 pub mod source;
+#[cfg(feature = "bench")]
+pub mod suite;
 #[cfg(feature = "bench")]
 pub mod transport;

@@ -248,7 +248,7 @@ mod tests {
                 }
             }
             // Keeps the connection open while the bench still waits.
-            let _ = requests.next();
+            requests.for_each(drop);
         });
         bench
     }
