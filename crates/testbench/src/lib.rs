@@ -12,6 +12,12 @@ pub mod capability;
 mod embedded;
 #[cfg(feature = "bench")]
 pub mod guest;
+#[cfg(all(test, feature = "bench"))]
+mod fake;
+#[cfg(feature = "bench")]
+pub mod matrix;
+#[cfg(feature = "bench")]
+pub mod rig;
 #[cfg(feature = "bench")]
 pub mod scsi;
 #[cfg(feature = "bench")]

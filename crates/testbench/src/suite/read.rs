@@ -200,8 +200,8 @@ impl Reader<'_> {
             named.push((self.name(&Spanned::new(text.span(), name.clone()), Kind::Number)?, expression));
         }
         let mut answers: Vec<Answer> = expected?;
-        if answers.is_empty() {
-            answers.push(Answer { status: Status::GOOD, sense: None, checks: Vec::new(), within: None });
+        if raw.expect.is_none() {
+            answers.insert(0, Answer { status: Status::GOOD, sense: None, checks: Vec::new(), within: None });
         }
         let timeout_ms = match &raw.timeout_ms {
             None => self.timeout_ms,

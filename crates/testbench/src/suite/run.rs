@@ -84,8 +84,9 @@ struct Pending<'a> {
     send: &'a Send,
     phase: Phase,
     command: Command,
-    /// Values of the repeats' names at this step.
-    repeats: Vec<(&'a str, i64)>,
+    /// Names that got their values when the command was made: those of repeats, and of data sent. Later steps of the same
+    /// batch give them others, so they are set again when this one's answer is judged.
+    set: Vec<(&'a str, Value)>,
 }
 
 /// A case on its way.
@@ -170,8 +171,9 @@ impl<'a> CaseRun<'a> {
                     if data > BATCH_DATA_LIMIT_BYTES && !self.pending.is_empty() {
                         break;
                     }
-                    let repeats = self.walk.advance();
-                    self.pending.push(Pending { send: step, phase: self.phase, command, repeats });
+                    let repeats = self.walk.advance().into_iter().map(|(name, value)| (name, Value::Number(value)));
+                    let set = repeats.chain(build::data_sent(step, &command)).collect();
+                    self.pending.push(Pending { send: step, phase: self.phase, command, set });
                 }
                 Err(_) if !self.pending.is_empty() => break,
                 Err(reason) => self.fault(reason, Some(step.line)),
@@ -201,8 +203,8 @@ impl<'a> CaseRun<'a> {
                 self.keep(pending, Some(outcome), None);
                 continue;
             }
-            for (name, value) in &pending.repeats {
-                self.names.insert((*name).to_owned(), Value::Number(*value));
+            for (name, value) in &pending.set {
+                self.names.insert((*name).to_owned(), value.clone());
             }
             let complaint = judge::judge(pending.send, &outcome, &mut self.names).err();
             if let Some(complaint) = &complaint {

@@ -29,6 +29,16 @@ pub(super) fn command(send: &Send, names: &mut Environment) -> Result<Command, S
     Ok(Command { cdb: HexBytes(cdb), direction, timeout_ms: send.timeout_ms })
 }
 
+/// The name a step gives to the data it sends, with these.
+pub(super) fn data_sent<'a>(send: &'a Send, command: &Command) -> Option<(&'a str, Value)> {
+    let Data::Out { save: Some(name), .. } = &send.data else { return None };
+    let data = match &command.direction {
+        Direction::Out { data } => data.0.clone(),
+        Direction::None | Direction::In { .. } => Vec::new(),
+    };
+    Some((name, Value::Bytes(data)))
+}
+
 fn length(value: i64, text: &str) -> Result<usize, String> {
     let length = usize::try_from(value).ok().filter(|length| *length <= BATCH_DATA_LIMIT_BYTES);
     length.ok_or_else(|| format!("{text} is {value} bytes, and a command moves 0 to {BATCH_DATA_LIMIT_BYTES}"))
