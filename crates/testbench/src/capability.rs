@@ -14,6 +14,8 @@ use crate::source::{FileError, Source};
 pub enum Capability {
     /// No disk or CD driver is bound, so nothing else sends commands to the device.
     SdUnbound,
+    /// What was not moved of a buffer is reported exactly, so that the length of an answer is known.
+    Residual,
     /// Sense stays in the device until a case asks for it.
     RawSense,
     /// Tag types can be chosen.
@@ -36,8 +38,9 @@ pub enum Capability {
 
 impl Capability {
     /// All there are.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SdUnbound,
+        Self::Residual,
         Self::RawSense,
         Self::TagType,
         Self::LunChoice,
@@ -53,6 +56,7 @@ impl Capability {
     pub fn name(self) -> &'static str {
         match self {
             Self::SdUnbound => "sd-unbound",
+            Self::Residual => "residual",
             Self::RawSense => "raw-sense",
             Self::TagType => "tag-type",
             Self::LunChoice => "lun-choice",
@@ -87,6 +91,16 @@ impl Capabilities {
     /// Adds one.
     pub fn insert(&mut self, capability: Capability) {
         self.0.insert(capability);
+    }
+
+    /// Takes one away.
+    pub fn remove(&mut self, capability: Capability) {
+        self.0.remove(&capability);
+    }
+
+    /// Whether it is here.
+    pub fn has(&self, capability: Capability) -> bool {
+        self.0.contains(&capability)
     }
 
     /// What of `needed` is not here.

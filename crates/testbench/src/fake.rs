@@ -28,6 +28,8 @@ pub(crate) enum Defect {
     Write6ZeroIsNone,
     /// A read past the end is carried out as far as it goes.
     NoRangeCheck,
+    /// The adapter reports no residual.
+    NoResidual,
     /// The guest hangs at this opcode.
     Hangs(u8),
 }
@@ -205,6 +207,10 @@ impl FakeDisk {
                 (2, self.sense_data(), Vec::new())
             }
         };
+        let mut data = data;
+        if self.defect == Defect::NoResidual {
+            data.resize(length, 0);
+        }
         let residual = i32::try_from(length - data.len()).unwrap_or(i32::MAX);
         let (sense, data) = (HexBytes(sense), HexBytes(data));
         Completion { status, sense, data, residual, host_status: 0, driver_status: 0, elapsed_us: 10 }

@@ -70,6 +70,29 @@ pub(super) fn find(transport: &mut dyn Transport, device: &DeviceUnderTest) -> R
     Ok(Found { address, identity: [vendor, product, revision] })
 }
 
+/// Whether the way to the device reports exactly what was not moved of a buffer. Some adapter drivers do not
+/// (`esp_scsi.c`, Linux 6.1, never sets a residual), nor do some emulated adapters; cases that need the length of an
+/// answer would blame the device for it. READ CAPACITY has no allocation length and sends eight bytes (X3.131-1994,
+/// 9.2.7), so the rest of a larger buffer must come back as residual. `None` where the device does not carry it out.
+pub(super) fn residual_is_exact(
+    transport: &mut dyn Transport,
+    address: DeviceAddress,
+) -> Result<Option<bool>, TransportError> {
+    const BUFFER_BYTES: u32 = 4096;
+    const CAPACITY_BYTES: i32 = 8;
+    let direction = Direction::In { length: BUFFER_BYTES };
+    let cdb = HexBytes(vec![0x25, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let command = Command { cdb, direction, timeout_ms: COMMAND_TIMEOUT_MS };
+    // Twice: the first may meet a unit attention.
+    let outcomes = transport.execute(address, &[command.clone(), command], COMMAND_LIMIT)?;
+    Ok(match outcomes.last() {
+        Some(CommandOutcome::Completed(last)) if last.reached_device() && last.status == 0 => {
+            Some(i64::from(last.residual) == i64::from(BUFFER_BYTES) - i64::from(CAPACITY_BYTES))
+        }
+        _ => None,
+    })
+}
+
 fn place(device: &DeviceUnderTest) -> String {
     let part = |value: Option<u64>| value.map_or_else(|| "*".to_owned(), |value| value.to_string());
     let nexus = device.nexus;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::device::{self, Found};
 use super::{Outcome, Place, Row, Start};
+use crate::capability::{Capabilities, Capability};
 use crate::rig::{Rig, RunningGuest};
 use crate::suite::{Case, CaseRun, Harm, Names, Suite, Verdict};
 
@@ -21,6 +22,8 @@ pub(super) struct Session<'a> {
     guest: Option<(Box<dyn RunningGuest>, Found)>,
     log_next: u64,
     starts: usize,
+    /// What the guest can carry with this device's adapter, found out at its start.
+    capabilities: Capabilities,
     first: Start,
 }
 
@@ -52,7 +55,8 @@ impl<'a> Session<'a> {
             to_first_inquiry: None,
             fault: None,
         };
-        Self { place, rig, guest: None, log_next: 0, starts: 0, first }
+        let capabilities = place.guest.capabilities().clone();
+        Self { place, rig, guest: None, log_next: 0, starts: 0, capabilities, first }
     }
 
     pub(super) fn end(mut self) -> Start {
@@ -66,6 +70,7 @@ impl<'a> Session<'a> {
     pub(super) fn suite(&mut self, suite: &Suite, row: &mut dyn FnMut(Row)) {
         let mut names = None;
         for case in suite.cases() {
+            // What a guest can carry is known for sure only when it runs, so this is asked again below.
             if let Err(reason) = self.may_run(case) {
                 row(Row::not_run(&self.place, suite, case, Outcome::Skip, reason));
                 continue;
@@ -79,7 +84,10 @@ impl<'a> Session<'a> {
                 None => self.setup(suite).map(|found| names = Some(found)),
             });
             match (ready, &names) {
-                (Ok(()), Some(names)) => row(self.case(suite, case, names)),
+                (Ok(()), Some(names)) => match self.may_run(case) {
+                    Ok(()) => row(self.case(suite, case, names)),
+                    Err(reason) => row(Row::not_run(&self.place, suite, case, Outcome::Skip, reason)),
+                },
                 (Err(useless), _) => {
                     let console = Some(useless.console).filter(|text| !text.is_empty());
                     row(Row { console, ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason) });
@@ -91,9 +99,10 @@ impl<'a> Session<'a> {
 
     /// Whether the guest and the declared limits let the case run.
     fn may_run(&self, case: &Case) -> Result<(), String> {
-        let missing: Vec<_> = self.place.guest.capabilities().missing(case.needs()).map(|one| one.name()).collect();
+        let missing: Vec<_> = self.capabilities.missing(case.needs()).map(|one| one.name()).collect();
         if !missing.is_empty() {
-            return Err(format!("needs {}, which {} has not", missing.join(", "), self.place.guest.id()));
+            let (guest, device) = (self.place.guest.id(), &self.place.device.name);
+            return Err(format!("needs {}, which {guest} has not with {device}", missing.join(", ")));
         }
         if case.harm() == Harm::None {
             return Ok(());
@@ -139,9 +148,16 @@ impl<'a> Session<'a> {
             self.starts = START_LIMIT;
             Useless { reason: chain(&error), console: error.console }
         })?;
-        match device::find(guest.transport(), self.place.device) {
-            Ok(found) => {
+        let found = device::find(guest.transport(), self.place.device).and_then(|found| {
+            let exact = device::residual_is_exact(guest.transport(), found.address)?;
+            Ok((found, exact))
+        });
+        match found {
+            Ok((found, exact)) => {
                 self.log_next = 0;
+                if exact == Some(false) {
+                    self.capabilities.remove(Capability::Residual);
+                }
                 self.guest = Some((guest, found.clone()));
                 Ok(found)
             }

@@ -50,6 +50,14 @@ fn each_defect_is_caught_by_the_case_about_it() {
 }
 
 #[test]
+fn a_way_without_residuals_skips_the_cases_that_need_them_and_blames_no_device() {
+    let (run, _) = run(Some(Defect::NoResidual), device());
+    assert!(run.passed(), "{:?}", failed(&run));
+    let row = run.rows.iter().find(|row| row.case == "inq-alloc-sweep").unwrap();
+    assert_eq!(row.reason.as_deref(), Some("needs residual, which debian-12 has not with disk"));
+}
+
+#[test]
 fn a_hung_guest_costs_its_case_and_is_started_again() {
     let (run, rig) = run(Some(Defect::Hangs(0x35)), device());
     assert_eq!(failed(&run), ["sync-all", "sync-beyond"]);

@@ -1,5 +1,6 @@
 //! A machine under QEMU without acceleration: the guest's kernel and ramdisk, one SCSI adapter, one 64 MiB disk at id 2.
 
+use std::error::Error;
 use std::fs::{self, File};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -8,19 +9,20 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use slotwise_testbench::guest::{GuestDefinition, PrepareConfig};
-use slotwise_testbench::transport::AgentTransport;
+use slotwise_testbench::rig::{DeviceUnderTest, Rig, RigError, RunningGuest};
+use slotwise_testbench::transport::{AgentTransport, Transport};
 use slotwise_testbench::wire::AGENT_PORT;
 
 const DISK_BYTES: u64 = 64 << 20;
 
-pub struct Machine {
+struct Machine {
     process: Child,
     /// Its files go with it.
     directory: tempfile::TempDir,
 }
 
 impl Machine {
-    pub fn start(guest: &GuestDefinition, adapter: &str) -> Self {
+    fn start(guest: &GuestDefinition, adapter: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let at = |file: &str| directory.path().join(file).display().to_string();
         let config = PrepareConfig {
@@ -52,26 +54,28 @@ impl Machine {
         Self { process, directory }
     }
 
-    pub fn connect(&mut self, guest: &GuestDefinition) -> AgentTransport<UnixStream> {
+    fn connect(&self, guest: &GuestDefinition) -> Result<AgentTransport<UnixStream>, Box<dyn Error + Send + Sync>> {
         let path = self.directory.path().join("agent");
         let start = Instant::now();
         let link = loop {
             match UnixStream::connect(&path) {
                 Ok(link) => break link,
-                Err(error) => assert!(start.elapsed() < Duration::from_secs(20), "no port: {error}"),
+                Err(error) if start.elapsed() > Duration::from_secs(20) => return Err(error.into()),
+                Err(_) => thread::sleep(Duration::from_millis(20)),
             }
-            thread::sleep(Duration::from_millis(20));
         };
-        AgentTransport::connect(link, guest.capabilities().clone(), guest.start_limit())
-            .unwrap_or_else(|error| panic!("{error}\n{}", self.console()))
+        let transport = AgentTransport::connect(link, guest.capabilities().clone(), guest.start_limit())?;
+        if transport.complaints().is_empty() { Ok(transport) } else { Err(transport.complaints().join("; ").into()) }
     }
 
-    pub fn console(&self) -> String {
+    fn console(&self) -> String {
         let bytes = fs::read(self.directory.path().join("console")).unwrap_or_default();
-        String::from_utf8_lossy(&bytes).into_owned()
+        let text = String::from_utf8_lossy(&bytes);
+        let lines: Vec<_> = text.lines().rev().take(40).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
-    pub fn exits_within(&mut self, limit: Duration) -> bool {
+    fn exits_within(&mut self, limit: Duration) -> bool {
         let start = Instant::now();
         while start.elapsed() < limit {
             if self.process.try_wait().unwrap().is_some() {
@@ -80,6 +84,51 @@ impl Machine {
             thread::sleep(Duration::from_millis(20));
         }
         false
+    }
+}
+
+/// Starts guests with an emulated adapter and disk.
+pub struct QemuRig {
+    pub adapter: String,
+}
+
+struct QemuGuest {
+    machine: Machine,
+    transport: AgentTransport<UnixStream>,
+}
+
+impl Rig for QemuRig {
+    fn start(
+        &mut self,
+        guest: &GuestDefinition,
+        device: &DeviceUnderTest,
+    ) -> Result<Box<dyn RunningGuest>, RigError> {
+        let machine = Machine::start(guest, &self.adapter);
+        match machine.connect(guest) {
+            Ok(transport) => Ok(Box::new(QemuGuest { machine, transport })),
+            Err(source) => Err(RigError {
+                guest: guest.id().into(),
+                device: device.name.clone(),
+                source,
+                console: machine.console(),
+                hint: None,
+            }),
+        }
+    }
+}
+
+impl RunningGuest for QemuGuest {
+    fn transport(&mut self) -> &mut dyn Transport {
+        &mut self.transport
+    }
+
+    fn console_tail(&mut self) -> String {
+        self.machine.console()
+    }
+
+    fn stop(mut self: Box<Self>) {
+        let told = self.transport.power_off();
+        assert!(told.is_err() || self.machine.exits_within(Duration::from_secs(30)), "the guest did not power off");
     }
 }
 
