@@ -17,6 +17,8 @@ mod fake;
 #[cfg(feature = "bench")]
 pub mod matrix;
 #[cfg(feature = "bench")]
+pub mod report;
+#[cfg(feature = "bench")]
 pub mod rig;
 #[cfg(feature = "bench")]
 pub mod scsi;
