@@ -16,6 +16,7 @@ mod sys;
 
 use std::process::ExitCode;
 
+use serve::{AtEnd, serve};
 use slotwise_testbench::wire::AGENT_PORT;
 
 fn main() -> ExitCode {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    serve::serve(port, complaints, first_program);
+    let at_end = if first_program { AtEnd::PowerOff } else { AtEnd::Exit };
+    serve(port, &complaints, at_end);
     ExitCode::SUCCESS
 }

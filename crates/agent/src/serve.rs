@@ -12,8 +12,17 @@ use crate::{kernel_log, pci, scsi};
 /// Number of an answer to a line that could not be read, and so has no number.
 const NO_ID: u64 = 0;
 
+/// What to do when told to power off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AtEnd {
+    /// The guest is the agent's own.
+    PowerOff,
+    /// The guest is somebody's system, in which the agent is a program like others.
+    Exit,
+}
+
 /// Serves one port for as long as it lives.
-pub(crate) fn serve(port: File, complaints: Vec<String>, may_power_off: bool) {
+pub(crate) fn serve(port: File, complaints: &[String], at_end: AtEnd) {
     let Ok(mut out) = port.try_clone() else { return };
     let mut lines = Lines::new(port);
     while let Ok(line) = lines.next() {
@@ -25,7 +34,7 @@ pub(crate) fn serve(port: File, complaints: Vec<String>, may_power_off: bool) {
         let (id, answer, last) = match parsed {
             Ok(RequestLine { id, request }) => {
                 let last = request == Request::PowerOff;
-                (id, answer(request, &complaints), last)
+                (id, answer(request, complaints), last)
             }
             Err(reason) => (NO_ID, Answer::Refused { reason }, false),
         };
@@ -33,7 +42,7 @@ pub(crate) fn serve(port: File, complaints: Vec<String>, may_power_off: bool) {
             return;
         }
         if last {
-            if may_power_off {
+            if at_end == AtEnd::PowerOff {
                 let _ = reboot(RebootCommand::PowerOff);
             }
             return;

@@ -89,7 +89,11 @@ impl FakeDisk {
             0x08 | 0x0a => {
                 let blocks = if six.1 == 0 { 256 } else { six.1 };
                 let nothing = opcode == 0x0a && six.1 == 0 && self.defect == Defect::Write6ZeroIsNone;
-                if nothing { Ok(Vec::new()) } else { self.transfer((six.0, blocks), (opcode == 0x0a).then_some(out)) }
+                if nothing {
+                    Ok(Vec::new())
+                } else {
+                    self.transfer((six.0, blocks), (opcode == 0x0a).then_some(out))
+                }
             }
             0x0b => self.range((six.0, 1)).map(|_| Vec::new()),
             0x12 => self.inquiry(cdb),
@@ -244,7 +248,8 @@ impl Transport for FakeDisk {
         commands: &[Command],
         limit: Duration,
     ) -> Result<Vec<CommandOutcome>, TransportError> {
-        let hangs = |command: &&Command| Defect::Hangs(u8::try_from(byte(&command.cdb.0, 0)).unwrap()) == self.defect;
+        let hangs =
+            |command: &&Command| Defect::Hangs(u8::try_from(byte(&command.cdb.0, 0)).unwrap()) == self.defect;
         if commands.iter().find(hangs).is_some() {
             return Err(TransportError::TimedOut { limit });
         }

@@ -10,10 +10,10 @@ pub mod wire;
 pub mod capability;
 #[cfg(feature = "bench")]
 mod embedded;
-#[cfg(feature = "bench")]
-pub mod guest;
 #[cfg(all(test, feature = "bench"))]
 mod fake;
+#[cfg(feature = "bench")]
+pub mod guest;
 #[cfg(feature = "bench")]
 pub mod matrix;
 #[cfg(feature = "bench")]

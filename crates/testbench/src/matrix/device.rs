@@ -126,7 +126,9 @@ fn ask(
     let command = Command { cdb: HexBytes(cdb.to_vec()), direction, timeout_ms: COMMAND_TIMEOUT_MS };
     let outcome = transport.execute(address, &[command], COMMAND_LIMIT)?.into_iter().next();
     match outcome {
-        Some(CommandOutcome::Completed(completion)) if completion.reached_device() && completion.status == 0 => {
+        Some(CommandOutcome::Completed(completion))
+            if completion.reached_device() && completion.status == 0 =>
+        {
             Ok(completion)
         }
         _ => Err(FindError::Mute { address, command: name }),

@@ -90,7 +90,10 @@ impl<'a> Session<'a> {
                 },
                 (Err(useless), _) => {
                     let console = Some(useless.console).filter(|text| !text.is_empty());
-                    row(Row { console, ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason) });
+                    row(Row {
+                        console,
+                        ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason)
+                    });
                 }
                 (Ok(()), None) => {}
             }
@@ -99,7 +102,7 @@ impl<'a> Session<'a> {
 
     /// Whether the guest and the declared limits let the case run.
     fn may_run(&self, case: &Case) -> Result<(), String> {
-        let missing: Vec<_> = self.capabilities.missing(case.needs()).map(|one| one.name()).collect();
+        let missing: Vec<_> = self.capabilities.missing(case.needs()).map(Capability::name).collect();
         if !missing.is_empty() {
             let (guest, device) = (self.place.guest.id(), &self.place.device.name);
             return Err(format!("needs {}, which {guest} has not with {device}", missing.join(", ")));

@@ -23,9 +23,15 @@ fn failed(run: &Run) -> Vec<&str> {
 #[test]
 fn a_sound_disk_passes_every_case_that_can_run() {
     let (run, rig) = run(Some(Defect::None), device());
-    let told: Vec<_> = run.rows.iter().filter(|row| row.outcome != Outcome::Pass).map(|row| (&row.case, &row.reason)).collect();
+    let told: Vec<_> = run
+        .rows
+        .iter()
+        .filter(|row| row.outcome != Outcome::Pass)
+        .map(|row| (&row.case, &row.reason))
+        .collect();
     assert!(run.passed(), "{told:#?}");
-    let skipped: Vec<_> = run.rows.iter().filter(|row| row.outcome == Outcome::Skip).map(|row| row.case.as_str()).collect();
+    let skipped: Vec<_> =
+        run.rows.iter().filter(|row| row.outcome == Outcome::Skip).map(|row| row.case.as_str()).collect();
     assert_eq!(skipped, ["ca-kept", "lun-inq-absent", "ua-power-on"]);
     assert_eq!(rig.starts, 1);
 }
@@ -86,11 +92,14 @@ fn a_rig_that_cannot_start_gives_errors_with_the_cause() {
 #[test]
 fn another_disk_than_the_declared_is_sent_nothing() {
     for (vendor, serial) in [("SEAGATE", Some("F001")), ("SLOTWISE", Some("F002"))] {
-        let identity = Identity { vendor: vendor.into(), product: "FAKE DISK".into(), serial: serial.map(Into::into) };
+        let identity =
+            Identity { vendor: vendor.into(), product: "FAKE DISK".into(), serial: serial.map(Into::into) };
         let (run, _) = run(Some(Defect::None), DeviceUnderTest { identity: Some(identity), ..device() });
         assert_eq!(run.count(Outcome::Pass), 0);
         assert!(run.rows.iter().all(|row| row.sent == 0));
-        assert!(run.rows.iter().any(|row| row.reason.as_deref().is_some_and(|text| text.contains("is declared"))));
+        assert!(
+            run.rows.iter().any(|row| row.reason.as_deref().is_some_and(|text| text.contains("is declared")))
+        );
     }
 }
 
@@ -102,7 +111,8 @@ fn nothing_is_written_to_a_disk_without_a_declared_identity_or_beyond_the_limit(
     ] {
         let (run, _) = run(Some(Defect::None), device);
         assert!(run.passed());
-        let writes = |row: &Row| row.exchanges.iter().any(|exchange| matches!(exchange.command.cdb.0[0], 0x0a | 0x2a));
+        let writes =
+            |row: &Row| row.exchanges.iter().any(|exchange| matches!(exchange.command.cdb.0[0], 0x0a | 0x2a));
         assert!(!run.rows.iter().any(writes));
         assert_eq!(run.rows.iter().find(|row| row.case == "di-patterns").unwrap().outcome, Outcome::Skip);
     }

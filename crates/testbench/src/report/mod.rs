@@ -40,7 +40,9 @@ fn visible(text: &str) -> String {
         '\t' => ' ',
         // U+2400 and up are pictures of U+0000 and up.
         '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(letter)).unwrap_or('?'),
-        '\x7f'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => '\u{fffd}',
+        '\x7f'..='\u{9f}' | '\u{fffe}' | '\u{ffff}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+            '\u{fffd}'
+        }
         _ => letter,
     };
     text.replace("\r\n", "\n").chars().map(shown).collect()

@@ -21,7 +21,9 @@ fn json_has_a_row_for_each_case_with_bytes_and_clause() {
     let rows = document["rows"].as_array().unwrap();
     assert_eq!(rows.len(), run.rows.len());
     let row = rows.iter().find(|row| row["case"] == "rd10-straddle").unwrap();
-    for (field, value) in [("suite", "scsi-2"), ("device", "disk"), ("guest", "debian-12"), ("outcome", "fail")] {
+    for (field, value) in
+        [("suite", "scsi-2"), ("device", "disk"), ("guest", "debian-12"), ("outcome", "fail")]
+    {
         assert_eq!(row[field], value);
     }
     assert_eq!(row["clause"], "9.2.6");
@@ -39,7 +41,10 @@ fn text_tells_the_fault_with_bytes_and_sums_up() {
     assert!(text.contains("    sent     03 00 00 00 12 00   REQUEST SENSE"));
     assert!(text.contains("X3.131-1994 7.6, 8.2.14 (not compared with the printed standard)"));
     let last = text.lines().last().unwrap();
-    assert!(last.starts_with(&format!("{} pass, {} fail, ", run.count(Outcome::Pass), run.count(Outcome::Fail))), "{last}");
+    assert!(
+        last.starts_with(&format!("{} pass, {} fail, ", run.count(Outcome::Pass), run.count(Outcome::Fail))),
+        "{last}"
+    );
 }
 
 #[test]
@@ -56,7 +61,10 @@ fn tap_has_a_plan_and_a_line_for_each_row() {
     let run = run(Defect::VerifyWrites);
     let tap = tap(&run);
     assert!(tap.starts_with(&format!("TAP version 14\n1..{}\n", run.rows.len())));
-    assert_eq!(tap.lines().filter(|line| line.starts_with("ok ") || line.starts_with("not ok ")).count(), run.rows.len());
+    assert_eq!(
+        tap.lines().filter(|line| line.starts_with("ok ") || line.starts_with("not ok ")).count(),
+        run.rows.len()
+    );
     assert!(tap.contains(" # SKIP needs raw-sense"));
 }
 

@@ -30,7 +30,8 @@ pub fn text(run: &Run) -> String {
 fn finding(out: &mut String, row: &Row) {
     let Row { suite, case, guest, title, .. } = row;
     let device = one_line(&row.device);
-    let _ = writeln!(out, "{} {suite}/{case} on {device} in {guest}: {title}", row.outcome.name().to_uppercase());
+    let _ =
+        writeln!(out, "{} {suite}/{case} on {device} in {guest}: {title}", row.outcome.name().to_uppercase());
     if let Some(reason) = &row.reason {
         let _ = writeln!(out, "    {}", one_line(reason));
     }
@@ -39,13 +40,17 @@ fn finding(out: &mut String, row: &Row) {
     for line in row.why.lines() {
         let _ = writeln!(out, "      {line}");
     }
-    for exchange in row.exchanges.iter().filter(|exchange| exchange.complaint.is_some() || exchange.outcome.is_none()) {
+    for exchange in
+        row.exchanges.iter().filter(|exchange| exchange.complaint.is_some() || exchange.outcome.is_none())
+    {
         command(out, exchange);
     }
     for line in &row.kernel_log {
         let _ = writeln!(out, "    kernel: {}", one_line(line));
     }
-    for line in row.console.iter().flat_map(|text| visible(text).lines().map(str::to_owned).collect::<Vec<_>>()) {
+    for line in
+        row.console.iter().flat_map(|text| visible(text).lines().map(str::to_owned).collect::<Vec<_>>())
+    {
         let _ = writeln!(out, "    console: {line}");
     }
     out.push('\n');
@@ -80,7 +85,8 @@ fn command(out: &mut String, exchange: &Exchange) {
 
 fn begin(bytes: &[u8]) -> String {
     let shown = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
-    let more = if shown.len() < bytes.len() { format!(" … ({} bytes)", bytes.len()) } else { String::new() };
+    let more =
+        if shown.len() < bytes.len() { format!(" … ({} bytes)", bytes.len()) } else { String::new() };
     format!("{}{more}", spaced(shown))
 }
 
@@ -90,9 +96,13 @@ fn matrix(out: &mut String, run: &Run) {
     let suites: BTreeSet<&str> = groups.iter().map(|([suite, ..], _)| *suite).collect();
     for suite in suites {
         let columns: Vec<_> = groups.iter().filter(|([own, ..], _)| *own == suite).collect();
-        let cases: Vec<&str> = columns.first().map_or(Vec::new(), |(_, rows)| rows.iter().map(|row| &*row.case).collect());
+        let cases: Vec<&str> =
+            columns.first().map_or(Vec::new(), |(_, rows)| rows.iter().map(|row| &*row.case).collect());
         let width = cases.iter().map(|case| case.len()).max().unwrap_or(0).max(suite.len());
-        let heads: Vec<_> = columns.iter().map(|([_, device, guest], _)| format!("{} in {guest}", one_line(device))).collect();
+        let heads: Vec<_> = columns
+            .iter()
+            .map(|([_, device, guest], _)| format!("{} in {guest}", one_line(device)))
+            .collect();
         let _ = writeln!(out, "{suite:width$}  {}", heads.join("  "));
         for case in cases {
             let _ = write!(out, "{case:width$}");
@@ -127,6 +137,10 @@ fn skipped(out: &mut String, run: &Run) {
 
 fn summary(out: &mut String, run: &Run) {
     let counts = Outcome::ALL.map(|outcome| (run.count(outcome), outcome.name()));
-    let told: Vec<_> = counts.iter().filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+    let told: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
     let _ = writeln!(out, "{} in {:.1} s", told.join(", "), run.elapsed.as_secs_f64());
 }

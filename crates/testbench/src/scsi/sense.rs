@@ -49,7 +49,10 @@ impl FromStr for SenseCode {
     fn from_str(text: &str) -> Result<Self, NoSenseCode> {
         let mut parts = text.split('/');
         let mut part = |digits: usize| {
-            let text = parts.next().filter(|text| text.len() == digits && !text.starts_with('+')).ok_or(NoSenseCode)?;
+            let text = parts
+                .next()
+                .filter(|text| text.len() == digits && !text.starts_with('+'))
+                .ok_or(NoSenseCode)?;
             u8::from_str_radix(text, 16).map_err(|_| NoSenseCode)
         };
         let code = Self { key: part(1)?, code: part(2)?, qualifier: part(2)? };

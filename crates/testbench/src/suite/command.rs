@@ -93,7 +93,10 @@ impl CdbTemplate {
             let value = expression.as_number(names)?;
             field.write(&mut cdb, value).ok_or_else(|| {
                 let text = expression.text();
-                EvalError::Impossible(format!("{text} is {value}, and the field holds 0 to {}", field.largest()))
+                EvalError::Impossible(format!(
+                    "{text} is {value}, and the field holds 0 to {}",
+                    field.largest()
+                ))
             })?;
         }
         Ok(cdb)
@@ -103,7 +106,8 @@ impl CdbTemplate {
     pub(crate) fn numbers(&self, cdb: &[u8], names: &Environment) -> Environment {
         let numbers = names.iter().filter(|(_, value)| matches!(value, Value::Number(_)));
         let mut numbers: Environment = numbers.map(|(name, value)| (name.clone(), value.clone())).collect();
-        numbers.extend(self.fields.iter().map(|(name, field)| (name.clone(), Value::Number(field.read(cdb)))));
+        numbers
+            .extend(self.fields.iter().map(|(name, field)| (name.clone(), Value::Number(field.read(cdb)))));
         numbers
     }
 }

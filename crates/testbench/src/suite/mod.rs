@@ -214,9 +214,17 @@ mod tests {
     fn faults_of_a_case_are_told_with_their_place_and_what_would_be_right() {
         for (step, message, hint) in [
             ("step = [{ send = 'inquirey' }]", "x.toml:6:18: no command `inquirey`", Some("inquiry")),
-            ("step = [{ send = 'inquiry', with = { lba = 1 } }]", "x.toml:6:44: INQUIRY has no field `lba`", Some("evpd")),
+            (
+                "step = [{ send = 'inquiry', with = { lba = 1 } }]",
+                "x.toml:6:44: INQUIRY has no field `lba`",
+                Some("evpd"),
+            ),
             ("step = [{ cdb = '12 00 0' }]", "x.toml:6:24: `0` is no byte", Some("two hexadecimal digits")),
-            ("step = [{ cdb = '12 00' }]", "x.toml:6:17: a command descriptor block has 6, 10, 12 or 16 bytes, not 2", None),
+            (
+                "step = [{ cdb = '12 00' }]",
+                "x.toml:6:17: a command descriptor block has 6, 10, 12 or 16 bytes, not 2",
+                None,
+            ),
             (
                 "step = [{ send = 'inquiry', expect = { check = ['len(data) > nn'] } }]",
                 "x.toml:6:62: no name `nn`",
@@ -232,13 +240,21 @@ mod tests {
                 "x.toml:6:49: no status `fine`",
                 Some("check-condition"),
             ),
-            ("step = [{ send = 'write-10' }]", "x.toml:6:18: this command sends data, and none are given", Some("fill")),
+            (
+                "step = [{ send = 'write-10' }]",
+                "x.toml:6:18: this command sends data, and none are given",
+                Some("fill"),
+            ),
             (
                 "step = [{ send = 'inquiry', data = { fill = 1 } }]",
                 "x.toml:6:36: this command takes no data",
                 None,
             ),
-            ("step = [{ send = 'inquiry', save = 'data' }]", "x.toml:6:36: `data` cannot be a name", Some("letters")),
+            (
+                "step = [{ send = 'inquiry', save = 'data' }]",
+                "x.toml:6:36: `data` cannot be a name",
+                Some("letters"),
+            ),
             ("step = []", "x.toml:6:8: a case has at least one step", None),
             ("needs = ['magic']\nstep = []", "x.toml:6:10: no capability `magic`", Some("raw-sense")),
             ("stepp = []", "x.toml:6:1: unknown field `stepp`", None),

@@ -49,7 +49,10 @@ pub(super) fn commands(source: Source<'_>, suite_names: &Scope) -> Result<Comman
         for (name, field) in &raw.field {
             let wire::Field { byte, msb, width } = *field.get_ref();
             let field = Field::new(byte, msb, width, cdb.len()).ok_or_else(|| {
-                source.error(&field.span(), format!("field `{name}` does not fit in a block of {} bytes", cdb.len()))
+                source.error(
+                    &field.span(),
+                    format!("field `{name}` does not fit in a block of {} bytes", cdb.len()),
+                )
             })?;
             fields.insert(name.clone(), field);
             scope.insert(name.clone(), Kind::Number);
@@ -71,7 +74,11 @@ pub(super) fn commands(source: Source<'_>, suite_names: &Scope) -> Result<Comman
 fn plain_bytes(source: &Source<'_>, text: &Spanned<String>) -> Result<Vec<u8>, FileError> {
     let byte = |word: &str| u8::from_str_radix(word, 16).ok().filter(|_| word.len() == 2);
     text.get_ref().split_whitespace().map(byte).collect::<Option<_>>().ok_or_else(|| {
-        source.error_with_hint(&text.span(), "these are no bytes", "two hexadecimal digits each, as in \"12 00 ff\"")
+        source.error_with_hint(
+            &text.span(),
+            "these are no bytes",
+            "two hexadecimal digits each, as in \"12 00 ff\"",
+        )
     })
 }
 
@@ -95,17 +102,25 @@ impl Reader<'_> {
     fn scalar(&self, scalar: &Spanned<wire::Scalar>) -> Result<Expression, FileError> {
         match scalar.get_ref() {
             wire::Scalar::Number(number) => Ok(Expression::number(*number)),
-            wire::Scalar::Text(text) => self.expression(&Spanned::new(scalar.span(), text.clone()), Kind::Number),
+            wire::Scalar::Text(text) => {
+                self.expression(&Spanned::new(scalar.span(), text.clone()), Kind::Number)
+            }
         }
     }
 
     fn name(&mut self, name: &Spanned<String>, kind: Kind) -> Result<String, FileError> {
         let text = name.get_ref();
         let fits = text.starts_with(|letter: char| letter.is_ascii_lowercase())
-            && text.bytes().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
+            && text
+                .bytes()
+                .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
         if !fits || ANSWER_NAMES.iter().any(|(own, _)| own == text) {
             let hint = "small letters, digits and `_`, but not data, sense, residual, elapsed_us";
-            return Err(self.source.error_with_hint(&name.span(), format!("`{text}` cannot be a name"), hint));
+            return Err(self.source.error_with_hint(
+                &name.span(),
+                format!("`{text}` cannot be a name"),
+                hint,
+            ));
         }
         self.scope.insert(text.clone(), kind);
         Ok(text.clone())
@@ -118,7 +133,8 @@ impl Reader<'_> {
             let hint = "no; data (writes blocks); conf (changes stored settings); all (the whole medium)";
             self.source.error_with_hint(&raw.harm.span(), message, hint)
         })?;
-        let needs = raw.needs.iter().map(|name| Capability::read(name, &self.source)).collect::<Result<_, _>>()?;
+        let needs =
+            raw.needs.iter().map(|name| Capability::read(name, &self.source)).collect::<Result<_, _>>()?;
         let when = raw.when.as_ref().map(|text| self.expression(text, Kind::Truth)).transpose()?;
         let setup = self.steps(raw.setup, 0)?;
         let span = raw.step.span();
@@ -148,7 +164,7 @@ impl Reader<'_> {
     fn step(&mut self, raw: wire::Step, depth: usize) -> Result<Step, FileError> {
         match (&raw.send, &raw.cdb, &raw.repeat) {
             (Some(_), None, None) | (None, Some(_), None) if raw.step.is_empty() => {
-                Ok(Step::Send(Box::new(self.send(raw)?)))
+                Ok(Step::Send(Box::new(self.send(&raw)?)))
             }
             (None, None, Some(_)) if depth < REPEAT_DEPTH_LIMIT => self.repeat(raw, depth),
             (None, None, Some(repeat)) => {
@@ -158,7 +174,8 @@ impl Reader<'_> {
             (send, cdb, repeat) => {
                 let spans = [send.as_ref().map(Spanned::span), cdb.as_ref().map(Spanned::span)];
                 let span = spans.into_iter().flatten().next().or_else(|| repeat.as_ref().map(Spanned::span));
-                let message = "a step has exactly one of `send`, `cdb` and `repeat`; `step` only with `repeat`";
+                let message =
+                    "a step has exactly one of `send`, `cdb` and `repeat`; `step` only with `repeat`";
                 Err(self.source.error(&span.unwrap_or(0..0), message))
             }
         }
@@ -173,25 +190,28 @@ impl Reader<'_> {
             (None, None, Some(list), None) => Values::List(list),
             (None, None, None, Some(bytes)) => Values::Bytes(self.expression(bytes, Kind::Bytes)?),
             _ => {
-                return Err(self.source.error(&span, "a repeat has `from` and `to`, or `values`, or `bytes`"));
+                return Err(self
+                    .source
+                    .error(&span, "a repeat has `from` and `to`, or `values`, or `bytes`"));
             }
         };
         let name = self.name(&repeat.name, Kind::Number)?;
         Ok(Step::Repeat(Box::new(Repeat { name, values, steps: self.steps(raw.step, depth + 1)? })))
     }
 
-    fn send(&mut self, raw: wire::Step) -> Result<Send, FileError> {
+    fn send(&mut self, raw: &wire::Step) -> Result<Send, FileError> {
         let (title, cdb, length, place) = match (&raw.send, &raw.cdb) {
             (Some(name), _) => self.named(name, &raw.with)?,
             (None, Some(text)) => self.literal(text, &raw.with)?,
             (None, None) => return Err(self.source.error(&(0..0), "neither `send` nor `cdb`")),
         };
-        let data = self.data(&raw, length)?;
+        let data = self.data(raw, length)?;
         // What comes back may be named by this very step's own checks.
         let save = raw.save.as_ref().map(|name| self.name(name, Kind::Bytes)).transpose()?;
         let before = self.scope.clone();
         self.scope.extend(ANSWER_NAMES.map(|(name, kind)| (name.to_owned(), kind)));
-        let expected = raw.expect.iter().chain(&raw.or).map(|answer| self.answer(answer)).collect::<Result<_, _>>();
+        let expected =
+            raw.expect.iter().chain(&raw.or).map(|answer| self.answer(answer)).collect::<Result<_, _>>();
         let lets = raw.lets.iter().map(|(name, text)| Ok((name, text, self.expression(text, Kind::Number)?)));
         let lets: Result<Vec<_>, FileError> = lets.collect();
         self.scope = before;
@@ -246,7 +266,8 @@ impl Reader<'_> {
         }
         let parts = self.bytes(text)?;
         if !matches!(parts.len(), 6 | 10 | 12 | 16) {
-            let message = format!("a command descriptor block has 6, 10, 12 or 16 bytes, not {}", parts.len());
+            let message =
+                format!("a command descriptor block has 6, 10, 12 or 16 bytes, not {}", parts.len());
             return Err(self.source.error(&text.span(), message));
         }
         let mut set = Vec::new();
@@ -273,7 +294,8 @@ impl Reader<'_> {
                 parts.push(self.expression(&Spanned::new(place, inner.to_owned()), Kind::Number)?);
                 rest = after;
             } else {
-                let end = word.find(|letter: char| letter.is_whitespace() || letter == '{').unwrap_or(word.len());
+                let end =
+                    word.find(|letter: char| letter.is_whitespace() || letter == '{').unwrap_or(word.len());
                 let (digits, after) = word.split_at(end);
                 let value = u8::from_str_radix(digits, 16).ok().filter(|_| digits.len() == 2);
                 let value = value.ok_or_else(|| {
@@ -291,16 +313,24 @@ impl Reader<'_> {
     fn data(&mut self, raw: &wire::Step, length: Length) -> Result<Data, FileError> {
         let receive = raw.receive.as_ref().map(|size| Ok((self.scalar(size)?, size.span()))).transpose()?;
         match (length, receive, &raw.data) {
-            (Length::Out(_) | Length::None, None, Some(data)) if raw.send.is_none() => self.content(data, None, raw),
+            (Length::Out(_) | Length::None, None, Some(data)) if raw.send.is_none() => {
+                self.content(data, None, raw)
+            }
             (Length::Out(length), None, Some(data)) => self.content(data, Some(length), raw),
             (Length::In(_) | Length::None, Some((size, _)), None) => Ok(Data::In(size)),
             (Length::In(size), None, None) => Ok(Data::In(size)),
             (Length::None, None, None) => Ok(Data::None),
             (Length::Out(_), None, None) => {
                 let span = raw.send.as_ref().map(Spanned::span).unwrap_or_default();
-                Err(self.source.error_with_hint(&span, "this command sends data, and none are given", DATA_HINT))
+                Err(self.source.error_with_hint(
+                    &span,
+                    "this command sends data, and none are given",
+                    DATA_HINT,
+                ))
             }
-            (_, Some((_, span)), _) => Err(self.source.error(&span, "this step sends data and cannot receive")),
+            (_, Some((_, span)), _) => {
+                Err(self.source.error(&span, "this step sends data and cannot receive"))
+            }
             (_, None, Some(data)) => Err(self.source.error(&data.span(), "this command takes no data")),
         }
     }
@@ -360,7 +390,8 @@ impl Reader<'_> {
                 self.source.error_with_hint(&name.span(), message, format!("one of {}", Status::names()))
             })?,
         };
-        let checks = expect.check.iter().map(|text| self.expression(text, Kind::Truth)).collect::<Result<_, _>>()?;
+        let checks =
+            expect.check.iter().map(|text| self.expression(text, Kind::Truth)).collect::<Result<_, _>>()?;
         let within = expect.within_ms.map(|time| Duration::from_millis(time.into()));
         Ok(Answer { status, sense, checks, within })
     }
@@ -369,12 +400,8 @@ impl Reader<'_> {
 const DATA_HINT: &str = "data = { hex = \"…\" }, { fill = 0x55 }, { pattern = \"…\" } or { copy = \"name\" }";
 
 /// Names that every check may use.
-const ANSWER_NAMES: [(&str, Kind); 4] = [
-    ("data", Kind::Bytes),
-    ("sense", Kind::Bytes),
-    ("residual", Kind::Number),
-    ("elapsed_us", Kind::Number),
-];
+const ANSWER_NAMES: [(&str, Kind); 4] =
+    [("data", Kind::Bytes), ("sense", Kind::Bytes), ("residual", Kind::Number), ("elapsed_us", Kind::Number)];
 
 /// A time a command may take.
 pub(super) fn limited(source: &Source<'_>, timeout: &Spanned<u32>) -> Result<u32, FileError> {

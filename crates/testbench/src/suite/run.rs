@@ -103,7 +103,10 @@ pub struct CaseRun<'a> {
 
 impl std::fmt::Debug for CaseRun<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CaseRun").field("phase", &self.phase).field("sent", &self.sent).finish_non_exhaustive()
+        f.debug_struct("CaseRun")
+            .field("phase", &self.phase)
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -139,7 +142,8 @@ impl<'a> CaseRun<'a> {
     /// Why it does not apply.
     pub fn applies(case: &Case, names: &Names) -> Result<(), String> {
         case.when.as_ref().map_or(Ok(()), |when| {
-            when.holds(&names.0).map_err(|error| format!("only where {} ({})", when.text(), error.into_reason()))
+            when.holds(&names.0)
+                .map_err(|error| format!("only where {} ({})", when.text(), error.into_reason()))
         })
     }
 
@@ -171,7 +175,8 @@ impl<'a> CaseRun<'a> {
                     if data > BATCH_DATA_LIMIT_BYTES && !self.pending.is_empty() {
                         break;
                     }
-                    let repeats = self.walk.advance().into_iter().map(|(name, value)| (name, Value::Number(value)));
+                    let repeats =
+                        self.walk.advance().into_iter().map(|(name, value)| (name, Value::Number(value)));
                     let set = repeats.chain(build::data_sent(step, &command)).collect();
                     self.pending.push(Pending { send: step, phase: self.phase, command, set });
                 }
@@ -209,7 +214,7 @@ impl<'a> CaseRun<'a> {
             let complaint = judge::judge(pending.send, &outcome, &mut self.names).err();
             if let Some(complaint) = &complaint {
                 failed = true;
-                self.complain(&pending, complaint.clone());
+                self.complain(&pending, complaint);
             }
             self.keep(pending, Some(outcome), complaint);
         }
@@ -269,7 +274,8 @@ impl<'a> CaseRun<'a> {
         let mut waits = false;
         build::each_name(step, &mut |name| {
             waits |= self.pending.iter().any(|pending| {
-                pending.send.save.as_deref() == Some(name) || pending.send.lets.iter().any(|(own, _)| own == name)
+                pending.send.save.as_deref() == Some(name)
+                    || pending.send.lets.iter().any(|(own, _)| own == name)
             });
         });
         waits
@@ -280,11 +286,17 @@ impl<'a> CaseRun<'a> {
             return;
         }
         let Pending { send, command, .. } = pending;
-        self.exchanges.push(Exchange { title: send.title.clone(), line: send.line, command, outcome, complaint });
+        self.exchanges.push(Exchange {
+            title: send.title.clone(),
+            line: send.line,
+            command,
+            outcome,
+            complaint,
+        });
     }
 
     /// A wrong answer: the device's fault, but in a case's setup or clean-up the case could not be carried out.
-    fn complain(&mut self, pending: &Pending<'_>, complaint: String) {
+    fn complain(&mut self, pending: &Pending<'_>, complaint: &str) {
         let title = &pending.send.title;
         let (kind, reason) = match pending.phase {
             Phase::Setup => (FindingKind::Bench, format!("in the setup: {title}: {complaint}")),

@@ -163,3 +163,72 @@ pub struct PciFunction {
     /// The driver bound to it.
     pub driver: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn same<T: Serialize + for<'de> Deserialize<'de> + PartialEq + std::fmt::Debug>(value: &T, line: &str) {
+        assert_eq!(serde_json::to_string(value).unwrap(), line);
+        assert_eq!(&serde_json::from_str::<T>(line).unwrap(), value);
+    }
+
+    #[test]
+    fn lines_of_version_1_stay_as_they_are() {
+        let request = |request| RequestLine { id: 7, request };
+        same(&request(Request::Hello { version: 1 }), r#"{"id":7,"request":{"hello":{"version":1}}}"#);
+        same(&request(Request::PowerOff), r#"{"id":7,"request":"power-off"}"#);
+        let nexus = Nexus { channel: None, id: Some(2), lun: Some(0) };
+        same(
+            &request(Request::Scan(nexus)),
+            r#"{"id":7,"request":{"scan":{"channel":null,"id":2,"lun":0}}}"#,
+        );
+        let inquiry = Command {
+            cdb: HexBytes(vec![0x12, 0, 0, 0, 36, 0]),
+            direction: Direction::In { length: 36 },
+            timeout_ms: 5000,
+        };
+        let device = DeviceAddress { host: 0, channel: 0, id: 2, lun: 0 };
+        same(
+            &request(Request::Execute { device, commands: vec![inquiry] }),
+            concat!(
+                r#"{"id":7,"request":{"execute":{"device":{"host":0,"channel":0,"id":2,"lun":0},"#,
+                r#""commands":[{"cdb":"120000002400","direction":{"in":{"length":36}},"timeout_ms":5000}]}}}"#
+            ),
+        );
+        let completion = Completion {
+            status: 2,
+            sense: HexBytes(vec![0x70]),
+            data: HexBytes(Vec::new()),
+            residual: 36,
+            host_status: 0,
+            driver_status: 8,
+            elapsed_us: 125,
+        };
+        let outcomes = vec![
+            CommandOutcome::Completed(completion),
+            CommandOutcome::NotSent { error: "Invalid argument".into() },
+        ];
+        same(
+            &AnswerLine { id: 7, answer: Answer::Executed { outcomes } },
+            concat!(
+                r#"{"id":7,"answer":{"executed":{"outcomes":[{"completed":{"status":2,"sense":"70","data":"","#,
+                r#""residual":36,"host_status":0,"driver_status":8,"elapsed_us":125}},"#,
+                r#"{"not-sent":{"error":"Invalid argument"}}]}}}"#
+            ),
+        );
+    }
+
+    #[test]
+    fn the_largest_batch_fits_in_a_line() {
+        let batch = HexBytes(vec![0; BATCH_DATA_LIMIT_BYTES]).to_string().len();
+        // 600 bytes are more than an outcome takes besides its data: its names, its numbers and 96 bytes of sense.
+        assert!(batch + BATCH_COMMAND_LIMIT * 600 < LINE_LIMIT_BYTES);
+    }
+
+    #[test]
+    fn fields_of_later_versions_are_passed_over() {
+        let line = r#"{"id":1,"answer":{"hello":{"version":1,"kernel":"6.1","uptime_us":5,"mood":"good"}}}"#;
+        assert!(serde_json::from_str::<AnswerLine>(line).is_ok());
+    }
+}

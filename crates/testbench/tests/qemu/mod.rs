@@ -54,7 +54,10 @@ impl Machine {
         Self { process, directory }
     }
 
-    fn connect(&self, guest: &GuestDefinition) -> Result<AgentTransport<UnixStream>, Box<dyn Error + Send + Sync>> {
+    fn connect(
+        &self,
+        guest: &GuestDefinition,
+    ) -> Result<AgentTransport<UnixStream>, Box<dyn Error + Send + Sync>> {
         let path = self.directory.path().join("agent");
         let start = Instant::now();
         let link = loop {
@@ -65,7 +68,11 @@ impl Machine {
             }
         };
         let transport = AgentTransport::connect(link, guest.capabilities().clone(), guest.start_limit())?;
-        if transport.complaints().is_empty() { Ok(transport) } else { Err(transport.complaints().join("; ").into()) }
+        if transport.complaints().is_empty() {
+            Ok(transport)
+        } else {
+            Err(transport.complaints().join("; ").into())
+        }
     }
 
     fn console(&self) -> String {
@@ -88,8 +95,8 @@ impl Machine {
 }
 
 /// Starts guests with an emulated adapter and disk.
-pub struct QemuRig {
-    pub adapter: String,
+pub(crate) struct QemuRig {
+    pub(crate) adapter: String,
 }
 
 struct QemuGuest {
@@ -128,7 +135,10 @@ impl RunningGuest for QemuGuest {
 
     fn stop(mut self: Box<Self>) {
         let told = self.transport.power_off();
-        assert!(told.is_err() || self.machine.exits_within(Duration::from_secs(30)), "the guest did not power off");
+        assert!(
+            told.is_err() || self.machine.exits_within(Duration::from_secs(30)),
+            "the guest did not power off"
+        );
     }
 }
 

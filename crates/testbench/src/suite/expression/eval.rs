@@ -38,7 +38,11 @@ impl Expression {
     /// Whether it is true; if not, why.
     pub(crate) fn holds(&self, names: &Environment) -> Result<(), EvalError> {
         let evaluator = Evaluator { text: &self.text, names };
-        if evaluator.truth(&self.root)? { Ok(()) } else { Err(EvalError::False(evaluator.explain(&self.root))) }
+        if evaluator.truth(&self.root)? {
+            Ok(())
+        } else {
+            Err(EvalError::False(evaluator.explain(&self.root)))
+        }
     }
 }
 
@@ -54,7 +58,9 @@ impl Evaluator<'_> {
     fn value(&self, node: &Node) -> Evaluated {
         match &node.term {
             Term::Number(value) => Ok(Value::Number(*value)),
-            Term::Name(name) => self.names.get(name).cloned().ok_or_else(|| self.impossible(node, "not known yet")),
+            Term::Name(name) => {
+                self.names.get(name).cloned().ok_or_else(|| self.impossible(node, "not known yet"))
+            }
             Term::Index(bytes, at) => {
                 let bytes = self.bytes(bytes)?;
                 let at = usize::try_from(self.number(at)?).ok();
@@ -104,11 +110,15 @@ impl Evaluator<'_> {
         let big_endian = |width: usize| {
             let bytes = self.bytes(argument(0)?)?;
             let at = usize::try_from(self.number(argument(1)?)?).ok();
-            let part = at.and_then(|at| bytes.get(at..at.checked_add(width)?)).ok_or_else(|| self.too_short(node, &bytes))?;
+            let part = at
+                .and_then(|at| bytes.get(at..at.checked_add(width)?))
+                .ok_or_else(|| self.too_short(node, &bytes))?;
             Ok(Value::Number(part.iter().fold(0, |value, byte| value << 8 | i64::from(*byte))))
         };
         Ok(match function {
-            Function::Len => Value::Number(i64::try_from(self.bytes(argument(0)?)?.len()).unwrap_or(i64::MAX)),
+            Function::Len => {
+                Value::Number(i64::try_from(self.bytes(argument(0)?)?.len()).unwrap_or(i64::MAX))
+            }
             Function::Be16 => big_endian(2)?,
             Function::Be24 => big_endian(3)?,
             Function::Be32 => big_endian(4)?,
@@ -118,15 +128,21 @@ impl Evaluator<'_> {
                 0 => Value::Number(self.number(argument(1)?)?),
                 other => Value::Number(other),
             },
-            Function::Ascii => Value::Truth(self.bytes(argument(0)?)?.iter().all(|byte| (0x20..=0x7e).contains(byte))),
+            Function::Ascii => {
+                Value::Truth(self.bytes(argument(0)?)?.iter().all(|byte| (0x20..=0x7e).contains(byte)))
+            }
             Function::Zero => Value::Truth(self.bytes(argument(0)?)?.iter().all(|byte| *byte == 0)),
-            Function::Prefix => Value::Truth(self.bytes(argument(1)?)?.starts_with(&self.bytes(argument(0)?)?)),
+            Function::Prefix => {
+                Value::Truth(self.bytes(argument(1)?)?.starts_with(&self.bytes(argument(0)?)?))
+            }
         })
     }
 
     fn binary(&self, node: &Node, operator: Operator, left: &Node, right: &Node) -> Evaluated {
         let numbers = || Ok::<_, EvalError>((self.number(left)?, self.number(right)?));
-        let computed = |value: Option<i64>| value.map(Value::Number).ok_or_else(|| self.impossible(node, "out of range"));
+        let computed = |value: Option<i64>| {
+            value.map(Value::Number).ok_or_else(|| self.impossible(node, "out of range"))
+        };
         Ok(match operator {
             // The right side is looked at only where it matters, so that `len(data) > 4 and data[4] == 0` works.
             Operator::Or => Value::Truth(self.truth(left)? || self.truth(right)?),

@@ -187,12 +187,15 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope {
-        [("data", Kind::Bytes), ("full", Kind::Bytes), ("n", Kind::Number)].map(|(name, kind)| (name.into(), kind)).into()
+        [("data", Kind::Bytes), ("full", Kind::Bytes), ("n", Kind::Number)]
+            .map(|(name, kind)| (name.into(), kind))
+            .into()
     }
 
     fn environment() -> Environment {
         let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec());
-        let values = [("data", bytes(&[1, 2, 0x7f])), ("full", bytes(&[1, 2, 0x7f, 0])), ("n", Value::Number(3))];
+        let values =
+            [("data", bytes(&[1, 2, 0x7f])), ("full", bytes(&[1, 2, 0x7f, 0])), ("n", Value::Number(3))];
         values.map(|(name, value)| (name.into(), value)).into()
     }
 
@@ -236,7 +239,10 @@ mod tests {
         assert_eq!(truth("be32(data, 0) == 0"), Err("be32(data, 0): only 3 bytes are there".into()));
         assert_eq!(truth("data[2..1] == data"), Err("data[2..1]: only 3 bytes are there".into()));
         assert_eq!(truth("n / (n - 3) == 1"), Err("n / (n - 3): out of range".into()));
-        assert_eq!(truth("9223372036854775807 + n == 1"), Err("9223372036854775807 + n: out of range".into()));
+        assert_eq!(
+            truth("9223372036854775807 + n == 1"),
+            Err("9223372036854775807 + n: out of range".into())
+        );
     }
 
     #[test]

@@ -111,7 +111,11 @@ impl<'a> Parser<'a> {
 
     fn expect(&mut self, text: &str) -> Result<Token<'a>, ExpressionError> {
         let token = self.take()?;
-        if token.text == text { Ok(token) } else { Err(error(token.at, format!("`{text}` is expected here"))) }
+        if token.text == text {
+            Ok(token)
+        } else {
+            Err(error(token.at, format!("`{text}` is expected here")))
+        }
     }
 
     /// How the text between two nodes reads.
@@ -130,8 +134,9 @@ impl<'a> Parser<'a> {
     fn binary(&mut self, level: usize) -> Parsed {
         let Some(operators) = LEVELS.get(level) else { return self.postfix() };
         let mut left = self.binary(level + 1)?;
-        while let Some(operator) =
-            self.peek().and_then(|token| operators.iter().find(|(text, _)| *text == token.text).map(|(_, own)| *own))
+        while let Some(operator) = self
+            .peek()
+            .and_then(|token| operators.iter().find(|(text, _)| *text == token.text).map(|(_, own)| *own))
         {
             self.next += 1;
             let right = self.binary(level + 1)?;
@@ -208,7 +213,8 @@ impl<'a> Parser<'a> {
             return Ok((Node { span: token.at..close.at + 1, ..node }, kind));
         }
         if first.is_ascii_digit() {
-            let value = number(token.text).ok_or_else(|| error(token.at, format!("`{}` is no number", token.text)))?;
+            let value = number(token.text)
+                .ok_or_else(|| error(token.at, format!("`{}` is no number", token.text)))?;
             return Ok((Node { span, term: Term::Number(value) }, Kind::Number));
         }
         if !(first.is_ascii_alphabetic() || first == '_') {

@@ -41,13 +41,15 @@ pub(super) fn data_sent<'a>(send: &'a Send, command: &Command) -> Option<(&'a st
 
 fn length(value: i64, text: &str) -> Result<usize, String> {
     let length = usize::try_from(value).ok().filter(|length| *length <= BATCH_DATA_LIMIT_BYTES);
-    length.ok_or_else(|| format!("{text} is {value} bytes, and a command moves 0 to {BATCH_DATA_LIMIT_BYTES}"))
+    length
+        .ok_or_else(|| format!("{text} is {value} bytes, and a command moves 0 to {BATCH_DATA_LIMIT_BYTES}"))
 }
 
 fn bytes(content: &Content, length: Option<usize>, names: &Environment) -> Result<Vec<u8>, String> {
     let byte = |expression: &Expression| {
         let value = expression.as_number(names).map_err(EvalError::into_reason)?;
-        u8::try_from(value).map_err(|_| format!("{} is {value}, and a byte holds 0 to 255", expression.text()))
+        u8::try_from(value)
+            .map_err(|_| format!("{} is {value}, and a byte holds 0 to 255", expression.text()))
     };
     let wanted = length.unwrap_or_default();
     let mut data = match content {
@@ -56,7 +58,9 @@ fn bytes(content: &Content, length: Option<usize>, names: &Environment) -> Resul
         // Truncation to a byte is what makes it count over and over.
         Content::Counting => (0..wanted).map(|at| (at.wrapping_add(at / 256) & 0xff) as u8).collect(),
         Content::WalkingOnes => (0..wanted).map(|at| 1 << (at % 8)).collect(),
-        Content::Random(seed) => random(seed.as_number(names).map_err(EvalError::into_reason)?).take(wanted).collect(),
+        Content::Random(seed) => {
+            random(seed.as_number(names).map_err(EvalError::into_reason)?).take(wanted).collect()
+        }
         Content::Copy(source, flip) => {
             let Value::Bytes(mut data) = source.value(names).map_err(EvalError::into_reason)? else {
                 return Err(format!("{} is no byte string", source.text()));

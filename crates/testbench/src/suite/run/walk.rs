@@ -39,14 +39,16 @@ impl<'a> Walk<'a> {
                         self.frames.push(Frame { steps: &repeat.steps, next: 0, repeat: repeat_state });
                     }
                 }
-                None => match frame.repeat.as_mut().and_then(|(name, now, left)| Some((name, now, left.pop()?))) {
-                    Some((name, now, value)) => {
-                        *now = value;
-                        names.insert((*name).to_owned(), Value::Number(value));
-                        frame.next = 0;
+                None => {
+                    match frame.repeat.as_mut().and_then(|(name, now, left)| Some((name, now, left.pop()?))) {
+                        Some((name, now, value)) => {
+                            *now = value;
+                            names.insert((*name).to_owned(), Value::Number(value));
+                            frame.next = 0;
+                        }
+                        None => drop(self.frames.pop()),
                     }
-                    None => drop(self.frames.pop()),
-                },
+                }
             }
         }
     }
@@ -56,7 +58,10 @@ impl<'a> Walk<'a> {
         if let Some(frame) = self.frames.last_mut() {
             frame.next += 1;
         }
-        self.frames.iter().filter_map(|frame| frame.repeat.as_ref().map(|(name, now, _)| (*name, *now))).collect()
+        self.frames
+            .iter()
+            .filter_map(|frame| frame.repeat.as_ref().map(|(name, now, _)| (*name, *now)))
+            .collect()
     }
 }
 
