@@ -295,7 +295,7 @@ impl Rig for FakeRig {
                 device: device.name.clone(),
                 source: "group 14 is not viable".into(),
                 console: String::new(),
-                hint: None,
+                hint: Some("bind the whole group".into()),
             }),
         }
     }

@@ -49,6 +49,8 @@ pub struct Start {
     pub to_first_inquiry: Option<Duration>,
     /// Why it did not, if so.
     pub fault: Option<String>,
+    /// What to do about that.
+    pub hint: Option<String>,
 }
 
 /// One case on one device in one guest.
@@ -66,7 +68,9 @@ pub struct Row {
     pub title: String,
     /// What the standard says, and why it matters.
     pub why: String,
-    /// The clauses of the standard.
+    /// The standard.
+    pub standard: String,
+    /// Its clauses.
     pub clause: String,
     /// Whether they were compared with the printed standard.
     pub clause_checked: bool,
@@ -142,6 +146,7 @@ impl Row {
             case: case.id().to_owned(),
             title: case.title().to_owned(),
             why: case.why().trim().to_owned(),
+            standard: suite.standard().to_owned(),
             clause: case.clause().to_owned(),
             clause_checked: case.clause_checked(),
             outcome,

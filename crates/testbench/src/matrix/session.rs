@@ -54,6 +54,7 @@ impl<'a> Session<'a> {
             identity: None,
             to_first_inquiry: None,
             fault: None,
+            hint: None,
         };
         let capabilities = place.guest.capabilities().clone();
         Self { place, rig, guest: None, log_next: 0, starts: 0, capabilities, first }
@@ -149,6 +150,7 @@ impl<'a> Session<'a> {
         let mut guest = started.map_err(|error| {
             // A guest that cannot be started once is not tried for every case.
             self.starts = START_LIMIT;
+            self.first.hint.clone_from(&error.hint);
             Useless { reason: chain(&error), console: error.console }
         })?;
         let found = device::find(guest.transport(), self.place.device).and_then(|found| {

@@ -87,6 +87,7 @@ fn a_rig_that_cannot_start_gives_errors_with_the_cause() {
     assert_eq!(run.count(Outcome::Error) + run.count(Outcome::Skip), run.rows.len());
     let row = run.rows.iter().find(|row| row.outcome == Outcome::Error).unwrap();
     assert_eq!(row.reason.as_deref(), Some("cannot start guest debian-12 with disk: group 14 is not viable"));
+    assert_eq!(run.starts[0].hint.as_deref(), Some("bind the whole group"));
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn case(row: &Row) -> TestCase {
     }
     if !matches!(row.outcome, Outcome::Pass | Outcome::Skip) {
         status.set_type(row.outcome.name());
-        status.set_description(format!("X3.131-1994 {}\n{}", row.clause, visible(&row.why)));
+        status.set_description(format!("{} {}\n{}", row.standard, row.clause, visible(&row.why)));
     }
     let mut case = TestCase::new(row.case.as_str(), status);
     case.set_classname(format!("{}.{}.{}", row.suite, one_line(&row.device), row.guest));

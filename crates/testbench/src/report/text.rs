@@ -36,7 +36,7 @@ fn finding(out: &mut String, row: &Row) {
         let _ = writeln!(out, "    {}", one_line(reason));
     }
     let unchecked = if row.clause_checked { "" } else { " (not compared with the printed standard)" };
-    let _ = writeln!(out, "    X3.131-1994 {}{unchecked}", row.clause);
+    let _ = writeln!(out, "    {} {}{unchecked}", row.standard, row.clause);
     for line in row.why.lines() {
         let _ = writeln!(out, "      {line}");
     }

@@ -70,6 +70,8 @@ pub mod v1 {
         pub seconds_to_first_inquiry: Option<f64>,
         /// Why it did not come up.
         pub fault: Option<String>,
+        /// What to do about that.
+        pub hint: Option<String>,
     }
 
     /// One case on one device in one guest.
@@ -87,7 +89,9 @@ pub mod v1 {
         pub title: String,
         /// What the standard says, and why it matters.
         pub why: String,
-        /// The clauses of the standard.
+        /// The standard.
+        pub standard: String,
+        /// Its clauses.
         pub clause: String,
         /// Whether these were compared with the printed standard.
         pub clause_checked: bool,
@@ -192,6 +196,7 @@ pub mod v1 {
                 revision,
                 seconds_to_first_inquiry: start.to_first_inquiry.map(|time| time.as_secs_f64()),
                 fault: start.fault.as_deref().map(visible),
+                hint: start.hint.as_deref().map(visible),
             }
         }
     }
@@ -205,6 +210,7 @@ pub mod v1 {
                 case: row.case.clone(),
                 title: row.title.clone(),
                 why: row.why.clone(),
+                standard: row.standard.clone(),
                 clause: row.clause.clone(),
                 clause_checked: row.clause_checked,
                 outcome: row.outcome.name(),

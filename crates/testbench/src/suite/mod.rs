@@ -30,6 +30,7 @@ use crate::source::{FileError, Source};
 pub struct Suite {
     id: String,
     title: String,
+    standard: String,
     case_limit: Duration,
     setup: Vec<Step>,
     after: Vec<Step>,
@@ -148,7 +149,15 @@ impl Suite {
         });
         let cases = cases.collect::<Result<_, _>>()?;
         let case_limit = Duration::from_secs(case_limit.into());
-        Ok(Self { id: id.to_owned(), title: raw.title, case_limit, setup, after, cases })
+        Ok(Self {
+            id: id.to_owned(),
+            title: raw.title,
+            standard: raw.standard,
+            case_limit,
+            setup,
+            after,
+            cases,
+        })
     }
 
     /// Its name in specs and reports.
@@ -159,6 +168,11 @@ impl Suite {
     /// What it is, for people.
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// The standard whose clauses its cases name.
+    pub fn standard(&self) -> &str {
+        &self.standard
     }
 
     /// How long a case may take.

@@ -9,6 +9,7 @@ use serde_spanned::Spanned;
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct SuiteFile {
     pub(super) title: String,
+    pub(super) standard: String,
     pub(super) case_limit_seconds: Spanned<u32>,
     pub(super) command_timeout_ms: Spanned<u32>,
     #[serde(default)]
