@@ -1,0 +1,81 @@
+//! What the first program of a guest does before anything else: file systems, kernel modules, registers.
+//!
+//! Nothing here ends the agent: what fails becomes a complaint that the bench gets with the answer to `hello`.
+
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::mount::{MountFlags, mount};
+use slotwise_testbench::wire::{BootConfig, IoRead, Module, PrepareStep};
+
+const CONFIG: &str = "/slotwise/boot.json";
+
+/// Sets the guest up and gives the name of the port to listen on.
+pub(crate) fn set_up(complaints: &mut Vec<String>) -> Option<String> {
+    for (kind, target) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")] {
+        // Fails where the directory is there already, which is fine.
+        let _ = fs::create_dir(target);
+        if let Err(error) = mount(kind, target, kind, MountFlags::empty(), None) {
+            complaints.push(format!("cannot mount {target}: {error}"));
+        }
+    }
+    let config = match read_config() {
+        Ok(config) => config,
+        Err(error) => {
+            complaints.push(format!("cannot read {CONFIG}: {error}"));
+            return None;
+        }
+    };
+    for module in &config.modules {
+        for step in &module.prepare {
+            prepare(step, complaints);
+        }
+        if let Err(error) = load(module) {
+            complaints.push(format!("cannot load {}: {error}", module.path));
+        }
+    }
+    Some(config.port)
+}
+
+fn read_config() -> io::Result<BootConfig> {
+    Ok(serde_json::from_slice(&fs::read(CONFIG)?)?)
+}
+
+fn load(module: &Module) -> io::Result<()> {
+    let options = CString::new(module.options.as_str())?;
+    match rustix::system::finit_module(File::open(&module.path)?, &options, 0) {
+        // Loaded already, or built into the kernel.
+        Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads the step's registers on each function it names.
+fn prepare(step: &PrepareStep, complaints: &mut Vec<String>) {
+    let Ok(entries) = fs::read_dir("/sys/bus/pci/devices") else { return };
+    for directory in entries.flatten().map(|entry| entry.path()) {
+        let is = |file: &str, id: &str| {
+            fs::read_to_string(directory.join(file))
+                .is_ok_and(|text| text.trim().strip_prefix("0x") == Some(id))
+        };
+        if !is("vendor", &step.vendor) || !is("device", &step.device) {
+            continue;
+        }
+        // I/O decoding must be on for the reads to reach the chip; the driver switches it on anyhow.
+        let outcome = fs::write(directory.join("enable"), "1")
+            .and_then(|()| step.read.iter().try_for_each(|register| read_register(&directory, *register)));
+        if let Err(error) = outcome {
+            complaints.push(format!("cannot prepare {}: {error}", directory.display()));
+        }
+    }
+}
+
+/// A read of `resourceN` of an I/O region is an `in` of as many bytes as asked (`drivers/pci/pci-sysfs.c`,
+/// `pci_resource_io`, Linux 6.1).
+fn read_register(directory: &Path, register: IoRead) -> io::Result<()> {
+    let region = File::open(directory.join(format!("resource{}", register.bar)))?;
+    region.read_exact_at(&mut [0], register.offset)
+}

@@ -1,0 +1,33 @@
+//! The PCI functions of the guest, from sysfs.
+
+use std::fs;
+use std::path::Path;
+
+use slotwise_testbench::wire::PciFunction;
+
+pub(crate) fn functions() -> Result<Vec<PciFunction>, String> {
+    let directory = "/sys/bus/pci/devices";
+    let entries = fs::read_dir(directory).map_err(|error| format!("cannot list {directory}: {error}"))?;
+    let mut functions: Vec<_> = entries.flatten().map(|entry| function(&entry.path())).collect();
+    functions.sort_by(|a, b| a.address.cmp(&b.address));
+    Ok(functions)
+}
+
+fn function(path: &Path) -> PciFunction {
+    let id = |file: &str| {
+        let text = fs::read_to_string(path.join(file)).unwrap_or_default();
+        text.trim().trim_start_matches("0x").to_owned()
+    };
+    PciFunction {
+        address: path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default(),
+        vendor: id("vendor"),
+        device: id("device"),
+        class: id("class"),
+        driver: link_name(&path.join("driver")),
+    }
+}
+
+/// The last part of where a link points to.
+pub(crate) fn link_name(link: &Path) -> Option<String> {
+    Some(fs::read_link(link).ok()?.file_name()?.to_string_lossy().into_owned())
+}

@@ -1,0 +1,116 @@
+//! What a way to a device can carry beyond "send a command, get status, data, sense and residual".
+//!
+//! A transport has some of these; a case that needs one it has not is skipped with that reason. The list follows from
+//! what each system's pass-through interface lets a program reach.
+
+use std::collections::BTreeSet;
+
+use serde_spanned::Spanned;
+
+use crate::source::{FileError, Source};
+
+/// One thing a transport may be able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Capability {
+    /// No disk or CD driver is bound, so nothing else sends commands to the device.
+    SdUnbound,
+    /// What was not moved of a buffer is reported exactly, so that the length of an answer is known.
+    Residual,
+    /// Sense stays in the device until a case asks for it.
+    RawSense,
+    /// Tag types can be chosen.
+    TagType,
+    /// The LUN can be chosen freely, in the IDENTIFY message and in the command.
+    LunChoice,
+    /// A second initiator.
+    TwoInitiators,
+    /// Messages, phases and parity.
+    Messages,
+    /// The link bit.
+    Link,
+    /// Resets of device or bus.
+    Reset,
+    /// The bench can switch the device off and on.
+    Power,
+    /// The bench can change the medium.
+    Medium,
+}
+
+impl Capability {
+    /// All there are.
+    pub const ALL: [Self; 11] = [
+        Self::SdUnbound,
+        Self::Residual,
+        Self::RawSense,
+        Self::TagType,
+        Self::LunChoice,
+        Self::TwoInitiators,
+        Self::Messages,
+        Self::Link,
+        Self::Reset,
+        Self::Power,
+        Self::Medium,
+    ];
+
+    /// Its name in files and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SdUnbound => "sd-unbound",
+            Self::Residual => "residual",
+            Self::RawSense => "raw-sense",
+            Self::TagType => "tag-type",
+            Self::LunChoice => "lun-choice",
+            Self::TwoInitiators => "two-initiators",
+            Self::Messages => "messages",
+            Self::Link => "link",
+            Self::Reset => "reset",
+            Self::Power => "power",
+            Self::Medium => "medium",
+        }
+    }
+
+    pub(crate) fn read(name: &Spanned<String>, source: &Source<'_>) -> Result<Self, FileError> {
+        Self::ALL.into_iter().find(|capability| capability.name() == name.get_ref()).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            let message = format!("no capability `{}`", name.get_ref());
+            source.error_with_hint(&name.span(), message, format!("one of {names}"))
+        })
+    }
+}
+
+/// What a transport has, or a case needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capabilities(BTreeSet<Capability>);
+
+impl Capabilities {
+    /// Commands, status, data, sense fetched by the adapter's driver, residual: nothing more.
+    pub fn none() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    /// Adds one.
+    pub fn insert(&mut self, capability: Capability) {
+        self.0.insert(capability);
+    }
+
+    /// Takes one away.
+    pub fn remove(&mut self, capability: Capability) {
+        self.0.remove(&capability);
+    }
+
+    /// Whether it is here.
+    pub fn has(&self, capability: Capability) -> bool {
+        self.0.contains(&capability)
+    }
+
+    /// What of `needed` is not here.
+    pub fn missing<'a>(&'a self, needed: &'a Self) -> impl Iterator<Item = Capability> + 'a {
+        needed.0.difference(&self.0).copied()
+    }
+}
+
+impl FromIterator<Capability> for Capabilities {
+    fn from_iter<I: IntoIterator<Item = Capability>>(capabilities: I) -> Self {
+        Self(capabilities.into_iter().collect())
+    }
+}

@@ -1,0 +1,38 @@
+//! A guest's definition as it stands in its file.
+
+use serde::Deserialize;
+use serde_spanned::Spanned;
+
+use crate::wire::PrepareStep;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Definition {
+    pub(super) title: String,
+    pub(super) memory: Spanned<String>,
+    pub(super) interface: Spanned<String>,
+    #[serde(default)]
+    pub(super) provides: Vec<Spanned<String>>,
+    pub(super) start_limit_seconds: Spanned<u32>,
+    pub(super) kernel: Kernel,
+    #[serde(default)]
+    pub(super) module: Vec<Module>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Kernel {
+    pub(super) image: Spanned<String>,
+    pub(super) package: String,
+    pub(super) command_line: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Module {
+    pub(super) name: Spanned<String>,
+    #[serde(default)]
+    pub(super) options: String,
+    #[serde(default)]
+    pub(super) prepare: Vec<PrepareStep>,
+}

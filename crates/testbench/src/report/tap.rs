@@ -1,0 +1,28 @@
+//! A run as TAP, version 14 (testanything.org/tap-version-14-specification).
+
+use std::fmt::Write;
+
+use super::one_line;
+use crate::matrix::{Outcome, Run};
+
+/// A run as TAP.
+pub fn tap(run: &Run) -> String {
+    let mut out = format!("TAP version 14\n1..{}\n", run.rows.len());
+    for (number, row) in (1..).zip(&run.rows) {
+        let ok = if matches!(row.outcome, Outcome::Pass | Outcome::Skip) { "ok" } else { "not ok" };
+        let name = escaped(&format!("{}/{} on {} in {}", row.suite, row.case, row.device, row.guest));
+        let reason = escaped(row.reason.as_deref().unwrap_or_default());
+        // Writing to a string does not fail.
+        let _ = match row.outcome {
+            Outcome::Pass => writeln!(out, "{ok} {number} - {name}"),
+            Outcome::Skip => writeln!(out, "{ok} {number} - {name} # SKIP {reason}"),
+            _ => writeln!(out, "{ok} {number} - {name}\n# {}: {reason}", row.outcome.name()),
+        };
+    }
+    out
+}
+
+/// `#` begins a directive and `\` escapes it.
+fn escaped(text: &str) -> String {
+    one_line(text).replace('\\', "\\\\").replace('#', "\\#")
+}

@@ -1,0 +1,91 @@
+//! Reports of a run over a defective disk in memory, and of one with a hostile guest.
+
+use super::*;
+use crate::fake::{Defect, FakeRig, device};
+use crate::guest::GuestDefinition;
+use crate::matrix::{Matrix, Outcome, run_matrix};
+use crate::suite::Suite;
+
+fn run(defect: Defect) -> Run {
+    let suites = [Suite::builtin("scsi-2").unwrap()];
+    let guests = [GuestDefinition::builtin("debian-12").unwrap()];
+    let mut rig = FakeRig { defect: Some(defect), starts: 0 };
+    run_matrix(&Matrix { suites: &suites, devices: &[device()], guests: &guests }, &mut rig, &mut |_| ())
+}
+
+#[test]
+fn json_has_a_row_for_each_case_with_bytes_and_clause() {
+    let run = run(Defect::NoRangeCheck);
+    let document: serde_json::Value = serde_json::from_str(&wire::json(&run).unwrap()).unwrap();
+    assert_eq!(document["schema"], "slotwise.test/1");
+    let rows = document["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), run.rows.len());
+    let row = rows.iter().find(|row| row["case"] == "rd10-straddle").unwrap();
+    for (field, value) in
+        [("suite", "scsi-2"), ("device", "disk"), ("guest", "debian-12"), ("outcome", "fail")]
+    {
+        assert_eq!(row[field], value);
+    }
+    assert_eq!(row["clause"], "9.2.6");
+    assert!(row["seconds"].is_f64());
+    assert_eq!(row["commands"][0]["cdb"], "28000000 0fff0000 0200".replace(' ', ""));
+    assert_eq!(row["commands"][0]["answer"]["status_name"], "GOOD");
+    assert!(row["commands"][0]["complaint"].as_str().unwrap().contains("5/21/00 ILLEGAL REQUEST expected"));
+}
+
+#[test]
+fn text_tells_the_fault_with_bytes_and_sums_up() {
+    let run = run(Defect::StaleSense);
+    let text = text(&run);
+    assert!(text.contains("FAIL scsi-2/rs-second-empty on disk in debian-12: Sense is read once"), "{text}");
+    assert!(text.contains("    sent     03 00 00 00 12 00   REQUEST SENSE"));
+    assert!(text.contains("X3.131-1994 7.6, 8.2.14 (not compared with the printed standard)"));
+    let last = text.lines().last().unwrap();
+    assert!(
+        last.starts_with(&format!("{} pass, {} fail, ", run.count(Outcome::Pass), run.count(Outcome::Fail))),
+        "{last}"
+    );
+}
+
+#[test]
+fn junit_counts_what_the_run_counts() {
+    let run = run(Defect::Hangs(0x35));
+    let xml = junit(&run).unwrap();
+    let head = format!("tests=\"{}\" skipped=\"3\" failures=\"0\" errors=\"2\"", run.rows.len());
+    assert!(xml.contains(&head), "{}", xml.get(..400).unwrap_or(&xml));
+    assert!(xml.contains("not syncing &lt;&amp;&gt;"), "the console is text, not markup");
+}
+
+#[test]
+fn tap_has_a_plan_and_a_line_for_each_row() {
+    let run = run(Defect::VerifyWrites);
+    let tap = tap(&run);
+    assert!(tap.starts_with(&format!("TAP version 14\n1..{}\n", run.rows.len())));
+    assert_eq!(
+        tap.lines().filter(|line| line.starts_with("ok ") || line.starts_with("not ok ")).count(),
+        run.rows.len()
+    );
+    assert!(tap.contains(" # SKIP needs raw-sense"));
+}
+
+#[test]
+fn html_is_one_page_that_escapes_what_the_guest_said() {
+    let run = run(Defect::Hangs(0x35));
+    let page = html(&run).unwrap();
+    assert!(page.contains("not syncing &lt;&amp;&gt;"));
+    assert!(!page.contains("<script") && !page.contains("src=") && !page.contains("@import"));
+    let row = run.rows.iter().position(|row| row.case == "sync-all").unwrap();
+    assert!(page.contains(&format!("href=\"#row-{row}\"")) && page.contains(&format!("id=\"row-{row}\"")));
+}
+
+#[test]
+fn a_console_cannot_steer_the_terminal() {
+    let mut run = run(Defect::Hangs(0x35));
+    for row in run.rows.iter_mut().filter(|row| row.console.is_some()) {
+        row.console = Some("\x1b]0;owned\x07\x1b[2Jx\u{202e}y\r\nz".into());
+        row.device = "a\u{0}<b>#c".into();
+    }
+    let told = [text(&run), html(&run).unwrap(), junit(&run).unwrap(), tap(&run)].concat();
+    assert!(told.chars().all(|letter| letter == '\n' || !letter.is_control()));
+    assert!(!told.contains('\u{202e}'));
+}

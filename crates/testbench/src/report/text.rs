@@ -1,0 +1,146 @@
+//! A run as plain text: what did not pass, each with its bytes, then the matrix of outcomes and a line that sums it up.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use super::{groups, one_line, spaced, visible};
+use crate::matrix::{Outcome, Row, Run};
+use crate::scsi::{SenseCode, Status, host_status_name, sense_key_name};
+use crate::suite::Exchange;
+use crate::wire::{CommandOutcome, Direction};
+
+/// Bytes of data shown.
+const SHOWN_BYTES: usize = 32;
+
+/// A run as text of at most about 110 columns, without colour.
+pub fn text(run: &Run) -> String {
+    let mut out = String::new();
+    let bad = |row: &&Row| matches!(row.outcome, Outcome::Fail | Outcome::Error | Outcome::Crash);
+    for row in run.rows.iter().filter(bad) {
+        finding(&mut out, row);
+    }
+    matrix(&mut out, run);
+    skipped(&mut out, run);
+    summary(&mut out, run);
+    out
+}
+
+// Writing to a string does not fail, so what `write!` returns says nothing.
+
+fn finding(out: &mut String, row: &Row) {
+    let Row { suite, case, guest, title, .. } = row;
+    let device = one_line(&row.device);
+    let _ =
+        writeln!(out, "{} {suite}/{case} on {device} in {guest}: {title}", row.outcome.name().to_uppercase());
+    if let Some(reason) = &row.reason {
+        let _ = writeln!(out, "    {}", one_line(reason));
+    }
+    let unchecked = if row.clause_checked { "" } else { " (not compared with the printed standard)" };
+    let _ = writeln!(out, "    {} {}{unchecked}", row.standard, row.clause);
+    for line in row.why.lines() {
+        let _ = writeln!(out, "      {line}");
+    }
+    for exchange in
+        row.exchanges.iter().filter(|exchange| exchange.complaint.is_some() || exchange.outcome.is_none())
+    {
+        command(out, exchange);
+    }
+    for line in &row.kernel_log {
+        let _ = writeln!(out, "    kernel: {}", one_line(line));
+    }
+    for line in
+        row.console.iter().flat_map(|text| visible(text).lines().map(str::to_owned).collect::<Vec<_>>())
+    {
+        let _ = writeln!(out, "    console: {line}");
+    }
+    out.push('\n');
+}
+
+fn command(out: &mut String, exchange: &Exchange) {
+    let _ = writeln!(out, "    sent     {}   {}", spaced(&exchange.command.cdb.0), exchange.title);
+    if let Direction::Out { data } = &exchange.command.direction {
+        let _ = writeln!(out, "    data out {}", begin(&data.0));
+    }
+    match &exchange.outcome {
+        None => drop(writeln!(out, "    got      no answer")),
+        Some(CommandOutcome::NotSent { error }) => drop(writeln!(out, "    not sent {}", one_line(error))),
+        Some(CommandOutcome::Completed(answer)) => {
+            let host = match answer.host_status {
+                0 => String::new(),
+                code => format!(", {}", host_status_name(code)),
+            };
+            let sense = match SenseCode::from_sense(&answer.sense.0) {
+                Some(code) => format!(", sense {code} {}", sense_key_name(code.key)),
+                None => String::new(),
+            };
+            let status = Status(answer.status);
+            let (residual, time) = (answer.residual, answer.elapsed_us);
+            let _ = writeln!(out, "    got      {status}{sense}{host}, residual {residual}, {time} µs");
+            if !answer.data.0.is_empty() {
+                let _ = writeln!(out, "    data in  {}", begin(&answer.data.0));
+            }
+        }
+    }
+}
+
+fn begin(bytes: &[u8]) -> String {
+    let shown = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
+    let more =
+        if shown.len() < bytes.len() { format!(" … ({} bytes)", bytes.len()) } else { String::new() };
+    format!("{}{more}", spaced(shown))
+}
+
+/// A table for each suite: a line for each case, a column for each device in each guest.
+fn matrix(out: &mut String, run: &Run) {
+    let groups = groups(run);
+    let suites: BTreeSet<&str> = groups.iter().map(|([suite, ..], _)| *suite).collect();
+    for suite in suites {
+        let columns: Vec<_> = groups.iter().filter(|([own, ..], _)| *own == suite).collect();
+        let cases: Vec<&str> =
+            columns.first().map_or(Vec::new(), |(_, rows)| rows.iter().map(|row| &*row.case).collect());
+        let width = cases.iter().map(|case| case.len()).max().unwrap_or(0).max(suite.len());
+        let heads: Vec<_> = columns
+            .iter()
+            .map(|([_, device, guest], _)| format!("{} in {guest}", one_line(device)))
+            .collect();
+        let _ = writeln!(out, "{suite:width$}  {}", heads.join("  "));
+        for case in cases {
+            let _ = write!(out, "{case:width$}");
+            for ((_, rows), head) in columns.iter().zip(&heads) {
+                let cell = rows.iter().find(|row| row.case == case).map_or("-", |row| row.outcome.name());
+                let _ = write!(out, "  {cell:<0$}", head.chars().count());
+            }
+            out.truncate(out.trim_end().len());
+            out.push('\n');
+        }
+        out.push('\n');
+    }
+}
+
+/// Why cases were skipped, each reason once.
+fn skipped(out: &mut String, run: &Run) {
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in run.rows.iter().filter(|row| row.outcome == Outcome::Skip) {
+        let reason = row.reason.as_deref().unwrap_or_default();
+        match reasons.iter_mut().find(|(own, _)| *own == reason) {
+            Some((_, cases)) => cases.push(&row.case),
+            None => reasons.push((reason, vec![&row.case])),
+        }
+    }
+    for (reason, cases) in &reasons {
+        let _ = writeln!(out, "skipped {}: {}\n    {}", cases.len(), one_line(reason), cases.join(" "));
+    }
+    if !reasons.is_empty() {
+        out.push('\n');
+    }
+}
+
+fn summary(out: &mut String, run: &Run) {
+    let counts = Outcome::ALL.map(|outcome| (run.count(outcome), outcome.name()));
+    let told: Vec<_> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let _ = writeln!(out, "{} in {:.1} s", told.join(", "), run.elapsed.as_secs_f64());
+}

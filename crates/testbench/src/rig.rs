@@ -1,0 +1,75 @@
+//! What the matrix needs of the place that runs guests: start one with a device, reach it, stop it.
+
+use std::error::Error;
+
+use crate::guest::GuestDefinition;
+use crate::suite::Harm;
+use crate::transport::Transport;
+use crate::wire::Nexus;
+
+/// A place that can start guests with a device in them.
+pub trait Rig {
+    /// Starts a guest with the device, and waits until its transport works or the guest's
+    /// [`start_limit`](GuestDefinition::start_limit) has passed.
+    ///
+    /// # Errors
+    ///
+    /// The guest did not start, or its agent does not answer; nothing of it is left running then.
+    fn start(
+        &mut self,
+        guest: &GuestDefinition,
+        device: &DeviceUnderTest,
+    ) -> Result<Box<dyn RunningGuest>, RigError>;
+}
+
+/// A guest that runs. It is stopped when dropped, if [`stop`](Self::stop) was not called.
+pub trait RunningGuest {
+    /// The way to its devices.
+    fn transport(&mut self) -> &mut dyn Transport;
+
+    /// The last lines of its console, for a report of what it died of.
+    fn console_tail(&mut self) -> String;
+
+    /// Stops it, forcibly if it does not by itself, and gives the device back.
+    fn stop(self: Box<Self>);
+}
+
+/// A guest could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start guest {guest} with {device}")]
+pub struct RigError {
+    /// The guest.
+    pub guest: String,
+    /// The device.
+    pub device: String,
+    /// Why.
+    pub source: Box<dyn Error + Send + Sync>,
+    /// The last lines of its console; empty if there is none.
+    pub console: String,
+    /// What to do next.
+    pub hint: Option<String>,
+}
+
+/// A device to test: where the guest finds it, what it must be, what may be done to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceUnderTest {
+    /// Its name in reports.
+    pub name: String,
+    /// Where to look for it in the guest; only there, if all is given, which saves the selection timeouts elsewhere.
+    pub nexus: Nexus,
+    /// What it must say it is. Without this nothing is written to it.
+    pub identity: Option<Identity>,
+    /// The most that may be done to its contents.
+    pub harm_limit: Harm,
+}
+
+/// What a device says it is in its INQUIRY data, trailing spaces left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Vendor identification.
+    pub vendor: String,
+    /// Product identification.
+    pub product: String,
+    /// Unit serial number (vital product data page 80h), where it is to be compared too.
+    pub serial: Option<String>,
+}

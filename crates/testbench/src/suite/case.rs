@@ -1,0 +1,172 @@
+//! Cases: what to send, and what must come back.
+
+use std::time::Duration;
+
+use super::command::CdbTemplate;
+use super::expression::Expression;
+use crate::capability::Capabilities;
+use crate::scsi::{SenseCode, Status};
+
+/// What a case may do to the device's contents, from the least to the most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Harm {
+    /// Nothing.
+    None,
+    /// Writes blocks.
+    Data,
+    /// Changes stored settings.
+    Settings,
+    /// Writes the whole medium.
+    All,
+}
+
+impl Harm {
+    /// All there are.
+    pub const ALL: [Self; 4] = [Self::None, Self::Data, Self::Settings, Self::All];
+
+    /// Its name in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "no",
+            Self::Data => "data",
+            Self::Settings => "conf",
+            Self::All => "all",
+        }
+    }
+}
+
+/// One case of a suite.
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub(super) id: String,
+    pub(super) title: String,
+    pub(super) why: String,
+    pub(super) clause: String,
+    pub(super) clause_checked: bool,
+    pub(super) harm: Harm,
+    pub(super) needs: Capabilities,
+    pub(super) when: Option<Expression>,
+    pub(super) setup: Vec<Step>,
+    pub(super) steps: Vec<Step>,
+    pub(super) clean_up: Vec<Step>,
+}
+
+impl Case {
+    /// Its name within the suite.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it is about.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// What the standard says, and why it matters.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
+
+    /// The clauses of the standard.
+    pub fn clause(&self) -> &str {
+        &self.clause
+    }
+
+    /// Whether the clauses were compared with the printed standard.
+    pub fn clause_checked(&self) -> bool {
+        self.clause_checked
+    }
+
+    /// What it does to the device's contents.
+    pub fn harm(&self) -> Harm {
+        self.harm
+    }
+
+    /// What a transport must be able to carry.
+    pub fn needs(&self) -> &Capabilities {
+        &self.needs
+    }
+}
+
+/// A step of a case.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Send(Box<Send>),
+    Repeat(Box<Repeat>),
+}
+
+/// Steps done once for each value of a name.
+#[derive(Clone, Debug)]
+pub(crate) struct Repeat {
+    pub(crate) name: String,
+    pub(crate) values: Values,
+    pub(crate) steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Values {
+    List(Vec<i64>),
+    /// Both ends included.
+    Range(Expression, Expression),
+    /// Each byte of a byte string.
+    Bytes(Expression),
+}
+
+/// One command with what it needs and what must come back.
+#[derive(Clone, Debug)]
+pub(crate) struct Send {
+    /// Where it stands in its file, from 1.
+    pub(crate) line: usize,
+    /// What the command is called.
+    pub(crate) title: String,
+    pub(crate) cdb: CdbTemplate,
+    pub(crate) data: Data,
+    /// Name for the data that come back.
+    pub(crate) save: Option<String>,
+    /// Names computed from the data that come back.
+    pub(crate) lets: Vec<(String, Expression)>,
+    /// Any one of these is right.
+    pub(crate) answers: Vec<Answer>,
+    pub(crate) timeout_ms: u32,
+}
+
+/// A command's data.
+#[derive(Clone, Debug)]
+pub(crate) enum Data {
+    None,
+    /// The size of the buffer.
+    In(Expression),
+    Out {
+        content: Content,
+        /// Not given where the content has a length of its own.
+        length: Option<Expression>,
+        /// Name for the data that were sent.
+        save: Option<String>,
+    },
+}
+
+/// What is sent to the device.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    /// A byte each.
+    Bytes(Vec<Expression>),
+    /// One byte over and over.
+    Fill(Expression),
+    /// 00h, 01h … FFh, 00h …, each run of 256 one on from the run before, so that no two blocks are equal.
+    Counting,
+    /// 01h, 02h, 04h … 80h over and over.
+    WalkingOnes,
+    /// Pseudo-random, the same for the same seed.
+    Random(Expression),
+    /// What came back before, with bits of one byte flipped.
+    Copy(Expression, Option<(Expression, u8)>),
+}
+
+/// An answer that is right.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: Status,
+    pub(crate) sense: Option<SenseCode>,
+    pub(crate) checks: Vec<Expression>,
+    pub(crate) within: Option<Duration>,
+}

@@ -1,0 +1,272 @@
+//! The small language in which cases compute parameters and say what must hold of an answer.
+//!
+//! Values are numbers (64 bits, signed), byte strings and truth values; which of them an expression gives is known before
+//! anything runs. `==` compares numbers or byte strings; `&`, `|` bind tighter than comparisons; `x[i]` is a byte,
+//! `x[i..j]` a part. Functions are listed in [`Function`].
+//!
+//! ```text
+//! data[0] & 0x1f == 0 and len(data) == min(n, 5 + full[4])
+//! ```
+
+mod eval;
+mod parse;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+pub(crate) use eval::EvalError;
+pub(crate) use parse::ExpressionError;
+
+/// What kind of value an expression gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Number,
+    Bytes,
+    Truth,
+}
+
+impl Kind {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Number => "a number",
+            Self::Bytes => "bytes",
+            Self::Truth => "a truth value",
+        }
+    }
+}
+
+/// A value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    Number(i64),
+    Bytes(Vec<u8>),
+    Truth(bool),
+}
+
+/// The names an expression may use, with their kinds.
+pub(crate) type Scope = BTreeMap<String, Kind>;
+
+/// The values of names.
+pub(crate) type Environment = BTreeMap<String, Value>;
+
+/// An expression that has been read and whose kinds fit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Expression {
+    text: String,
+    root: Node,
+    kind: Kind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Node {
+    /// Bytes of the text.
+    span: Range<usize>,
+    term: Term,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Term {
+    Number(i64),
+    Name(String),
+    Index(Box<Node>, Box<Node>),
+    Slice(Box<Node>, Box<Node>, Box<Node>),
+    Call(Function, Vec<Node>),
+    Binary(Operator, Box<Node>, Box<Node>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operator {
+    Or,
+    And,
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+    BitOr,
+    BitAnd,
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    Remainder,
+}
+
+/// What can be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    /// `len(b)`: how many bytes.
+    Len,
+    /// `be16(b, i)`: the two bytes at `i`, the more significant first.
+    Be16,
+    /// `be24(b, i)`: three bytes.
+    Be24,
+    /// `be32(b, i)`: four bytes.
+    Be32,
+    /// `min(x, y)`
+    Min,
+    /// `max(x, y)`
+    Max,
+    /// `nonzero(x, y)`: `x`, or `y` where `x` is zero: a length of 0 that means 256.
+    NonZero,
+    /// `ascii(b)`: codes 20h to 7Eh only (X3.131-1994, 8.2.5.1).
+    Ascii,
+    /// `zero(b)`: nothing but zeros.
+    Zero,
+    /// `prefix(b, whole)`: `b` is how `whole` begins.
+    Prefix,
+}
+
+impl Function {
+    const ALL: [(&'static str, Self); 10] = [
+        ("len", Self::Len),
+        ("be16", Self::Be16),
+        ("be24", Self::Be24),
+        ("be32", Self::Be32),
+        ("min", Self::Min),
+        ("max", Self::Max),
+        ("nonzero", Self::NonZero),
+        ("ascii", Self::Ascii),
+        ("zero", Self::Zero),
+        ("prefix", Self::Prefix),
+    ];
+
+    fn signature(self) -> (&'static [Kind], Kind) {
+        use Kind::{Bytes, Number, Truth};
+        match self {
+            Self::Len => (&[Bytes], Number),
+            Self::Be16 | Self::Be24 | Self::Be32 => (&[Bytes, Number], Number),
+            Self::Min | Self::Max | Self::NonZero => (&[Number, Number], Number),
+            Self::Ascii | Self::Zero => (&[Bytes], Truth),
+            Self::Prefix => (&[Bytes, Bytes], Truth),
+        }
+    }
+}
+
+impl Expression {
+    /// Reads an expression that must give a value of one kind.
+    pub(crate) fn parse(text: &str, scope: &Scope, wanted: Kind) -> Result<Self, ExpressionError> {
+        parse::parse(text, scope, wanted)
+    }
+
+    /// A number that is known already.
+    pub(crate) fn number(value: i64) -> Self {
+        let text = value.to_string();
+        let root = Node { span: 0..text.len(), term: Term::Number(value) };
+        Self { text, root, kind: Kind::Number }
+    }
+
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Calls `seen` with each name it uses.
+    pub(crate) fn each_name<'a>(&'a self, seen: &mut dyn FnMut(&'a str)) {
+        self.root.each_name(seen);
+    }
+}
+
+impl Node {
+    fn each_name<'a>(&'a self, seen: &mut dyn FnMut(&'a str)) {
+        match &self.term {
+            Term::Number(_) => {}
+            Term::Name(name) => seen(name),
+            Term::Index(a, b) | Term::Binary(_, a, b) => {
+                a.each_name(seen);
+                b.each_name(seen);
+            }
+            Term::Slice(a, b, c) => [a, b, c].into_iter().for_each(|node| node.each_name(seen)),
+            Term::Call(_, arguments) => arguments.iter().for_each(|node| node.each_name(seen)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope() -> Scope {
+        [("data", Kind::Bytes), ("full", Kind::Bytes), ("n", Kind::Number)]
+            .map(|(name, kind)| (name.into(), kind))
+            .into()
+    }
+
+    fn environment() -> Environment {
+        let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec());
+        let values =
+            [("data", bytes(&[1, 2, 0x7f])), ("full", bytes(&[1, 2, 0x7f, 0])), ("n", Value::Number(3))];
+        values.map(|(name, value)| (name.into(), value)).into()
+    }
+
+    fn truth(text: &str) -> Result<bool, String> {
+        let expression = Expression::parse(text, &scope(), Kind::Truth).map_err(|error| error.message)?;
+        expression.holds(&environment()).map(|()| true).or_else(|error| match error {
+            EvalError::False(_) => Ok(false),
+            EvalError::Impossible(reason) => Err(reason),
+        })
+    }
+
+    #[test]
+    fn what_holds_holds_and_what_does_not_does_not() {
+        for text in [
+            "data[0] & 0x1f == 1",
+            "len(data) == min(n, 5) and prefix(data, full)",
+            "be16(data, 0) == 0x102",
+            "be24(data, 0) == 0x1027f",
+            "data[1..3] == full[1..3]",
+            "zero(full[3..4]) or n > 9",
+            "nonzero(n - 3, 256) == 256",
+            "2 + 3 * 4 == 14 and (2 + 3) * 4 == 20 and 7 / 2 == 3 and 7 % 4 == 3",
+        ] {
+            assert_eq!(truth(text), Ok(true), "{text}");
+        }
+        for text in ["n != 3", "n < 3", "ascii(data)", "data == full", "n >= 4", "n <= 2", "1 | 2 == 2"] {
+            assert_eq!(truth(text), Ok(false), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_failed_comparison_tells_both_sides() {
+        let expression = Expression::parse("data[1] == n", &scope(), Kind::Truth).unwrap();
+        let Err(EvalError::False(reason)) = expression.holds(&environment()) else { panic!() };
+        assert_eq!(reason, "data[1] == n: left is 2 (02h), right is 3 (03h)");
+    }
+
+    #[test]
+    fn what_cannot_be_computed_is_said_with_the_reason() {
+        assert_eq!(truth("data[3] == 0"), Err("data[3]: only 3 bytes are there".into()));
+        assert_eq!(truth("be32(data, 0) == 0"), Err("be32(data, 0): only 3 bytes are there".into()));
+        assert_eq!(truth("data[2..1] == data"), Err("data[2..1]: only 3 bytes are there".into()));
+        assert_eq!(truth("n / (n - 3) == 1"), Err("n / (n - 3): out of range".into()));
+        assert_eq!(
+            truth("9223372036854775807 + n == 1"),
+            Err("9223372036854775807 + n: out of range".into())
+        );
+    }
+
+    #[test]
+    fn faults_are_found_before_anything_runs() {
+        for (text, at, message) in [
+            ("nn == 1", 0, "no name `nn`"),
+            ("data == 1", 0, "`data` is bytes, `1` is a number"),
+            ("n + 1", 0, "this gives a number, not a truth value"),
+            ("len(n) == 1", 4, "`n` is a number, not bytes"),
+            ("lem(data) == 1", 0, "no function `lem`"),
+            ("min(n) == 1", 0, "`min` takes 2 values, not 1"),
+            ("n ==", 4, "something is missing here"),
+            ("n == 1)", 6, "`)` is not expected here"),
+            ("n $ 1", 2, "`$` is not expected here"),
+            ("n == 0xg", 5, "`0xg` is no number"),
+        ] {
+            let error = Expression::parse(text, &scope(), Kind::Truth).unwrap_err();
+            assert_eq!((error.at, error.message.as_str()), (at, message), "{text}");
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_not_overflowed() {
+        let text = format!("{}n{} == 1", "(".repeat(900), ")".repeat(900));
+        assert!(Expression::parse(&text, &scope(), Kind::Truth).is_err());
+    }
+}

@@ -1,0 +1,349 @@
+//! Runs a case without doing I/O: gives batches of commands, takes what came of them, and in the end a verdict.
+//!
+//! Commands go into one batch as long as none of them needs what an earlier one of the batch brings back. The verdict is
+//! a function of the case, the names known and the answers: the same answers always give the same verdict.
+
+mod build;
+mod judge;
+mod walk;
+
+use std::time::Duration;
+
+use super::Suite;
+use super::case::{Case, Send, Step};
+use super::expression::{Environment, Value};
+use crate::wire::{BATCH_COMMAND_LIMIT, BATCH_DATA_LIMIT_BYTES, Command, CommandOutcome};
+use walk::Walk;
+
+/// Values that a suite's setup has found out: the last block, the block's length.
+#[derive(Clone, Debug, Default)]
+pub struct Names(pub(super) Environment);
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every answer was right.
+    Pass,
+    /// The device answered wrongly.
+    Fail,
+    /// The case could not be carried out.
+    Error,
+}
+
+/// Something that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Whose fault it is.
+    pub kind: FindingKind,
+    /// What was wrong, with what was expected.
+    pub reason: String,
+    /// Line of the step in the case's file.
+    pub line: Option<usize>,
+}
+
+/// Whose fault a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FindingKind {
+    /// The device's.
+    Device,
+    /// The case's own, or the way to the device.
+    Bench,
+}
+
+/// A command that was sent, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exchange {
+    /// What the command is called.
+    pub title: String,
+    /// Line of the step in its file.
+    pub line: usize,
+    /// The command with its data.
+    pub command: Command,
+    /// `None` if the transport failed first.
+    pub outcome: Option<CommandOutcome>,
+    /// What was wrong with the answer.
+    pub complaint: Option<String>,
+}
+
+/// Exchanges kept from one case; more are counted only. Those with a complaint are always kept.
+const EXCHANGE_LIMIT: usize = 64;
+/// Commands one case may send.
+const COMMAND_LIMIT: usize = 50_000;
+
+/// Which part of a run a step belongs to; in this order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Phase {
+    Setup,
+    Steps,
+    CleanUp,
+    After,
+    Done,
+}
+
+struct Pending<'a> {
+    send: &'a Send,
+    phase: Phase,
+    command: Command,
+    /// Names that got their values when the command was made: those of repeats, and of data sent. Later steps of the same
+    /// batch give them others, so they are set again when this one's answer is judged.
+    set: Vec<(&'a str, Value)>,
+}
+
+/// A case on its way.
+pub struct CaseRun<'a> {
+    parts: [&'a [Step]; 4],
+    phase: Phase,
+    walk: Walk<'a>,
+    names: Environment,
+    pending: Vec<Pending<'a>>,
+    findings: Vec<Finding>,
+    exchanges: Vec<Exchange>,
+    sent: usize,
+}
+
+impl std::fmt::Debug for CaseRun<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CaseRun")
+            .field("phase", &self.phase)
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> CaseRun<'a> {
+    /// Begins a case of a suite.
+    pub fn new(suite: &'a Suite, case: &'a Case, names: &Names) -> Self {
+        Self::of([&case.setup, &case.steps, &case.clean_up, &suite.after], names)
+    }
+
+    /// Begins a suite's own setup.
+    pub fn setup(suite: &'a Suite) -> Self {
+        Self::of([&suite.setup, &[], &[], &suite.after], &Names::default())
+    }
+
+    fn of(parts: [&'a [Step]; 4], names: &Names) -> Self {
+        let [setup, ..] = parts;
+        Self {
+            parts,
+            phase: Phase::Setup,
+            walk: Walk::new(setup),
+            names: names.0.clone(),
+            pending: Vec::new(),
+            findings: Vec::new(),
+            exchanges: Vec::new(),
+            sent: 0,
+        }
+    }
+
+    /// Whether the case applies to the device, as far as its own condition says; the reason if not.
+    ///
+    /// # Errors
+    ///
+    /// Why it does not apply.
+    pub fn applies(case: &Case, names: &Names) -> Result<(), String> {
+        case.when.as_ref().map_or(Ok(()), |when| {
+            when.holds(&names.0)
+                .map_err(|error| format!("only where {} ({})", when.text(), error.into_reason()))
+        })
+    }
+
+    /// The next commands to send, or `None` at the end. Each batch must be answered before the next is asked for.
+    pub fn next_batch(&mut self) -> Option<Vec<Command>> {
+        let mut data = 0_usize;
+        while self.phase != Phase::Done && self.pending.len() < BATCH_COMMAND_LIMIT {
+            let step = match self.walk.peek(&mut self.names) {
+                Ok(Some(send)) => send,
+                Ok(None) if self.pending.is_empty() => {
+                    self.enter(self.phase_after());
+                    continue;
+                }
+                // What follows depends on whether this part goes well.
+                Ok(None) => break,
+                // A repeat over what is still to come.
+                Err(_) if !self.pending.is_empty() => break,
+                Err(reason) => {
+                    self.fault(reason, None);
+                    continue;
+                }
+            };
+            if self.waits_for_pending(step) {
+                break;
+            }
+            match build::command(step, &mut self.names) {
+                Ok(command) => {
+                    data = data.saturating_add(command.data_length());
+                    if data > BATCH_DATA_LIMIT_BYTES && !self.pending.is_empty() {
+                        break;
+                    }
+                    let repeats =
+                        self.walk.advance().into_iter().map(|(name, value)| (name, Value::Number(value)));
+                    let set = repeats.chain(build::data_sent(step, &command)).collect();
+                    self.pending.push(Pending { send: step, phase: self.phase, command, set });
+                }
+                Err(_) if !self.pending.is_empty() => break,
+                Err(reason) => self.fault(reason, Some(step.line)),
+            }
+        }
+        if self.pending.is_empty() {
+            return None;
+        }
+        self.sent += self.pending.len();
+        Some(self.pending.iter().map(|pending| pending.command.clone()).collect())
+    }
+
+    /// Takes what came of the batch; fewer outcomes than commands mean that the last of them was not answered.
+    pub fn answer(&mut self, outcomes: Vec<CommandOutcome>) {
+        let mut outcomes = outcomes.into_iter();
+        let mut failed = false;
+        for pending in std::mem::take(&mut self.pending) {
+            let Some(outcome) = outcomes.next() else {
+                // The one before was not answered, and that is a finding already, or the transport lost outcomes.
+                if !failed {
+                    self.fault("fewer answers than commands".into(), Some(pending.send.line));
+                }
+                break;
+            };
+            if failed {
+                // One finding tells the fault; what was sent behind it is kept for the report and not judged.
+                self.keep(pending, Some(outcome), None);
+                continue;
+            }
+            for (name, value) in &pending.set {
+                self.names.insert((*name).to_owned(), value.clone());
+            }
+            let complaint = judge::judge(pending.send, &outcome, &mut self.names).err();
+            if let Some(complaint) = &complaint {
+                failed = true;
+                self.complain(&pending, complaint);
+            }
+            self.keep(pending, Some(outcome), complaint);
+        }
+        if self.sent > COMMAND_LIMIT {
+            self.fault(format!("more than {COMMAND_LIMIT} commands"), None);
+        }
+    }
+
+    /// The transport failed while the batch was on its way: keeps its commands as not answered and ends the run.
+    pub fn lost(&mut self, reason: String) {
+        for pending in std::mem::take(&mut self.pending) {
+            self.keep(pending, None, None);
+        }
+        self.findings.push(Finding { kind: FindingKind::Bench, reason, line: None });
+        self.phase = Phase::Done;
+    }
+
+    /// The run took too long: nothing more is sent.
+    pub fn out_of_time(&mut self, limit: Duration) {
+        let reason = format!("took longer than {} s", limit.as_secs());
+        self.findings.push(Finding { kind: FindingKind::Device, reason, line: None });
+        self.pending.clear();
+        self.phase = Phase::Done;
+    }
+
+    /// How it ended so far.
+    pub fn verdict(&self) -> Verdict {
+        match self.findings.iter().map(|finding| finding.kind).next() {
+            None => Verdict::Pass,
+            Some(FindingKind::Device) => Verdict::Fail,
+            Some(FindingKind::Bench) => Verdict::Error,
+        }
+    }
+
+    /// What went wrong, first things first.
+    pub fn findings(&self) -> &[Finding] {
+        &self.findings
+    }
+
+    /// How many commands were sent.
+    pub fn sent(&self) -> usize {
+        self.sent
+    }
+
+    /// What was sent and came back: the first ones, and all with a complaint.
+    pub fn into_exchanges(self) -> Vec<Exchange> {
+        self.exchanges
+    }
+
+    /// What was found out, for the cases after a setup.
+    pub fn into_names(self) -> Names {
+        Names(self.names)
+    }
+
+    /// Whether building this step needs what a pending one brings back.
+    fn waits_for_pending(&self, step: &Send) -> bool {
+        let mut waits = false;
+        build::each_name(step, &mut |name| {
+            waits |= self.pending.iter().any(|pending| {
+                pending.send.save.as_deref() == Some(name)
+                    || pending.send.lets.iter().any(|(own, _)| own == name)
+            });
+        });
+        waits
+    }
+
+    fn keep(&mut self, pending: Pending<'a>, outcome: Option<CommandOutcome>, complaint: Option<String>) {
+        if self.exchanges.len() >= EXCHANGE_LIMIT && complaint.is_none() {
+            return;
+        }
+        let Pending { send, command, .. } = pending;
+        self.exchanges.push(Exchange {
+            title: send.title.clone(),
+            line: send.line,
+            command,
+            outcome,
+            complaint,
+        });
+    }
+
+    /// A wrong answer: the device's fault, but in a case's setup or clean-up the case could not be carried out.
+    fn complain(&mut self, pending: &Pending<'_>, complaint: &str) {
+        let title = &pending.send.title;
+        let (kind, reason) = match pending.phase {
+            Phase::Setup => (FindingKind::Bench, format!("in the setup: {title}: {complaint}")),
+            Phase::CleanUp => (FindingKind::Bench, format!("in the clean-up: {title}: {complaint}")),
+            Phase::After => (FindingKind::Device, format!("after the case: {title}: {complaint}")),
+            Phase::Steps | Phase::Done => (FindingKind::Device, format!("{title}: {complaint}")),
+        };
+        self.findings.push(Finding { kind, reason, line: Some(pending.send.line) });
+        self.abandon(pending.phase);
+    }
+
+    /// The case cannot go on, by no fault of the device.
+    fn fault(&mut self, reason: String, line: Option<usize>) {
+        self.findings.push(Finding { kind: FindingKind::Bench, reason, line });
+        self.abandon(self.phase);
+    }
+
+    /// Leaves a part at its first finding; what cleans up is done all the same.
+    fn abandon(&mut self, phase: Phase) {
+        match phase {
+            Phase::Setup | Phase::Steps => self.enter(Phase::CleanUp),
+            Phase::CleanUp => self.enter(Phase::After),
+            Phase::After | Phase::Done => self.enter(Phase::Done),
+        }
+    }
+
+    fn phase_after(&self) -> Phase {
+        match self.phase {
+            Phase::Setup => Phase::Steps,
+            Phase::Steps => Phase::CleanUp,
+            Phase::CleanUp => Phase::After,
+            Phase::After | Phase::Done => Phase::Done,
+        }
+    }
+
+    fn enter(&mut self, phase: Phase) {
+        // Several findings of one batch must not take a run back to a part it has left.
+        if phase <= self.phase {
+            return;
+        }
+        self.phase = phase;
+        let [_, steps, clean_up, after] = self.parts;
+        self.walk = Walk::new(match phase {
+            Phase::Steps => steps,
+            Phase::CleanUp => clean_up,
+            Phase::After => after,
+            Phase::Setup | Phase::Done => &[],
+        });
+    }
+}

@@ -1,0 +1,142 @@
+//! Makes a step's command from the values of its names.
+
+use crate::suite::case::{Content, Data, Send};
+use crate::suite::expression::{Environment, EvalError, Expression, Value};
+use crate::wire::{BATCH_DATA_LIMIT_BYTES, Command, Direction, HexBytes};
+
+/// Makes the command; the data it sends get their name at once.
+pub(super) fn command(send: &Send, names: &mut Environment) -> Result<Command, String> {
+    let cdb = send.cdb.build(names).map_err(EvalError::into_reason)?;
+    let of_fields = |expression: &Expression, names: &Environment| {
+        let value = expression.as_number(&send.cdb.numbers(&cdb, names)).map_err(EvalError::into_reason)?;
+        length(value, expression.text())
+    };
+    let direction = match &send.data {
+        Data::None => Direction::None,
+        Data::In(size) => match of_fields(size, names)? {
+            0 => Direction::None,
+            length => Direction::In { length: u32::try_from(length).unwrap_or(u32::MAX) },
+        },
+        Data::Out { content, length, save } => {
+            let length = length.as_ref().map(|length| of_fields(length, names)).transpose()?;
+            let data = bytes(content, length, names)?;
+            if let Some(name) = save {
+                names.insert(name.clone(), Value::Bytes(data.clone()));
+            }
+            if data.is_empty() { Direction::None } else { Direction::Out { data: HexBytes(data) } }
+        }
+    };
+    Ok(Command { cdb: HexBytes(cdb), direction, timeout_ms: send.timeout_ms })
+}
+
+/// The name a step gives to the data it sends, with these.
+pub(super) fn data_sent<'a>(send: &'a Send, command: &Command) -> Option<(&'a str, Value)> {
+    let Data::Out { save: Some(name), .. } = &send.data else { return None };
+    let data = match &command.direction {
+        Direction::Out { data } => data.0.clone(),
+        Direction::None | Direction::In { .. } => Vec::new(),
+    };
+    Some((name, Value::Bytes(data)))
+}
+
+fn length(value: i64, text: &str) -> Result<usize, String> {
+    let length = usize::try_from(value).ok().filter(|length| *length <= BATCH_DATA_LIMIT_BYTES);
+    length
+        .ok_or_else(|| format!("{text} is {value} bytes, and a command moves 0 to {BATCH_DATA_LIMIT_BYTES}"))
+}
+
+fn bytes(content: &Content, length: Option<usize>, names: &Environment) -> Result<Vec<u8>, String> {
+    let byte = |expression: &Expression| {
+        let value = expression.as_number(names).map_err(EvalError::into_reason)?;
+        u8::try_from(value)
+            .map_err(|_| format!("{} is {value}, and a byte holds 0 to 255", expression.text()))
+    };
+    let wanted = length.unwrap_or_default();
+    let mut data = match content {
+        Content::Bytes(parts) => parts.iter().map(byte).collect::<Result<Vec<_>, _>>()?,
+        Content::Fill(value) => vec![byte(value)?; wanted],
+        // Truncation to a byte is what makes it count over and over.
+        Content::Counting => (0..wanted).map(|at| (at.wrapping_add(at / 256) & 0xff) as u8).collect(),
+        Content::WalkingOnes => (0..wanted).map(|at| 1 << (at % 8)).collect(),
+        Content::Random(seed) => {
+            random(seed.as_number(names).map_err(EvalError::into_reason)?).take(wanted).collect()
+        }
+        Content::Copy(source, flip) => {
+            let Value::Bytes(mut data) = source.value(names).map_err(EvalError::into_reason)? else {
+                return Err(format!("{} is no byte string", source.text()));
+            };
+            if let Some((at, mask)) = flip {
+                let at = at.as_number(names).map_err(EvalError::into_reason)?;
+                let place = usize::try_from(at).ok().and_then(|at| data.get_mut(at));
+                *place.ok_or_else(|| format!("no byte {at} to flip"))? ^= mask;
+            }
+            data
+        }
+    };
+    data.resize(length.unwrap_or(data.len()), 0);
+    Ok(data)
+}
+
+/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): short, the same on
+/// every machine, and without a zero state.
+fn random(seed: i64) -> impl Iterator<Item = u8> {
+    let mut state = u64::from_ne_bytes(seed.to_ne_bytes());
+    std::iter::from_fn(move || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut word = state;
+        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Some((word ^ (word >> 31)).to_le_bytes())
+    })
+    .flatten()
+}
+
+/// Calls `seen` with each name that making the command uses.
+pub(super) fn each_name<'a>(send: &'a Send, seen: &mut dyn FnMut(&'a str)) {
+    for (_, expression) in &send.cdb.set {
+        expression.each_name(seen);
+    }
+    match &send.data {
+        Data::None => {}
+        Data::In(size) => size.each_name(seen),
+        Data::Out { content, length, .. } => {
+            if let Some(length) = length {
+                length.each_name(seen);
+            }
+            match content {
+                Content::Bytes(parts) => parts.iter().for_each(|part| part.each_name(seen)),
+                Content::Fill(one) | Content::Random(one) => one.each_name(seen),
+                Content::Counting | Content::WalkingOnes => {}
+                Content::Copy(source, flip) => {
+                    source.each_name(seen);
+                    if let Some((at, _)) = flip {
+                        at.each_name(seen);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_fill_their_length_and_differ_from_block_to_block() {
+        let names = Environment::new();
+        let counting = bytes(&Content::Counting, Some(1024), &names).unwrap();
+        assert_ne!(counting[..512], counting[512..]);
+        let random = |seed| bytes(&Content::Random(Expression::number(seed)), Some(100), &names).unwrap();
+        assert_eq!(random(1), random(1));
+        assert_ne!(random(1), random(2));
+        assert_eq!(bytes(&Content::WalkingOnes, Some(9), &names).unwrap(), [1, 2, 4, 8, 16, 32, 64, 128, 1]);
+    }
+
+    #[test]
+    fn the_generator_gives_the_published_numbers() {
+        // First output for seed 0, as in the reference implementation (prng.di.unimi.it/splitmix64.c).
+        let first: Vec<u8> = random(0).take(8).collect();
+        assert_eq!(first, 0xe220_a839_7b1d_cdaf_u64.to_le_bytes());
+    }
+}

@@ -1,0 +1,87 @@
+//! Goes through steps and their repeats, one command at a time.
+
+use crate::suite::case::{Send, Step, Values};
+use crate::suite::expression::{Environment, Value};
+
+/// Values one repeat may take.
+const VALUE_LIMIT: i64 = 65_536;
+
+struct Frame<'a> {
+    steps: &'a [Step],
+    next: usize,
+    /// The repeat these steps belong to: its name, its value now, and those to come in reverse.
+    repeat: Option<(&'a str, i64, Vec<i64>)>,
+}
+
+/// A place among steps.
+pub(super) struct Walk<'a> {
+    frames: Vec<Frame<'a>>,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(steps: &'a [Step]) -> Self {
+        Self { frames: vec![Frame { steps, next: 0, repeat: None }] }
+    }
+
+    /// The next command without going past it; the names of repeats get their values. `None` at the end.
+    pub(super) fn peek(&mut self, names: &mut Environment) -> Result<Option<&'a Send>, String> {
+        loop {
+            let Some(frame) = self.frames.last_mut() else { return Ok(None) };
+            match frame.steps.get(frame.next) {
+                Some(Step::Send(send)) => return Ok(Some(send)),
+                Some(Step::Repeat(repeat)) => {
+                    let mut values = values(&repeat.values, names)?;
+                    frame.next += 1;
+                    values.reverse();
+                    if let Some(first) = values.pop() {
+                        names.insert(repeat.name.clone(), Value::Number(first));
+                        let repeat_state = Some((repeat.name.as_str(), first, values));
+                        self.frames.push(Frame { steps: &repeat.steps, next: 0, repeat: repeat_state });
+                    }
+                }
+                None => {
+                    match frame.repeat.as_mut().and_then(|(name, now, left)| Some((name, now, left.pop()?))) {
+                        Some((name, now, value)) => {
+                            *now = value;
+                            names.insert((*name).to_owned(), Value::Number(value));
+                            frame.next = 0;
+                        }
+                        None => drop(self.frames.pop()),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes past the command and gives the values of the repeats it stands in.
+    pub(super) fn advance(&mut self) -> Vec<(&'a str, i64)> {
+        if let Some(frame) = self.frames.last_mut() {
+            frame.next += 1;
+        }
+        self.frames
+            .iter()
+            .filter_map(|frame| frame.repeat.as_ref().map(|(name, now, _)| (*name, *now)))
+            .collect()
+    }
+}
+
+fn values(values: &Values, names: &Environment) -> Result<Vec<i64>, String> {
+    let number = |expression: &crate::suite::expression::Expression| {
+        expression.as_number(names).map_err(crate::suite::expression::EvalError::into_reason)
+    };
+    match values {
+        Values::List(list) => Ok(list.clone()),
+        Values::Range(from, to) => {
+            let (from, to) = (number(from)?, number(to)?);
+            match to.checked_sub(from) {
+                Some(count) if count < VALUE_LIMIT => Ok((from..=to).collect()),
+                _ => Err(format!("a repeat from {from} to {to} is too long")),
+            }
+        }
+        Values::Bytes(bytes) => match bytes.value(names) {
+            Ok(Value::Bytes(bytes)) => Ok(bytes.into_iter().map(i64::from).collect()),
+            Ok(_) => Err(format!("{} is no byte string", bytes.text())),
+            Err(error) => Err(error.into_reason()),
+        },
+    }
+}

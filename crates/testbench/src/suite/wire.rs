@@ -1,0 +1,139 @@
+//! Suites, commands and cases as they stand in their files.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_spanned::Spanned;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct SuiteFile {
+    pub(super) title: String,
+    pub(super) standard: String,
+    pub(super) case_limit_seconds: Spanned<u32>,
+    pub(super) command_timeout_ms: Spanned<u32>,
+    #[serde(default)]
+    pub(super) setup: Vec<Step>,
+    #[serde(default)]
+    pub(super) after: Vec<Step>,
+}
+
+pub(super) type CommandsFile = BTreeMap<String, Command>;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Command {
+    pub(super) title: String,
+    pub(super) cdb: Spanned<String>,
+    #[serde(default)]
+    pub(super) field: BTreeMap<String, Spanned<Field>>,
+    #[serde(rename = "in")]
+    pub(super) data_in: Option<Spanned<String>>,
+    #[serde(rename = "out")]
+    pub(super) data_out: Option<Spanned<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Field {
+    pub(super) byte: u8,
+    #[serde(default = "seven")]
+    pub(super) msb: u8,
+    #[serde(default = "eight")]
+    pub(super) width: u8,
+}
+
+fn seven() -> u8 {
+    7
+}
+
+fn eight() -> u8 {
+    8
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct CaseFile {
+    pub(super) title: String,
+    pub(super) why: String,
+    pub(super) clause: String,
+    pub(super) clause_checked: bool,
+    pub(super) harm: Spanned<String>,
+    #[serde(default)]
+    pub(super) needs: Vec<Spanned<String>>,
+    pub(super) when: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) setup: Vec<Step>,
+    pub(super) step: Spanned<Vec<Step>>,
+    #[serde(default)]
+    pub(super) clean_up: Vec<Step>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Step {
+    pub(super) send: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) with: BTreeMap<String, Spanned<Scalar>>,
+    pub(super) cdb: Option<Spanned<String>>,
+    pub(super) receive: Option<Spanned<Scalar>>,
+    pub(super) data: Option<Spanned<Data>>,
+    pub(super) save: Option<Spanned<String>>,
+    pub(super) save_out: Option<Spanned<String>>,
+    #[serde(default, rename = "let")]
+    pub(super) lets: BTreeMap<String, Spanned<String>>,
+    pub(super) expect: Option<Spanned<Expect>>,
+    #[serde(default)]
+    pub(super) or: Vec<Spanned<Expect>>,
+    pub(super) timeout_ms: Option<Spanned<u32>>,
+    pub(super) repeat: Option<Spanned<Repeat>>,
+    #[serde(default)]
+    pub(super) step: Vec<Step>,
+}
+
+/// A number, or an expression that gives one.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Scalar {
+    Number(i64),
+    Text(String),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Data {
+    pub(super) hex: Option<Spanned<String>>,
+    pub(super) fill: Option<Spanned<Scalar>>,
+    pub(super) pattern: Option<Spanned<String>>,
+    pub(super) seed: Option<Spanned<Scalar>>,
+    pub(super) copy: Option<Spanned<String>>,
+    pub(super) flip: Option<Flip>,
+    pub(super) length: Option<Spanned<Scalar>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Flip {
+    pub(super) byte: Spanned<Scalar>,
+    pub(super) mask: u8,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Expect {
+    pub(super) status: Option<Spanned<String>>,
+    pub(super) sense: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) check: Vec<Spanned<String>>,
+    pub(super) within_ms: Option<u32>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Repeat {
+    pub(super) name: Spanned<String>,
+    pub(super) from: Option<Spanned<Scalar>>,
+    pub(super) to: Option<Spanned<Scalar>>,
+    pub(super) values: Option<Vec<i64>>,
+    pub(super) bytes: Option<Spanned<String>>,
+}

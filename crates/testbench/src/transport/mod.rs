@@ -1,0 +1,89 @@
+//! Ways to a device: send commands, get back what came of them.
+//!
+//! A transport does not judge. It says with its [`Capabilities`] what it can carry beyond plain commands, so that a case
+//! that needs more is skipped with that reason instead of failing.
+
+mod agent;
+
+use std::io;
+use std::time::Duration;
+
+pub use agent::{AgentTransport, Link};
+
+use crate::capability::Capabilities;
+use crate::wire::{Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus};
+
+/// A way to the SCSI devices of one guest, or to a device without any guest.
+pub trait Transport {
+    /// What this way can carry.
+    fn capabilities(&self) -> &Capabilities;
+
+    /// Looks for devices at one place.
+    ///
+    /// # Errors
+    ///
+    /// The other end does not answer, refuses, or breaks the protocol.
+    fn scan(&mut self, nexus: Nexus, limit: Duration) -> Result<(), TransportError>;
+
+    /// The devices there are.
+    ///
+    /// # Errors
+    ///
+    /// As for [`scan`](Self::scan).
+    fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError>;
+
+    /// Sends commands one after another, up to the first that no device answered. Gives one outcome for each sent.
+    ///
+    /// # Errors
+    ///
+    /// As for [`scan`](Self::scan); no answer within `limit` counts as none.
+    fn execute(
+        &mut self,
+        device: DeviceAddress,
+        commands: &[Command],
+        limit: Duration,
+    ) -> Result<Vec<CommandOutcome>, TransportError>;
+
+    /// What the guest's kernel logged from record `since` on, and the number to go on from. Empty without a guest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`scan`](Self::scan).
+    fn kernel_log(&mut self, since: u64) -> Result<(Vec<LogRecord>, u64), TransportError>;
+}
+
+/// Why nothing came back.
+#[derive(Debug, thiserror::Error)]
+pub enum TransportError {
+    /// No answer in time. The transport is of no use any more.
+    #[error("no answer within {:.0} s", limit.as_secs_f64())]
+    TimedOut {
+        /// How long it was waited.
+        limit: Duration,
+    },
+    /// The other end has gone.
+    #[error("the guest closed the connection")]
+    Closed,
+    /// The connection failed.
+    #[error("the connection to the guest failed")]
+    Io(#[source] io::Error),
+    /// The other end said something that is not in the protocol.
+    #[error("the guest's answer is not understood: {what}")]
+    Protocol {
+        /// What was wrong with it.
+        what: String,
+    },
+    /// The other end would not do it. The transport still works.
+    #[error("the guest refused: {reason}")]
+    Refused {
+        /// Its reason.
+        reason: String,
+    },
+}
+
+impl TransportError {
+    /// Whether the guest must be started anew before anything else is asked.
+    pub fn is_fatal(&self) -> bool {
+        !matches!(self, Self::Refused { .. })
+    }
+}

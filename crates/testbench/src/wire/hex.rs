@@ -1,0 +1,104 @@
+//! Byte strings as hexadecimal text, two digits a byte without separators.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Bytes that are hexadecimal text on the wire.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct HexBytes(pub Vec<u8>);
+
+/// Why a text is not a byte string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HexError {
+    /// An odd number of digits.
+    OddLength,
+    /// Something else than a hexadecimal digit at this place.
+    NotHex {
+        /// Byte offset in the text.
+        at: usize,
+    },
+}
+
+impl fmt::Display for HexError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OddLength => f.write_str("an odd number of hexadecimal digits"),
+            Self::NotHex { at } => write!(f, "not a hexadecimal digit at offset {at}"),
+        }
+    }
+}
+
+impl std::error::Error for HexError {}
+
+impl FromStr for HexBytes {
+    type Err = HexError;
+
+    fn from_str(text: &str) -> Result<Self, HexError> {
+        let digits = text.as_bytes();
+        if !digits.len().is_multiple_of(2) {
+            return Err(HexError::OddLength);
+        }
+        let value = |at: usize, digit: u8| match digit {
+            b'0'..=b'9' => Ok(digit - b'0'),
+            b'a'..=b'f' => Ok(digit - b'a' + 10),
+            b'A'..=b'F' => Ok(digit - b'A' + 10),
+            _ => Err(HexError::NotHex { at }),
+        };
+        let mut bytes = Vec::with_capacity(digits.len() / 2);
+        for (index, [high, low]) in digits.as_chunks().0.iter().enumerate() {
+            bytes.push(value(2 * index, *high)? << 4 | value(2 * index + 1, *low)?);
+        }
+        Ok(Self(bytes))
+    }
+}
+
+impl fmt::Display for HexBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = String::with_capacity(self.0.len() * 2);
+        for byte in &self.0 {
+            text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            text.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        f.write_str(&text)
+    }
+}
+
+impl fmt::Debug for HexBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+impl Serialize for HexBytes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for HexBytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_byte_survives_the_round_trip() {
+        let all = HexBytes((0..=255).collect());
+        assert_eq!(all.to_string().parse::<HexBytes>(), Ok(all));
+    }
+
+    #[test]
+    fn bad_texts_are_refused_with_the_place() {
+        assert_eq!("abc".parse::<HexBytes>(), Err(HexError::OddLength));
+        assert_eq!("00g0".parse::<HexBytes>(), Err(HexError::NotHex { at: 2 }));
+        assert_eq!("0é0".parse::<HexBytes>(), Err(HexError::NotHex { at: 1 }));
+    }
+}
