@@ -160,6 +160,15 @@ pub enum BackendError {
 }
 
 impl BackendError {
+    /// What the monitor said before it gave up, whole, for a diagnosis.
+    #[must_use]
+    pub fn messages(&self) -> Option<&str> {
+        match self {
+            Self::Start(error) => error.messages(),
+            Self::Capability(_) | Self::Render(_) | Self::Run(_) => None,
+        }
+    }
+
     /// What to do next, where we know.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

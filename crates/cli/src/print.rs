@@ -88,3 +88,27 @@ pub(crate) fn progress(message: &str) {
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
+
+/// Progress of something that takes more than a second; shown to people only.
+pub(crate) struct Bar(indicatif::ProgressBar);
+
+/// A bar of `total` steps on standard error, if that is a terminal.
+pub(crate) fn bar(total: usize, what: &str) -> Bar {
+    let style = indicatif::ProgressStyle::with_template("{bar:30} {pos}/{len} {prefix}  {wide_msg}")
+        .unwrap_or_else(|_| indicatif::ProgressStyle::default_bar());
+    // Indicatif draws nothing where standard error is no terminal.
+    Bar(indicatif::ProgressBar::new(total as u64).with_style(style).with_prefix(what.to_owned()))
+}
+
+impl Bar {
+    /// So far.
+    pub(crate) fn at(&self, done: u64, message: &str) {
+        self.0.set_position(done);
+        self.0.set_message(printable(message));
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}

@@ -9,6 +9,7 @@ pub mod driverctl;
 pub mod fake;
 pub mod journal;
 pub mod kernel;
+pub mod kernel_messages;
 pub mod live;
 pub mod lock;
 mod read;

@@ -91,7 +91,7 @@ pub enum WriteLeave {
     Data,
 }
 
-/// What a disk must call itself before anything is written to it.
+/// Which disk is under test: what it must call itself before anything is written to it, and where it is on its bus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DiskIdentity {
     /// INQUIRY vendor, without trailing blanks.
@@ -100,6 +100,10 @@ pub struct DiskIdentity {
     pub product: Option<String>,
     /// Unit serial number.
     pub serial: Option<String>,
+    /// SCSI id; without it all are looked at, which costs a selection timeout for each that is not there.
+    pub target: Option<u8>,
+    /// Logical unit number.
+    pub lun: Option<u8>,
 }
 
 /// What to test, and where.

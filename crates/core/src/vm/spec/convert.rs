@@ -136,9 +136,14 @@ fn one_taker_each(vms: &[VmRequest], faults: &mut Faults) {
 }
 
 fn test(test: wire::Test, faults: &mut Faults) -> TestRequest {
-    let disk =
-        DiskIdentity { vendor: test.disk.vendor, product: test.disk.product, serial: test.disk.serial };
-    if test.writes && disk == DiskIdentity::default() {
+    let disk = DiskIdentity {
+        vendor: test.disk.vendor,
+        product: test.disk.product,
+        serial: test.disk.serial,
+        target: test.disk.target,
+        lun: test.disk.lun,
+    };
+    if test.writes && (disk.vendor.is_none() || disk.product.is_none()) {
         let span = test.suites.first().map_or(0..0, Spanned::span);
         faults.0.push(
             SpecFault::new("tests may write, but the disk that may be written to is not named", span)

@@ -69,4 +69,6 @@ pub(super) struct Disk {
     pub vendor: Option<String>,
     pub product: Option<String>,
     pub serial: Option<String>,
+    pub target: Option<u8>,
+    pub lun: Option<u8>,
 }

@@ -1,6 +1,10 @@
 //! What the matrix needs of the place that runs guests: start one with a device, reach it, stop it.
 
+mod machine;
+
 use std::error::Error;
+
+pub use machine::{Describe, MachineRig};
 
 use crate::guest::GuestDefinition;
 use crate::suite::Harm;

@@ -1,0 +1,43 @@
+use std::path::PathBuf;
+
+use slotwise_host::apply::Applied;
+
+use super::plan;
+use crate::error::{Failure, Outcome};
+use crate::host::{self, Host};
+use crate::print;
+use crate::spec::Spec;
+
+/// Carry a plan out: journalled step by step, taken back by `slotwise undo`
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The spec file
+    #[arg(value_name = "SPEC")]
+    spec: PathBuf,
+    /// Go on although this rule says that it will not work; give it once for each
+    #[arg(long, value_name = "RULE")]
+    despite: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let spec = Spec::read(&arguments.spec)?;
+    let host = Host::lock()?;
+    let plan = plan::make(&spec, &host.topology())?;
+    if !host::may_go_on(&plan, &arguments.despite)? {
+        return Ok(Outcome::Found);
+    }
+    for step in plan.steps.as_slice() {
+        print::progress(&format!("{}", step.action()));
+    }
+    match host.apply(&plan.steps)? {
+        Applied::Already => print::plain("nothing to do: the host is as the spec wants it\n")?,
+        Applied::Done { id, steps } => {
+            print::plain(&format!("applied as {id}: {} steps; `slotwise undo` takes them back\n", steps.len()))?;
+            if host.is_interrupted() {
+                host.undo(id)?;
+                return Err(Failure::new("interrupted; the host is as it was"));
+            }
+        }
+    }
+    Ok(Outcome::Fine)
+}

@@ -1,0 +1,188 @@
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use slotwise_backend::console::{ESCAPE, RawTerminal};
+use slotwise_backend::{Backend, ExitCause, Machine, StartOptions};
+use slotwise_core::plan::VmPlan;
+use slotwise_core::report::Role;
+use slotwise_host::kernel_messages::KernelMessages;
+
+use super::{diagnose, plan};
+use crate::error::{Failure, Outcome};
+use crate::host::{self, Host, Loan};
+use crate::launch::{self, RunLogs};
+use crate::spec::Spec;
+use crate::{paths, print};
+
+/// How often a running machine is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a machine may take to end in order.
+const END: Duration = Duration::from_secs(10);
+
+/// Launch a VM with its devices, its console attached; what has to be changed for it is taken back after
+#[derive(Debug, clap::Args)]
+pub(crate) struct Arguments {
+    /// The spec file
+    #[arg(value_name = "SPEC")]
+    spec: PathBuf,
+    /// Which VM of it
+    #[arg(value_name = "VM")]
+    vm: String,
+    /// Go on although this rule says that it will not work; give it once for each
+    #[arg(long, value_name = "RULE")]
+    despite: Vec<String>,
+    /// End the VM as soon as its console shows this text
+    #[arg(long, value_name = "TEXT")]
+    until: Option<String>,
+    /// End the VM after so many seconds; it is a failure if --until was not seen by then
+    #[arg(long, value_name = "SECONDS")]
+    deadline: Option<u64>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    let spec = Spec::read(&arguments.spec)?;
+    let host = Host::lock()?;
+    let plan = plan::make(&spec, &host.topology())?;
+    let vm = launch::vm(&plan, &arguments.vm)?;
+    if !host::may_go_on(&plan, &arguments.despite)? {
+        return Ok(Outcome::Found);
+    }
+    // Everything that can be missing is looked for before the host is touched.
+    let backend = launch::backend(vm)?;
+    let files = launch::boot_files(&launch::guest(vm)?)?;
+    let machine = launch::describe(vm, &files).map_err(|error| Failure::new(error.to_string()))?;
+    let loan = Loan::take(&host, &plan.steps)?;
+
+    let kernel = KernelMessages::from_now();
+    let console = Heard::default();
+    let options = StartOptions {
+        console: Some(Box::new(console.clone())),
+        ..StartOptions::new(paths::runtime().join("machines"))
+    };
+    let logs = RunLogs::of(vm.request.name.as_str());
+    let kernel_log = || kernel.as_ref().map_or_else(String::new, KernelMessages::read);
+    let outcome = match backend.start(&machine, options) {
+        Ok(mut machine) => {
+            let watched = watch(&mut *machine, &host, arguments, &console);
+            logs.keep(&machine.messages(), &kernel_log(), &console.text())?;
+            watched
+        }
+        Err(error) => {
+            let said = error.messages().unwrap_or_default().to_owned();
+            logs.keep(&said, &kernel_log(), &console.text())?;
+            failed(vm, &logs, &error.to_string(), error.hint())
+        }
+    };
+    loan.give_back()?;
+    outcome
+}
+
+/// A machine that did not start: what the monitor said, and what that means.
+fn failed(vm: &VmPlan, logs: &RunLogs, error: &str, hint: Option<&str>) -> Result<Outcome, Failure> {
+    print::note(Role::Bad, "error", error);
+    if let Some(hint) = hint {
+        print::note(Role::Good, "hint", hint);
+    }
+    if diagnose::show_files(&logs.files())? == Outcome::Found {
+        return Ok(Outcome::Found);
+    }
+    Err(Failure::new(format!("VM {} did not start", vm.request.name)))
+}
+
+/// Stays with a machine until it ends, is ended, or has shown what was waited for.
+fn watch(
+    machine: &mut dyn Machine,
+    host: &Host,
+    arguments: &Arguments,
+    console: &Heard,
+) -> Result<Outcome, Failure> {
+    let stdin = io::stdin();
+    if stdin.is_terminal()
+        && arguments.until.is_none()
+        && let Some(attached) = machine.console()
+    {
+        print::progress("console attached; Ctrl-] lets go of it and ends the VM");
+        let raw = RawTerminal::enter(&stdin)?;
+        let result = attached.attach(&stdin, &mut io::stdout(), ESCAPE);
+        drop(raw);
+        result?;
+        machine.end(END)?;
+        return Ok(Outcome::Fine);
+    }
+    let deadline = arguments.deadline.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
+    let mut shown = 0;
+    loop {
+        shown = console.show_from(shown);
+        if let Some(exit) = machine.wait(TICK) {
+            console.show_from(shown);
+            return match exit.cause {
+                ExitCause::Ended if arguments.until.is_none() => Ok(Outcome::Fine),
+                ExitCause::Ended => Err(Failure::new("the VM ended without showing what was waited for")),
+                cause => Err(Failure::new(format!("the VM ended: {cause:?}\n{}", exit.messages.trim_end()))),
+            };
+        }
+        if arguments.until.as_ref().is_some_and(|text| console.text().contains(text.as_str())) {
+            machine.end(END)?;
+            return Ok(Outcome::Fine);
+        }
+        if host.is_interrupted() {
+            machine.end(END)?;
+            return Err(Failure::new("interrupted; the VM was ended"));
+        }
+        if let Some((at, seconds)) = deadline
+            && Instant::now() >= at
+        {
+            machine.end(END)?;
+            return match &arguments.until {
+                None => Ok(Outcome::Fine),
+                Some(text) => Err(Failure::new(format!(
+                    "the VM did not show {text:?} within {seconds} s; its console ends:\n{}",
+                    console.tail(20)
+                ))),
+            };
+        }
+    }
+}
+
+/// What the guest's console has shown.
+#[derive(Clone, Debug, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+/// More of a console is not kept: its beginning is what tells of a boot, and nobody reads on.
+const HEARD_BYTES: usize = 16 << 20;
+
+impl Heard {
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
+    /// Prints what came since; gives the place to go on from.
+    fn show_from(&self, shown: usize) -> usize {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let news = bytes.get(shown..).unwrap_or_default();
+        // A screen that is gone does not end the guest.
+        let _ = io::stdout().write_all(news).and_then(|()| io::stdout().flush());
+        bytes.len()
+    }
+
+    fn tail(&self, count: usize) -> String {
+        let text = self.text();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
+    }
+}
+
+impl Write for Heard {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut heard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = HEARD_BYTES.saturating_sub(heard.len());
+        heard.extend_from_slice(bytes.get(..bytes.len().min(room)).unwrap_or_default());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! From a planned VM to a machine that runs: its guest's files, its description, its logs.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use slotwise_backend::qemu::{Places, Qemu};
+use slotwise_core::plan::{Plan, VmPlan};
+use slotwise_core::vm::{
+    Acceleration, BackendKind, Boot, ChannelName, Console, Cpu, CpuModel, Firmware, HypervisorSignature, KernelBoot,
+    KernelPayload, OnReboot, PassthroughDevice, UsbHostDevice, VmConfig, VmSpec,
+};
+use slotwise_testbench::guest::{BootFiles, GuestDefinition, PrepareConfig};
+
+use crate::error::{Failure, Hint};
+use crate::paths;
+
+/// The planned VM of that name.
+pub(crate) fn vm<'p>(plan: &'p Plan, name: &str) -> Result<&'p VmPlan, Failure> {
+    let names: Vec<&str> = plan.vms.iter().map(|vm| vm.request.name.as_str()).collect();
+    let found = plan.vms.iter().find(|vm| vm.request.name.as_str() == name);
+    found
+        .ok_or_else(|| Failure::new(format!("the spec declares no VM {name:?}")))
+        .hint(format!("it declares: {}", names.join(", ")))
+}
+
+/// The backend of a VM, found on this host.
+pub(crate) fn backend(vm: &VmPlan) -> Result<Qemu, Failure> {
+    match vm.request.backend {
+        BackendKind::Qemu => {}
+        other => {
+            return Err(Failure::new(format!("VMs cannot be launched by {} yet", other.name()))
+                .hint("backend = \"qemu\" in the spec launches it"));
+        }
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let places = Places { program: None, search_path: &path, kvm: Path::new("/dev/kvm") };
+    Qemu::detect(&places).map_err(|error| {
+        let hint = error.hint();
+        Failure::from(error).hint(hint)
+    })
+}
+
+/// The guest definition that a VM runs.
+pub(crate) fn guest(vm: &VmPlan) -> Result<GuestDefinition, Failure> {
+    let id = vm.request.guest.as_ref().map(|guest| guest.value.as_str());
+    let id = id
+        .ok_or_else(|| Failure::new(format!("VM {} names no guest to run", vm.request.name)))
+        .hint("guest = \"debian-12\" in the spec runs the built-in Linux guest")?;
+    guest_by_id(id)
+}
+
+/// A guest definition by its id.
+pub(crate) fn guest_by_id(id: &str) -> Result<GuestDefinition, Failure> {
+    GuestDefinition::builtin(id).map_err(|error| {
+        let hint = error.hint();
+        let failure = Failure::from(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
+}
+
+/// Where the parts of guests are on this host.
+pub(crate) fn prepare_config() -> Result<PrepareConfig, Failure> {
+    let agent = paths::agent()
+        .ok_or_else(|| Failure::new("the program slotwise-agent is not beside this one"))
+        .hint("`cargo xtask dist` builds all of Slotwise's programs into one folder; SLOTWISE_AGENT names another place")?;
+    Ok(PrepareConfig {
+        cache_dir: paths::cache().join("guests"),
+        agent,
+        boot_dir: "/boot".into(),
+        modules_dir: "/lib/modules".into(),
+    })
+}
+
+/// A guest's files, built if the cache has none.
+pub(crate) fn boot_files(guest: &GuestDefinition) -> Result<BootFiles, Failure> {
+    guest.prepare(&prepare_config()?).map_err(|error| {
+        let hint = error.hint();
+        let failure = Failure::from(error);
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    })
+}
+
+/// The machine that runs a guest with the VM's devices.
+pub(crate) fn describe(vm: &VmPlan, files: &BootFiles) -> Result<VmSpec, Box<dyn Error + Send + Sync>> {
+    let request = &vm.request;
+    let config = VmConfig {
+        name: request.name.clone(),
+        machine: request.machine,
+        acceleration: Acceleration::Hardware,
+        cpu: Cpu { model: CpuModel::Host, count: request.cpus, signature: HypervisorSignature::Shown },
+        memory: request.memory,
+        firmware: Firmware::Bios,
+        boot: Boot::Kernel(KernelBoot {
+            kernel: files.kernel.clone(),
+            arguments: files.append.clone(),
+            payload: KernelPayload::Initrd(files.initrd.clone()),
+        }),
+        disks: Vec::new(),
+        devices: vm.devices.iter().map(|device| PassthroughDevice::new(device.address)).collect(),
+        usb: request.usb.iter().map(|id| UsbHostDevice::Id(*id)).collect(),
+        channels: vec![ChannelName::agent()],
+        console: Console::Serial,
+        on_reboot: OnReboot::End,
+    };
+    VmSpec::new(config).map_err(|faults| {
+        let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        format!("VM {} cannot be: {}", request.name, list.join("; ")).into()
+    })
+}
+
+/// What the last run of a VM said, kept for a diagnosis.
+#[derive(Debug)]
+pub(crate) struct RunLogs {
+    folder: PathBuf,
+}
+
+/// Names of the logs of a run.
+pub(crate) const LOGS: [&str; 3] = ["monitor.log", "kernel.log", "console.log"];
+
+impl RunLogs {
+    /// Where the logs of a VM's last run are.
+    pub(crate) fn of(vm: &str) -> Self {
+        Self { folder: paths::state().join("runs").join(vm) }
+    }
+
+    /// The files there are.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
+        LOGS.iter().map(|log| self.folder.join(log)).filter(|path| path.is_file()).collect()
+    }
+
+    /// Keeps the logs of a run in place of those of the last.
+    pub(crate) fn keep(&self, monitor: &str, kernel: &str, console: &str) -> Result<(), Failure> {
+        fs::create_dir_all(&self.folder)?;
+        for (name, text) in LOGS.iter().zip([monitor, kernel, console]) {
+            let path = self.folder.join(name);
+            fs::write(&path, text)
+                .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+        }
+        Ok(())
+    }
+}

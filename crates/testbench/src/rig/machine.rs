@@ -1,0 +1,177 @@
+//! Guests in virtual machines of a backend, with the agent on a virtio-serial channel.
+
+use std::error::Error;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use slotwise_backend::{Backend, ExitCause, Machine, StartOptions};
+use slotwise_core::vm::{ChannelName, VmSpec};
+
+use super::{DeviceUnderTest, Rig, RigError, RunningGuest};
+use crate::guest::{BootFiles, GuestDefinition, PrepareConfig};
+use crate::transport::{AgentTransport, Transport};
+
+/// How long a guest may take to power off before it is ended.
+const POWER_OFF: Duration = Duration::from_secs(10);
+/// Lines of the console that go into a report.
+const TAIL_LINES: usize = 40;
+/// Bytes of the console that are kept: its end.
+const TAIL_BYTES: usize = 64 * 1024;
+
+type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Says what machine runs a guest, from the files that it boots.
+pub type Describe<'a> = dyn Fn(&GuestDefinition, &BootFiles) -> Result<VmSpec, BoxError> + 'a;
+
+/// Starts guests as machines of a backend.
+pub struct MachineRig<'a> {
+    /// Who runs them.
+    pub backend: &'a dyn Backend,
+    /// What guests are made of.
+    pub prepare: PrepareConfig,
+    /// The folder for the machines' sockets.
+    pub machines: PathBuf,
+    /// Which machine.
+    pub describe: &'a Describe<'a>,
+    /// What the last machine's monitor said, for a diagnosis.
+    pub messages: String,
+}
+
+impl std::fmt::Debug for MachineRig<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MachineRig").field("prepare", &self.prepare).finish_non_exhaustive()
+    }
+}
+
+struct MachineGuest {
+    transport: AgentTransport<UnixStream>,
+    machine: Box<dyn Machine>,
+    console: Tail,
+}
+
+impl Rig for MachineRig<'_> {
+    fn start(
+        &mut self,
+        guest: &GuestDefinition,
+        device: &DeviceUnderTest,
+    ) -> Result<Box<dyn RunningGuest>, RigError> {
+        let console = Tail::default();
+        self.boot(guest, &console).map(|guest| Box::new(guest) as Box<dyn RunningGuest>).map_err(
+            |(source, hint)| RigError {
+                guest: guest.id().to_owned(),
+                device: device.name.clone(),
+                source,
+                console: console.lines(),
+                hint,
+            },
+        )
+    }
+}
+
+type Failed = (BoxError, Option<String>);
+
+fn plain(error: impl Into<BoxError>) -> Failed {
+    (error.into(), None)
+}
+
+impl MachineRig<'_> {
+    fn boot(&mut self, guest: &GuestDefinition, console: &Tail) -> Result<MachineGuest, Failed> {
+        let files = guest.prepare(&self.prepare).map_err(|error| {
+            let hint = error.hint();
+            (error.into(), hint)
+        })?;
+        let spec = (self.describe)(guest, &files).map_err(plain)?;
+        let options = StartOptions {
+            console: Some(Box::new(console.clone())),
+            within: guest.start_limit(),
+            ..StartOptions::new(self.machines.clone())
+        };
+        let mut machine = self.backend.start(&spec, options).map_err(|error| {
+            let hint = error.hint().map(str::to_owned);
+            self.messages = error.messages().unwrap_or_default().to_owned();
+            (error.into(), hint)
+        })?;
+        let link = machine.open_channel(&ChannelName::agent()).map_err(plain)?;
+        let answer = AgentTransport::connect(link, guest.capabilities().clone(), guest.start_limit());
+        match answer {
+            Ok(transport) if transport.complaints().is_empty() => {
+                Ok(MachineGuest { transport, machine, console: console.clone() })
+            }
+            Ok(transport) => Err(plain(transport.complaints().join("; "))),
+            Err(error) => {
+                self.messages = machine.messages();
+                // The guest is lost either way; how it is ended changes nothing for the report.
+                let _ = machine.end(Duration::ZERO);
+                Err(plain(error))
+            }
+        }
+    }
+}
+
+impl RunningGuest for MachineGuest {
+    fn transport(&mut self) -> &mut dyn Transport {
+        &mut self.transport
+    }
+
+    fn console_tail(&mut self) -> String {
+        self.console.lines()
+    }
+
+    fn stop(mut self: Box<Self>) {
+        let told = self.transport.power_off();
+        let ended = told.is_ok()
+            && self.machine.wait(POWER_OFF).is_some_and(|exit| exit.cause == ExitCause::Ended);
+        if !ended {
+            // Dropping the machine ends it by force.
+            let _ = self.machine.end(Duration::ZERO);
+        }
+    }
+}
+
+/// The end of what was written to it.
+#[derive(Clone, Debug, Default)]
+struct Tail(Arc<Mutex<Vec<u8>>>);
+
+impl Tail {
+    fn lines(&self) -> String {
+        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let lines: Vec<&str> = text.lines().collect();
+        lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n")
+    }
+}
+
+impl io::Write for Tail {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(bytes);
+        let surplus = kept.len().saturating_sub(TAIL_BYTES);
+        kept.drain(..surplus);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn the_end_of_the_console_is_kept() {
+        let mut tail = Tail::default();
+        for number in 0..100_000 {
+            writeln!(tail, "line {number}").expect("memory");
+        }
+        let lines = tail.lines();
+        assert_eq!(lines.lines().count(), TAIL_LINES);
+        assert!(lines.ends_with("line 99999"));
+    }
+}
