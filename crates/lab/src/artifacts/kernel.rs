@@ -1,7 +1,7 @@
 //! The kernel a lab host runs: the newest installed one, uncompressed where possible.
 //!
 //! A distribution's image decompresses itself, which takes an emulated processor several seconds. QEMU starts an
-//! uncompressed ELF kernel through its PVH entry (`CONFIG_PVH`, Documentation/x86/boot; QEMU 4.0 and later), so the
+//! uncompressed ELF kernel through its PVH entry (`CONFIG_PVH`, arch/x86/platform/pvh; QEMU 4.0 and later), so the
 //! image is decompressed here, by the tool its format needs. Where the payload or the entry cannot be found, the
 //! image is used as it is.
 

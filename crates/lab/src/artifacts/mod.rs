@@ -116,7 +116,6 @@ impl Artifacts {
 
 fn payload_tree(files: &[PayloadFile]) -> Result<Tree, ArtifactError> {
     let mut tree = Tree::default();
-    // A directory that an image lacks would be an opaque gap only if it were marked so; an empty image is fine too.
     for file in files {
         if !file.guest.is_absolute() {
             return Err(ArtifactError::Payload { path: file.guest.clone() });

@@ -23,7 +23,7 @@ pub struct Setup {
     pub hostname: String,
     /// Lines of `/etc/modprobe.d/slotwise-lab.conf`, in effect before the first module is loaded.
     pub modprobe: Vec<String>,
-    /// Modules to load, side by side; blacklists are honoured.
+    /// Modules to load, in order; blacklists are honoured.
     pub modules: Vec<String>,
     /// MAC addresses of the interfaces to bring up.
     pub interfaces_up: Vec<String>,

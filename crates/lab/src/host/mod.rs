@@ -5,6 +5,7 @@
 //! killed itself, the kernel kills QEMU (`PR_SET_PDEATHSIG`, through `setpriv`), and the lab host powers off by itself
 //! when its control channel closes.
 
+mod directory;
 mod process;
 
 use std::fs::{self, File};
@@ -13,8 +14,6 @@ use std::ops::Deref;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-
-use tempfile::TempDir;
 
 use crate::artifacts::Artifacts;
 use crate::channel::VERSION;
@@ -104,7 +103,7 @@ pub struct LabHost {
     ready: Ready,
     boot_time: Duration,
     console: PathBuf,
-    _directory: TempDir,
+    _directory: directory::Directory,
 }
 
 impl LabHost {
@@ -119,9 +118,7 @@ impl LabHost {
         progress: &dyn Fn(&str),
     ) -> Result<Self, LabError> {
         let start = Instant::now();
-        let directory = tempfile::Builder::new()
-            .prefix("slotwise-lab-")
-            .tempdir()
+        let directory = directory::Directory::create()
             .map_err(|source| LabError::io("create a directory in", &std::env::temp_dir(), source))?;
         let path = directory.path();
         let console = options.console_log.clone().unwrap_or_else(|| path.join("console.log"));

@@ -113,7 +113,7 @@ pub struct Fault {
 pub struct Kernel {
     /// Kernel parameters, without those the lab itself needs.
     pub parameters: Vec<String>,
-    /// Modules loaded at boot, side by side.
+    /// Modules loaded at boot, in order.
     pub modules: Vec<String>,
     /// Lines of modprobe.d.
     pub modprobe: Vec<String>,

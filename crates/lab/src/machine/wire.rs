@@ -72,7 +72,7 @@ pub struct Kernel {
     /// Kernel parameters.
     #[serde(default)]
     pub parameters: Vec<Spanned<String>>,
-    /// Modules to load, side by side; what must come first is a softdep in `modprobe`.
+    /// Modules to load, in order.
     #[serde(default)]
     pub modules: Vec<Spanned<String>>,
     /// Lines for modprobe.d.
@@ -137,7 +137,7 @@ pub struct Fault {
     /// Kernel parameters; each replaces one of the same name.
     #[serde(default)]
     pub parameters: Vec<String>,
-    /// Modules loaded besides the machine's own.
+    /// Modules loaded after the machine's own.
     #[serde(default)]
     pub modules: Vec<String>,
     /// Lines for modprobe.d.

@@ -100,3 +100,19 @@ fn when_the_lab_host_goes_whoever_waits_is_told() {
     assert!(matches!(running.wait(|_, _| {}), Err(SessionError::Gone)));
     assert!(matches!(session.start(&Command::new(["wait"])), Err(SessionError::Gone)));
 }
+
+#[test]
+fn when_a_client_goes_its_commands_are_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    let session = Session::over(ours).unwrap();
+    let share = Share::at(directory.path().join("s"), "s", &session, hello()).unwrap();
+    let client = UnixStream::connect(share.path()).unwrap();
+    Frame::read(&client).unwrap();
+    let run = crate::channel::wire::Run { argv: vec!["wait".into()], env: vec![], cwd: None, terminal: None };
+    Frame::new(ExchangeId(77), Message::Run(run)).write(&client).unwrap();
+    let started = Frame::read(&theirs).unwrap();
+    assert!(matches!(started.message, Message::Run(_)));
+    drop(client);
+    assert_eq!(Frame::read(&theirs).unwrap(), Frame::new(started.id, Message::Signal(SIGKILL)));
+}
