@@ -479,15 +479,23 @@ fn enhanced_allocation(check: &mut Check<'_>, body: &EnhancedAllocation, theirs:
             &format!("{}, subordinate={}", buses.secondary, buses.subordinate),
         );
     }
-    let printed = |start: &str| -> Vec<u64> {
+    let values = |start: &str| -> Vec<u64> {
         let values = theirs.details.iter().filter_map(|line| line.strip_prefix(start));
         values.filter_map(|value| u64::from_str_radix(value.trim(), 16).ok()).collect()
     };
-    let text = |values: &mut dyn Iterator<Item = (u64, u64)>| -> Vec<String> {
-        values.map(|(base, offset)| format!("{base:x}+{offset:x}")).collect()
-    };
-    let printed: Vec<(u64, u64)> = printed("Base:").into_iter().zip(printed("MaxOffset:")).collect();
-    // Of an entry that is not all readable lspci prints nothing.
-    let ours = text(&mut body.entries.iter().take(printed.len()).map(|entry| (entry.base, entry.max_offset)));
-    check.list("ranges", &ours, &text(&mut printed.into_iter()));
+    let sizes: Vec<u64> = theirs
+        .details
+        .iter()
+        .filter_map(|line| line.split_once("EntrySize=")?.1.trim().parse().ok())
+        .collect();
+    let printed = values("Base:").into_iter().zip(values("MaxOffset:"));
+    // Of an entry that is not all readable lspci prints nothing; of one that says it is shorter than it is, it prints
+    // words that it never read.
+    for ((entry, (base, offset)), size) in body.entries.iter().zip(printed).zip(sizes) {
+        let words = 2 + u64::from(base >> 32 != 0) + u64::from(offset >> 32 != 0);
+        if size >= words {
+            let text = |base: u64, offset: u64| [format!("{base:x}+{offset:x}")];
+            check.list("ranges", &text(entry.base, entry.max_offset), &text(base, offset));
+        }
+    }
 }

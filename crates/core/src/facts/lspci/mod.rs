@@ -9,6 +9,7 @@
 //! ports); sizes are in bytes.
 
 mod capability;
+mod fields;
 mod hex;
 mod lines;
 mod reader;
