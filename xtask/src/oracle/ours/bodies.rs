@@ -190,7 +190,7 @@ pub(super) fn check(ours: &Capability, theirs: &LspciCapability, place: &str, ta
         }
         Body::LatencyTolerance(body) => {
             // lspci shifts an int by 35 for the reserved scale 7, which means nothing.
-            let defined = |ns: u64| ns == 0 || ns % (1 << 35) != 0;
+            let defined = |ns: u64| ns == 0 || !ns.is_multiple_of(1 << 35);
             if defined(body.max_snoop_ns) && defined(body.max_no_snoop_ns) {
                 check.field("snoop", "", "Max snoop latency: ", &format!("{}ns", body.max_snoop_ns));
                 check.field("no-snoop", "", "Max no snoop latency: ", &format!("{}ns", body.max_no_snoop_ns));

@@ -63,6 +63,12 @@ pub enum LspciFaultKind {
         /// Bytes before the damage.
         used: usize,
     },
+    /// A hex line with something else in its middle, completed by the next line.
+    #[error("line of a hex dump at {offset:#x} is torn; joined with the next line")]
+    TornHex {
+        /// Offset that the line starts with.
+        offset: u16,
+    },
     /// A hex line with fewer bytes than the 16 that lspci prints.
     #[error("line of a hex dump at {offset:#x} ends after {used} bytes")]
     ShortHex {

@@ -62,8 +62,13 @@ impl Reader {
         if let (Some(torn), Some(function)) = (self.torn.take(), &mut self.current)
             && let Some(rest) = torn.continued_by(&line.text, HEX_LINE)
         {
-            // It completes a line that is named already; it is shorter by its nature.
+            // Of what `record` finds only that it is a short line, which it is by its nature.
             record(function, &rest);
+            if let Some(LspciFault { kind, .. }) = self.text.faults.last_mut()
+                && let LspciFaultKind::DamagedHex { offset, .. } = *kind
+            {
+                *kind = LspciFaultKind::TornHex { offset };
+            }
             return;
         }
         if line.text.is_empty() {
@@ -250,7 +255,7 @@ talk in between
         assert_eq!(
             kinds(&text),
             [
-                (2, LspciFaultKind::DamagedHex { offset: 0, used: 12 }),
+                (2, LspciFaultKind::TornHex { offset: 0 }),
                 (8, LspciFaultKind::OrphanHex),
                 (10, LspciFaultKind::Field { what: "region" }),
                 (11, LspciFaultKind::AccessDenied),
@@ -260,6 +265,16 @@ talk in between
         let configs: Vec<_> = text.functions.iter().map(|f| (f.config.extent(), f.config.u8(14))).collect();
         assert_eq!(configs, [(32, Some(0x80)), (1, None)]);
         assert!(text.functions.iter().any(|function| function.capabilities_denied));
+    }
+
+    #[test]
+    fn bytes_before_damage_are_kept_and_the_rest_is_unread() {
+        let text =
+            read(b"00:00.0 a: b\n00: 86 80 zz 11\n10: 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f 10\n");
+        assert_eq!(kinds(&text), [(2, LspciFaultKind::DamagedHex { offset: 0, used: 2 })]);
+        let config = text.functions.first().map(|function| &function.config);
+        assert_eq!(config.and_then(|config| config.u8(3)), None);
+        assert_eq!(config.and_then(|config| config.u8(0x1f)), Some(0x10));
     }
 
     #[test]
