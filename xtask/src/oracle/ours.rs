@@ -1,6 +1,7 @@
 //! Our decode, held against what lspci printed.
 
 mod bodies;
+mod express;
 
 use slotwise_core::facts::lspci::{LspciCapability, LspciRegion, RegionAddress};
 use slotwise_core::pci::capability::from_lspci;
