@@ -8,7 +8,8 @@
 //! Not held against lspci, on purpose: bytes missing in the middle of a dump (lspci reads 0xff there, we read nothing,
 //! so the spaces that are fed to it have no holes); an expansion ROM register that reads all ones (lspci lists it, we
 //! take it for an absent register); registers of a block of which lspci could not read the end (it prints nothing of
-//! the block, we use what is there).
+//! the block, we use what is there); the upper half of a 64-bit BAR as a region of its own. What lspci itself cannot
+//! decode (it ends with "Internal bug", or prints memory that it never read) is left out and counted.
 
 mod corpus;
 mod lspci;
@@ -26,7 +27,7 @@ use lspci::Printed;
 use tally::Tally;
 
 /// Mutated spaces that are compared, unless `SLOTWISE_ORACLE_CASES` says otherwise.
-const CASES: usize = 4_000;
+const CASES: usize = 2_000;
 /// Seed of the mutations, unless `SLOTWISE_ORACLE_SEED` says otherwise.
 const SEED: u64 = 0x5107_5e15;
 

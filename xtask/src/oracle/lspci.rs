@@ -61,11 +61,24 @@ pub(super) fn decode(
     if let Some(output) = run(&dump(&numbered))? {
         return Ok(addressed(&output));
     }
+    halves(&numbered, tally)
+}
+
+/// lspci gave up on one of `spaces`: finds which.
+fn halves(
+    spaces: &[(u16, &ConfigSpace)],
+    tally: &mut Tally,
+) -> Result<Vec<(PciAddress, Printed)>, Box<dyn Error>> {
+    if spaces.len() < 2 {
+        tally.skip();
+        return Ok(Vec::new());
+    }
     let mut all = Vec::new();
-    for one in numbered.chunks(1) {
-        match run(&dump(one))? {
+    let (left, right) = spaces.split_at(spaces.len() / 2);
+    for half in [left, right] {
+        match run(&dump(half))? {
             Some(output) => all.extend(addressed(&output)),
-            None => tally.skip(),
+            None => all.extend(halves(half, tally)?),
         }
     }
     Ok(all)

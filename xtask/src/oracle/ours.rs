@@ -1,6 +1,7 @@
 //! Our decode, held against what lspci printed.
 
 mod bodies;
+mod express;
 
 use slotwise_core::facts::lspci::{LspciCapability, LspciRegion, RegionAddress};
 use slotwise_core::pci::capability::from_lspci;
@@ -68,7 +69,7 @@ pub(super) fn header(
         tally.check("bridge.buses", place, &format!("{ours:?}"), &format!("{theirs:?}"));
     }
     if addresses == Addresses::FromRegisters {
-        let ours: Vec<String> = function.bars.iter().filter_map(bar).collect();
+        let ours: Vec<String> = function.bars.iter().map(bar).collect();
         let printed = theirs.regions.iter().filter(|r| !all_ones_rom(r) && !upper_half(r, &function.bars));
         let theirs: Vec<String> = printed.map(region).collect();
         tally.check("bars", place, &ours.join(" "), &theirs.join(" "));
@@ -118,15 +119,15 @@ fn windows(ours: &Bridge, theirs: &slotwise_core::facts::lspci::LspciBridge, pla
     tally.check("bridge.prefetchable", place, &text(&ours.prefetchable), &text(&theirs.prefetchable));
 }
 
-fn bar(bar: &Bar) -> Option<String> {
+fn bar(bar: &Bar) -> String {
     let address = bar.address.map_or_else(|| "0".to_owned(), |address| format!("{address:x}"));
     let enabled = if bar.enabled { "" } else { " disabled" };
-    Some(format!(
+    format!(
         "{}:{:?}@{address}{}{enabled}",
         bar.index,
         bar.kind,
         if bar.prefetchable { " prefetchable" } else { "" }
-    ))
+    )
 }
 
 fn region(region: &LspciRegion) -> String {
@@ -149,7 +150,8 @@ fn all_ones_rom(region: &LspciRegion) -> bool {
 
 /// lspci lists the upper half of a 64-bit BAR as a region of its own where the kernel is not there to say otherwise.
 fn upper_half(region: &LspciRegion, ours: &[Bar]) -> bool {
-    ours.iter().any(|bar| bar.kind == BarKind::Memory64 && Some(bar.index + 1) == region.index)
+    let own = region.kind == BarKind::Rom;
+    !own && ours.iter().any(|bar| bar.kind == BarKind::Memory64 && Some(bar.index + 1) == region.index)
 }
 
 /// The lists, link by link, and how they end; then the registers.

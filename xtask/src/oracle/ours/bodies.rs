@@ -5,17 +5,16 @@
 
 use slotwise_core::facts::lspci::LspciCapability;
 use slotwise_core::pci::capability::{
-    AccessControlFlags, AdvancedErrorReporting, EnhancedAllocation, Express, HyperTransport,
-    HyperTransportKind, LinkSpeed, Msi, MsiX, PciX, PortType, PowerManagement, PowerState, ResizableBar,
-    SrIov, TableLocation,
+    AccessControlFlags, AdvancedErrorReporting, EnhancedAllocation, HyperTransport, HyperTransportKind, Msi,
+    MsiX, PciX, PowerManagement, PowerState, ResizableBar, SrIov, TableLocation,
 };
 use slotwise_core::pci::{Bar, BarKind, Body, Capability};
 
 use super::super::tally::Tally;
-use super::flag;
+use super::{express, flag};
 
 /// Compares fields of one capability.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     name: &'static str,
     /// Section and text of each line, spaces folded.
     lines: Vec<(String, String)>,
@@ -25,7 +24,7 @@ struct Check<'a> {
 
 impl Check<'_> {
     /// Looks for `key` in a section (the description itself is the section ``) and compares what follows.
-    fn field(&mut self, field: &str, section: &str, key: &str, value: &str) {
+    pub(super) fn field(&mut self, field: &str, section: &str, key: &str, value: &str) {
         let field = format!("{}.{field}", self.name);
         let lines = self.lines.iter().filter(|(name, _)| name == section);
         let Some(rest) = lines.map(|(_, text)| text).find_map(|text| behind(text, key)) else { return };
@@ -41,7 +40,7 @@ impl Check<'_> {
         }
     }
 
-    fn flag(&mut self, field: &str, section: &str, key: &str, value: impl Into<Option<bool>>) {
+    pub(super) fn flag(&mut self, field: &str, section: &str, key: &str, value: impl Into<Option<bool>>) {
         if let Some(value) = value.into() {
             self.field(field, section, key, &flag(value).to_string());
         }
@@ -87,7 +86,6 @@ pub(super) fn check(ours: &Capability, theirs: &LspciCapability, place: &str, ta
     let mut check = Check { name: ours.name, lines: sections(theirs), place, tally };
     let check = &mut check;
     match &ours.body {
-        Body::Opaque | Body::Unreadable | Body::VitalProductData => {}
         Body::PowerManagement(body) => power_management(check, body),
         Body::Agp(body) => {
             check.field("version", "", "AGP version ", &format!("{:x}.{:x}", body.version.0, body.version.1));
@@ -112,7 +110,7 @@ pub(super) fn check(ours: &Capability, theirs: &LspciCapability, place: &str, ta
             let ids = theirs.text.rsplit_once('[').map_or("", |(_, ids)| ids.trim_end_matches(']'));
             check.list("ids", &[id.to_string()], &[ids.to_owned()]);
         }
-        Body::Express(body) => express(check, body),
+        Body::Express(body) => express::check(check, body),
         Body::MsiX(body) => msix(check, body),
         Body::SataHba(body) => {
             check.field("revision", "", "SATA HBA v", &format!("{}.{}", body.revision.0, body.revision.1));
@@ -123,6 +121,13 @@ pub(super) fn check(ours: &Capability, theirs: &LspciCapability, place: &str, ta
             check.flag("pending", "AFStatus:", "TP", body.transactions_pending);
         }
         Body::EnhancedAllocation(body) => enhanced_allocation(check, body, theirs),
+        body => extended(check, body, theirs),
+    }
+}
+
+/// Capabilities of the extended list.
+fn extended(check: &mut Check<'_>, body: &Body, theirs: &LspciCapability) {
+    match body {
         Body::AdvancedErrorReporting(body) => error_reporting(check, body),
         Body::SerialNumber(number) => {
             let bytes: Vec<String> = number.to_be_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -190,7 +195,7 @@ pub(super) fn check(ours: &Capability, theirs: &LspciCapability, place: &str, ta
         }
         Body::LatencyTolerance(body) => {
             // lspci shifts an int by 35 for the reserved scale 7, which means nothing.
-            let defined = |ns: u64| ns == 0 || ns % (1 << 35) != 0;
+            let defined = |ns: u64| ns == 0 || !ns.is_multiple_of(1 << 35);
             if defined(body.max_snoop_ns) && defined(body.max_no_snoop_ns) {
                 check.field("snoop", "", "Max snoop latency: ", &format!("{}ns", body.max_snoop_ns));
                 check.field("no-snoop", "", "Max no snoop latency: ", &format!("{}ns", body.max_no_snoop_ns));
@@ -203,6 +208,8 @@ pub(super) fn check(ours: &Capability, theirs: &LspciCapability, place: &str, ta
                 check.field("enabled", "L1SubCtl1:", "L1SubCtl1: ", &substates(enabled));
             }
         }
+        // Only their presence is decoded.
+        _ => {}
     }
 }
 
@@ -288,87 +295,6 @@ fn hypertransport(check: &mut Check<'_>, body: &HyperTransport) {
     check.field("kind", "", "HyperTransport: ", &kind);
     if let Some(address) = body.msi_address {
         check.field("msi-address", "", "Mapping Address Base: ", &format!("{address:016x}"));
-    }
-}
-
-fn express(check: &mut Check<'_>, body: &Express) {
-    let slot = flag(body.slot_implemented);
-    let kind = match body.port_type {
-        PortType::Endpoint => "Endpoint".to_owned(),
-        PortType::LegacyEndpoint => "Legacy Endpoint".to_owned(),
-        PortType::RootPort => format!("Root Port (Slot{slot})"),
-        PortType::UpstreamPort => "Upstream Port".to_owned(),
-        PortType::DownstreamPort => format!("Downstream Port (Slot{slot})"),
-        PortType::PcieToPciBridge => "PCI-Express to PCI/PCI-X Bridge".to_owned(),
-        PortType::PciToPcieBridge => format!("PCI/PCI-X to PCI-Express Bridge (Slot{slot})"),
-        PortType::RootComplexIntegratedEndpoint => "Root Complex Integrated Endpoint".to_owned(),
-        PortType::RootComplexEventCollector => "Root Complex Event Collector".to_owned(),
-        PortType::Unknown(value) => format!("Unknown type {value}"),
-    };
-    check.field("type", "", "Express ", &format!("(v{}) {kind}", body.version));
-    check.field("message", "", "MSI ", &format!("{:02x}", body.interrupt_message));
-    check.field("message", "", "IntMsgNum ", &body.interrupt_message.to_string());
-    if let Some(device) = body.device {
-        check.flag("flr", "DevCap:", "FLReset", device.flr);
-        check.flag("extended-tag", "DevCap:", "ExtTag", device.extended_tag);
-        check.field(
-            "max-payload",
-            "DevCap:",
-            "MaxPayload ",
-            &format!("{} bytes", device.max_payload_supported),
-        );
-        if let (Some(payload), Some(request)) = (device.max_payload, device.max_read_request) {
-            let sizes = format!("{payload} bytes, MaxReadReq {request} bytes");
-            check.field("payload", "DevCtl:", "MaxPayload ", &sizes);
-        }
-        check.flag("pending", "DevSta:", "TransPend", device.transactions_pending);
-    }
-    if let Some(link) = body.link {
-        let speed = format!("{}, Width x{}", speed(link.max_speed), link.max_width);
-        check.field("link", "LnkCap:", "Speed ", &speed);
-        check.field("port", "LnkCap:", "Port #", &link.port.to_string());
-        if let (Some(now), Some(width)) = (link.speed, link.width) {
-            check.field("link-speed", "LnkSta:", "Speed ", self::speed(now));
-            check.field("link-width", "LnkSta:", "Width x", &width.to_string());
-        }
-        check.flag("link-active", "LnkSta:", "DLActive", link.active);
-    }
-    if let Some(slot) = body.slot {
-        check.flag("hot-plug", "SltCap:", "HotPlug", slot.hot_plug);
-        check.flag("surprise", "SltCap:", "Surprise", slot.surprise);
-        check.flag("power-controller", "SltCap:", "PwrCtrl", slot.power_controller);
-        check.field("slot", "SltCap:", "Slot #", &slot.number.to_string());
-        check.flag("present", "SltSta:", "PresDet", slot.present);
-    }
-    express2(check, body);
-}
-
-fn express2(check: &mut Check<'_>, body: &Express) {
-    let Some(device) = body.device2 else { return };
-    check.flag("ari-forwarding", "DevCap2:", "ARIFwd", device.ari_forwarding);
-    check.flag("tags10", "DevCap2:", "10BitTagComp", device.tags10.completer);
-    check.flag("tags10", "DevCap2:", "10BitTagReq", device.tags10.requester);
-    check.flag("ltr", "DevCap2:", "LTR", device.ltr);
-    check.flag("atomics", "AtomicOpsCap:", "Routing", device.atomic_routing);
-    check.flag("atomics", "AtomicOpsCap:", "32bit", device.atomic32);
-    check.flag("atomics", "AtomicOpsCap:", "64bit", device.atomic64);
-    check.flag("atomics", "AtomicOpsCap:", "128bitCAS", device.cas128);
-    check.flag("ari-forwarding-enabled", "DevCtl2:", "ARIFwd", device.ari_forwarding_enabled);
-    for section in ["DevCtl2:", "AtomicOpsCtl:"] {
-        check.flag("atomics-enabled", section, "ReqEn", device.atomic_requester_enabled);
-        check.flag("tags10-enabled", section, "10BitTagReq", device.tags10_enabled);
-    }
-}
-
-fn speed(speed: LinkSpeed) -> &'static str {
-    match speed.code() {
-        1 => "2.5GT/s",
-        2 => "5GT/s",
-        3 => "8GT/s",
-        4 => "16GT/s",
-        5 => "32GT/s",
-        6 => "64GT/s",
-        _ => "unknown",
     }
 }
 
@@ -479,15 +405,23 @@ fn enhanced_allocation(check: &mut Check<'_>, body: &EnhancedAllocation, theirs:
             &format!("{}, subordinate={}", buses.secondary, buses.subordinate),
         );
     }
-    let printed = |start: &str| -> Vec<u64> {
+    let values = |start: &str| -> Vec<u64> {
         let values = theirs.details.iter().filter_map(|line| line.strip_prefix(start));
         values.filter_map(|value| u64::from_str_radix(value.trim(), 16).ok()).collect()
     };
-    let text = |values: &mut dyn Iterator<Item = (u64, u64)>| -> Vec<String> {
-        values.map(|(base, offset)| format!("{base:x}+{offset:x}")).collect()
-    };
-    let printed: Vec<(u64, u64)> = printed("Base:").into_iter().zip(printed("MaxOffset:")).collect();
-    // Of an entry that is not all readable lspci prints nothing.
-    let ours = text(&mut body.entries.iter().take(printed.len()).map(|entry| (entry.base, entry.max_offset)));
-    check.list("ranges", &ours, &text(&mut printed.into_iter()));
+    let sizes: Vec<u64> = theirs
+        .details
+        .iter()
+        .filter_map(|line| line.split_once("EntrySize=")?.1.trim().parse().ok())
+        .collect();
+    let printed = values("Base:").into_iter().zip(values("MaxOffset:"));
+    // Of an entry that is not all readable lspci prints nothing; of one that says it is shorter than it is, it prints
+    // words that it never read.
+    for ((entry, (base, offset)), size) in body.entries.iter().zip(printed).zip(sizes) {
+        let words = 2 + u64::from(base >> 32 != 0) + u64::from(offset >> 32 != 0);
+        if size >= words {
+            let text = |base: u64, offset: u64| [format!("{base:x}+{offset:x}")];
+            check.list("ranges", &text(entry.base, entry.max_offset), &text(base, offset));
+        }
+    }
 }

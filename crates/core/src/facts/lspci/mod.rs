@@ -9,6 +9,7 @@
 //! ports); sizes are in bytes.
 
 mod capability;
+mod fields;
 mod hex;
 mod lines;
 mod reader;
@@ -61,6 +62,12 @@ pub enum LspciFaultKind {
         offset: u16,
         /// Bytes before the damage.
         used: usize,
+    },
+    /// A hex line with something else in its middle, completed by the next line.
+    #[error("line of a hex dump at {offset:#x} is torn; joined with the next line")]
+    TornHex {
+        /// Offset that the line starts with.
+        offset: u16,
     },
     /// A hex line with fewer bytes than the 16 that lspci prints.
     #[error("line of a hex dump at {offset:#x} ends after {used} bytes")]
