@@ -1,0 +1,118 @@
+//! Drivers and settings of the host around a passed device: GPU drivers, physical functions, lockdown, KVM.
+
+use super::{Pattern, row};
+
+pub(super) const ROWS: &[Pattern] = &[
+    row(
+        "nvrm-usage",
+        &["with non-zero usage count", "non-zero usage count"],
+        r"(?:device (?P<device>%B))?",
+        "NVIDIA driver nv_pci_remove",
+        "a process still uses the NVIDIA GPU",
+    ),
+    row(
+        "module-in-use",
+        &["is in use by:", "is in use."],
+        r"(?:Module|module) (?P<driver>\w+) is in use",
+        "modprobe -r, rmmod",
+        "the host driver module cannot be removed because it is in use",
+    ),
+    row(
+        "hung-unbind",
+        &["unbind_store", "device_release_driver", "driver_detach"],
+        "",
+        "Linux hung task or Oops trace",
+        "a task hangs while a driver is unbound",
+    ),
+    row(
+        "lockdown",
+        &["ockdown: "],
+        r"(?i)lockdown: (?P<other>\S+): .*(?:PCI|raw|ioport|direct|module|/dev/mem|BAR).*restricted",
+        "Linux lockdown_is_locked_down",
+        "kernel lockdown refused raw hardware access",
+    ),
+    row(
+        "module-key",
+        &[
+            "Key was rejected by service",
+            "Required key not available",
+            "module verification failed: signature",
+        ],
+        r"(?:Key was rejected|Required key)",
+        "Linux module loading",
+        "a module without a trusted signature was refused",
+    ),
+    row(
+        "pf-unload-vfs",
+        &[
+            "VFs are assigned",
+            "VFs are still assigned",
+            "with VFs attached",
+            "while VFs are assigned",
+            "VFs are attached",
+            "eallocate VFs while",
+            "VF is assigned to",
+        ],
+        r"(?:%D.*)?VF",
+        "Linux igb, ixgbe, i40e: *_remove, *_disable_sriov",
+        "the physical function's driver is unloaded or reconfigured under assigned virtual functions",
+    ),
+    row(
+        "pf-reset",
+        &[
+            "PF reset",
+            "PF is resetting",
+            "PF has been reset",
+            "VF device removed",
+            "unregister VF",
+            "VFs removed",
+            "eset warning received from the PF",
+            "PF reset warning",
+        ],
+        r"(?:%D.*)?(?:PF|VF)",
+        "Linux iavf, i40e, ice, mlx5",
+        "the physical function was reset",
+    ),
+    row(
+        "sriov-disabled",
+        &["SR-IOV disabled", "IOV Disabled", "isabling SR-IOV", "VFs disabled"],
+        "",
+        "Linux pci_disable_sriov users",
+        "virtual functions were removed",
+    ),
+    row(
+        "vbios-ppgtt",
+        &["amdgpu: ", "amdgpu 0"],
+        r"(?i)(?:psp|smu|atom|ring|GPU reset|ras).{0,60}(?:fail|timeout|error|hang)|BACO|Unable to (?:locate|get) (?:a )?(?:VBIOS|BIOS ROM)",
+        "Linux amdgpu",
+        "the AMD GPU driver cannot start or reset the GPU",
+    ),
+    row("fw-bug", &["Firmware Bug"], r"Firmware Bug\]", "Linux FW_BUG", "the kernel blames the firmware"),
+    row(
+        "xid",
+        &["NVRM: Xid"],
+        r"Xid \(PCI:(?P<device>%B|[0-9a-f:]+)\): (?P<xid>\d+)",
+        "NVIDIA driver",
+        "the NVIDIA driver reports a GPU error",
+    ),
+    row(
+        "nvrm-bar",
+        &[
+            "I/O region assigned to your NVIDIA device is invalid",
+            "BAR1 is 0M",
+            "BAR0 is 0M",
+            "BAR1 is 0M @ 0x0",
+            "BAR3 is 0M",
+        ],
+        "",
+        "NVIDIA driver nv_pci_probe",
+        "a BAR of the GPU has no addresses",
+    ),
+    row(
+        "pm-suspend",
+        &["entering PM: suspend", "PM: suspend", "PM: resume", "woke up from", "S3 resume"],
+        "",
+        "Linux kernel/power",
+        "the host was suspended",
+    ),
+];
