@@ -118,8 +118,9 @@ impl Scan {
         rows.extend(boundary);
         rows.sort_unstable();
         rows.dedup();
+        let logged = text::is_logged(&window.own);
         for row in rows {
-            if !prose && catalogue::is_prose(row) {
+            if catalogue::is_prose(row) && (!prose || (logged && catalogue::is_said(row))) {
                 continue;
             }
             let Some(pattern) = catalogue::ALL.get(row) else { continue };

@@ -179,6 +179,14 @@ pub(super) fn may_continue(line: &str, next: &str) -> bool {
     line.len() >= 48 && !next.is_empty() && !starts_record(next)
 }
 
+/// Whether a line begins like one that the kernel, a syslog daemon, Xen or QEMU wrote.
+pub(super) fn is_logged(line: &str) -> bool {
+    const NO_LOG: &[&str] = &["#", "- ", "* ", "```", "$", "root@"];
+    let stamp =
+        line.strip_prefix('[').is_none_or(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
+    starts_record(line) && stamp && !NO_LOG.iter().any(|head| line.starts_with(head))
+}
+
 /// Whether a line begins with what programs put before each message.
 fn starts_record(line: &str) -> bool {
     const HEADS: &[&str] = &[

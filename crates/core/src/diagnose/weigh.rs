@@ -7,8 +7,8 @@
 //! each, and a line that the log itself shows to have been cured later counts for a fifth.
 
 use super::cause::{Cause, Clue, Kind, Role};
-use super::causes;
 use super::scan::{Hit, Scan, Seen};
+use super::{catalogue, causes};
 
 /// Share of a primary clue's weight that counts beside a stronger one.
 const FURTHER: f32 = 0.34;
@@ -16,8 +16,12 @@ const FURTHER: f32 = 0.34;
 const CURED: f32 = 0.2;
 /// Highest score; nothing in a log makes anything surer than about one in a thousand.
 const CEILING: f32 = 7.0;
-/// Least score of a fault that is worth a verdict: two to one.
-const FAULT_FLOOR: f32 = 0.7;
+/// Least score of a fault that is worth a verdict: better than two to one.
+const FAULT_FLOOR: f32 = 0.8;
+/// What a candidate loses where nothing else shows that the log is about a passthrough and no line is decisive.
+const NO_SUBJECT: f32 = 2.0;
+/// Weight from which a primary clue is decisive whatever the log is about.
+const DECISIVE: f32 = 3.0;
 /// Least confidence of a further fault that is listed below the first.
 const LISTED: f32 = 0.04;
 
@@ -79,7 +83,11 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     }
     primaries.sort_by(|a, b| b.total_cmp(a));
     let (first, further) = primaries.split_first()?;
-    let score = (first + further.iter().sum::<f32>() * FURTHER + shift).min(CEILING);
+    let off_subject = cause.kind == Kind::Fault
+        && *first < DECISIVE
+        && catalogue::SUBJECT.iter().all(|row| scan.seen(row).is_none());
+    let penalty = if off_subject { NO_SUBJECT } else { 0.0 };
+    let score = (first + further.iter().sum::<f32>() * FURTHER + shift - penalty).min(CEILING);
     counted.sort_by(|(a, _), (b, _)| {
         (b.role == Role::Primary).cmp(&(a.role == Role::Primary)).then(b.weight.total_cmp(&a.weight))
     });

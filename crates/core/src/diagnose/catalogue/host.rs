@@ -27,18 +27,14 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "lockdown",
         &["ockdown: "],
-        r"(?i)lockdown: (?P<other>\S+): .*(?:PCI|raw|ioport|direct|module|/dev/mem|BAR).*restricted",
+        r"lockdown: (?P<other>\S+): .*(?:direct PCI|raw io|raw MSR|/dev/mem|unsigned module|BAR).*restricted",
         "Linux lockdown_is_locked_down",
         "kernel lockdown refused raw hardware access",
     ),
     row(
         "module-key",
-        &[
-            "Key was rejected by service",
-            "Required key not available",
-            "module verification failed: signature",
-        ],
-        r"(?:Key was rejected|Required key)",
+        &["Key was rejected by service", "Required key not available"],
+        "",
         "Linux module loading",
         "a module without a trusted signature was refused",
     ),

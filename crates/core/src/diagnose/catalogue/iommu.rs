@@ -281,8 +281,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "not-coherent",
-        &["cache coheren", "CACHE_COHERENCY", "snoop control"],
-        r"(?i)(?:cache coheren|CACHE_COHERENCY|snoop).{0,80}(?:not|lack|un|fail|miss)|(?:not|no|lacks?|without|missing).{0,60}(?:cache coheren|CACHE_COHERENCY|snoop control)",
+        &["cache coheren", "CACHE_COHERENCY", "enforce cache", "non-coherent IOMMU"],
+        r"(?:cache coheren|CACHE_COHERENCY).{0,80}(?:not|lack|unsupported|fail|miss)|(?:not|no|lacks?|without|missing|cannot).{0,60}(?:cache coheren|CACHE_COHERENCY)|non-coherent IOMMU",
         "Linux __vfio_register_dev, iommufd_device_bind",
         "the IOMMU cannot force coherent DMA",
     ),

@@ -79,15 +79,14 @@ pub(super) fn is_prose(index: usize) -> bool {
     index >= GROUPS.iter().map(|group| group.len()).sum()
 }
 
-/// Rows that describe a message of a working setup; their presence alone makes a log recognised.
-pub(super) fn harmless_rows() -> impl Iterator<Item = &'static Pattern> {
-    harmless::ROWS.iter()
+/// Whether the row at `index` of [`ALL`] is what people say, which no line that a program logged can be.
+pub(super) fn is_said(index: usize) -> bool {
+    index + report::ROWS.len() >= ALL.len()
 }
 
-/// Rows that describe failures which are no passthrough failures.
-pub(super) fn unrelated_rows() -> impl Iterator<Item = &'static Pattern> {
-    unrelated::ROWS.iter().chain(unrelated_guest::ROWS)
-}
+/// Rows that show that the log is about a passthrough at all.
+pub(super) const SUBJECT: &[&str] =
+    &["passthrough-named", "hostpci-option", "vfio-group-node", "xen-present"];
 
 /// Every row.
 pub(super) static ALL: LazyLock<Vec<&'static Pattern>> =

@@ -139,7 +139,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "bar-reserve",
         &["can't reserve", "cannot reserve"],
-        r"(?:%D.*?)?BAR (?P<bar>\d)(?: \[.*?\])?: can(?:'|no)t reserve|BAR (?P<bar2>\d).{0,30}cannot reserve",
+        r"vfio\S*:? %D:? BAR (?P<bar>\d)(?: \[.*?\])?: can(?:'|no)t reserve|^\W*(?:(?P<device2>%B): )?BAR (?P<bar2>\d).{0,30}can(?:'|no)t reserve|vfio.*BAR.{0,30}can(?:'|no)t reserve",
         "Linux __pci_request_region",
         "another owner holds a BAR of the device",
     ),

@@ -10,7 +10,8 @@ pub(super) const CAUSE: Cause = Cause {
     rule: None,
     clues: &[
         primary("aer-line", 2.0).times(6),
-        primary("aer-fatal", 2.2),
+        primary("aer-fatal", 1.1),
+        primary("aer-fatal", 1.8).times(4),
         primary("unrecoverable", 3.0),
         primary("aer-norecover", 2.4),
         supporting("said-aer", 0.8),

@@ -9,11 +9,11 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("d3cold-power"),
     clues: &[
-        primary("d0-d3cold", 3.4),
+        primary("d0-d3cold", 2.9),
         primary("stuck-d3", 2.4),
         primary("d0-refused", 2.2),
         primary("d0-inaccessible", 2.0),
-        primary("not-ready-pm", 3.0),
+        primary("not-ready-pm", 2.8),
         primary("runtime-resume-failed", 2.5),
         primary("header-127", 0.9),
         primary("get-device-eio", 0.8),

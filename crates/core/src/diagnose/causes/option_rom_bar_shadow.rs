@@ -9,12 +9,11 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
-        primary("rom-shadow", 1.2).with(&["passthrough-named", "no-rom"]),
         primary("rom-shadow-said", 1.8),
         primary("rom-unreadable", 0.6).with(&["boot-vga"]),
         supporting("boot-vga", 0.8),
         supporting("no-rom", 0.3),
-        supporting("rom-shadow", 0.5),
+        supporting("rom-shadow", 0.3),
         against("bar-reserve", 1.5),
         against("said-works", 0.6),
     ],

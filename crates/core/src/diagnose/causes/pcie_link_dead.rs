@@ -9,9 +9,9 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
-        primary("fell-off-bus", 3.2),
-        primary("link-not-active", 3.0),
-        primary("link-down", 2.4),
+        primary("fell-off-bus", 2.9),
+        primary("link-not-active", 2.7),
+        primary("link-down", 1.8),
         primary("link-train-failed", 1.8),
         primary("not-ready-bus", 2.6),
         primary("not-ready-bus-wait", 1.2).times(3),
