@@ -6,7 +6,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "code-43",
         &["Code 43", "code 43", "Error 43", "error 43", "CODE 43", "(43)", "Code43", "code43"],
-        r"(?i)(?:code|error)\W{0,3}43|reported problems\W+\(?code 43",
+        r"(?:code|error)\W{0,3}43|reported problems\W+\(?code 43",
         "Windows Device Manager",
         "the Windows driver stopped the device",
     ),
@@ -81,7 +81,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "No bootable device",
             "root device",
         ],
-        r"(?i)unable to mount root|dropping|gave up|dracut-initqueue.*(?:timeout|could not)|cannot open|waiting for root|INACCESSIBLE.BOOT|find (?:the |a )?root|mountroot[>:]|no bootable device",
+        r"unable to mount root|dropping|gave up|dracut-initqueue.*(?:timeout|could not)|cannot open|waiting for root|INACCESSIBLE.BOOT|find (?:the |a )?root|mountroot[>:]|no bootable device",
         "Linux initramfs, prepare_namespace; Windows",
         "the guest does not find its root disk",
     ),

@@ -231,7 +231,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "ok-tsc",
         &["TSC doesn't support", "requested TSC"],
-        r"(?i)TSC",
+        r"TSC",
         "QEMU kvm",
         "a CPU feature of the guest is not available on this host",
     ),

@@ -79,7 +79,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "vbios-ppgtt",
         &["amdgpu: ", "amdgpu 0"],
-        r"(?i)(?:psp|smu|atom|ring|GPU reset|ras).{0,60}(?:fail|timeout|error|hang)|BACO|Unable to (?:locate|get) (?:a )?(?:VBIOS|BIOS ROM)",
+        r"(?:psp|smu|atom|ring|GPU reset|ras).{0,60}(?:fail|timeout|error|hang)|BACO|Unable to (?:locate|get) (?:a )?(?:VBIOS|BIOS ROM)",
         "Linux amdgpu",
         "the AMD GPU driver cannot start or reset the GPU",
     ),

@@ -54,17 +54,18 @@ const fn row(
     Pattern { id, anchors, regex, by, means }
 }
 
-/// All rows, grouped by who prints them.
+/// All rows that programs print, grouped by who prints them. In long inputs the groups up to Xen are found
+/// wherever they stand ([`super::gate`]); the rest only on lines that pass the gate for another reason.
 const GROUPS: &[&[Pattern]] = &[
     iommu::ROWS,
     vfio::ROWS,
     pci::ROWS,
-    host::ROWS,
     qemu::ROWS,
     qemu_map::ROWS,
     libvirt::ROWS,
     proxmox::ROWS,
     xen::ROWS,
+    host::ROWS,
     guest::ROWS,
     harmless::ROWS,
     unrelated::ROWS,
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_anchor_passes_the_gate_in_the_case_it_is_written_in() {
-        for pattern in GROUPS.iter().copied().flatten() {
+        for pattern in GROUPS.iter().take(8).copied().flatten() {
             for anchor in pattern.anchors {
                 assert!(gate::WORDS.iter().any(|word| anchor.contains(word)), "{}: {anchor}", pattern.id);
             }

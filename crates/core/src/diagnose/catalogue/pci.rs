@@ -113,7 +113,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "d0-refused",
         &["change power state"],
-        r"(?i)(?:%D.*)?refused to change power state(?:,? (?:from (?P<from>\S+) to D0|currently in (?P<state>D\w+)))?",
+        r"(?:%D.*)?refused to change power state(?:,? (?:from (?P<from>\S+) to D0|currently in (?P<state>D\w+)))?",
         "Linux pci_set_full_power_state, pci_raw_set_power_state",
         "the device stays in a low power state",
     ),

@@ -6,7 +6,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "pve-no-iommu",
         &["IOMMU not present", "iommu not present"],
-        r"(?i)prepare PCI pass-through|IOMMU not present",
+        r"prepare PCI pass-through|IOMMU not present",
         "Proxmox VE PCI::prepare_pci_device",
         "the host has no IOMMU groups",
     ),
@@ -20,7 +20,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "pve-cannot-bind",
         &["annot bind"],
-        r"(?i)cannot bind (?P<device>%B) to vfio",
+        r"cannot bind (?P<device>%B) to vfio",
         "Proxmox VE PCI::prepare_pci_device",
         "the device could not be bound to vfio-pci",
     ),
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "hardware probably changed",
             "pci device '",
         ],
-        r"(?:device '?(?P<device>%B))?",
+        r"(?:no pci device info|no PCI device found|mapping invalid|hardware probably changed)(?:.*?device '?(?P<device>%B))?|pci device '(?P<device2>%B)' (?:not|does)",
         "Proxmox VE SysFSTools, Mapping::PCI",
         "there is no such device at the configured address",
     ),

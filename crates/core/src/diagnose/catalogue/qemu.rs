@@ -217,7 +217,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "x-vga-unsupported",
         &["feature x-vga", "vfio-pci,x-vga", "xpected VGA region", "VGA region"],
-        r"(?i)(?:%D.*?)?(?:not support (?:requested )?feature x-vga|VGA region)",
+        r"(?:%D.*?)?(?:not support (?:requested )?feature x-vga|VGA region)",
         "QEMU vfio_populate_vga",
         "the kernel offers no legacy VGA access for the device",
     ),
@@ -245,7 +245,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "iommufd-cdev",
         &["vfio-dev", "/dev/vfio/devices", "/dev/iommu"],
-        r"(?i)(?:%D.*?)?(?:(?:fail|could|unable|cannot|no such).{0,60}(?:vfio-dev|/dev/vfio/devices|/dev/iommu)|(?:vfio-dev|/dev/vfio/devices|/dev/iommu)\S*?'?:? .{0,40}(?:No such|failed|not exist|missing))",
+        r"(?:%D.*?)?(?:(?:fail|could|unable|cannot|no such).{0,60}(?:vfio-dev|/dev/vfio/devices|/dev/iommu)|(?:vfio-dev|/dev/vfio/devices|/dev/iommu)\S*?'?:? .{0,40}(?:No such|failed|not exist|missing))",
         "QEMU iommufd_cdev_getfd",
         "there is no per-device VFIO node for iommufd",
     ),

@@ -11,7 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("open-group-ebusy", 3.6),
         primary("libvirt-in-use", 4.4),
-        primary("libvirt-in-use-bare", 3.0).unless(&["xen-present"]),
+        primary("libvirt-in-use-bare", 3.0).unless(&["xen-present", "libvirt-in-use"]),
         primary("pve-in-use", 4.5),
         primary("get-device-ebusy", 3.0),
         primary("vfio-request-user", 2.6),

@@ -11,7 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("iommu-width-kernel", 4.2),
         primary("aw-bits", 4.2),
-        primary("map-high-iova", 1.4).unless(&["map-1tib-hole"]),
+        primary("map-high-iova", 2.6).unless(&["map-1tib-hole"]),
         supporting("vendor-intel", 0.4),
     ],
     look_alikes: &[

@@ -16,7 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("vendor-amd", 0.3),
         against("iommu-width-kernel", 2.0),
         against("aw-bits", 2.0),
-        against("map-high-iova", 0.8),
+        against("map-high-iova", 1.2),
         against("fw-1to1", 2.0),
     ],
     look_alikes: &[

@@ -140,3 +140,59 @@ pub(super) static ALL: &[&Cause] = &[
     &xen_pciback_not_loaded::CAUSE,
     &xen_subpage_bar::CAUSE,
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::ALL;
+    use crate::diagnose::{Kind, Role, catalogue, cause};
+
+    #[test]
+    fn ids_are_unique_and_in_alphabetical_order() {
+        for pair in ALL.windows(2) {
+            assert!(pair[0].id < pair[1].id, "{} before {}", pair[0].id, pair[1].id);
+        }
+    }
+
+    #[test]
+    fn every_clue_names_rows_of_the_catalogue() {
+        for cause in ALL {
+            for clue in cause.clues {
+                for row in [&clue.row].into_iter().chain(clue.with).chain(clue.unless).chain(clue.cured_by) {
+                    assert!(catalogue::pattern(row).is_some(), "{}: no row {row}", cause.id);
+                }
+                assert!(clue.times > 0 && clue.weight.is_finite(), "{}: {}", cause.id, clue.row);
+            }
+        }
+    }
+
+    #[test]
+    fn every_cause_is_documented_and_can_be_found() {
+        for cause in ALL {
+            assert!(!cause.definition.is_empty() && !cause.explanation.is_empty(), "{}", cause.id);
+            assert!(!cause.sources.is_empty() && !cause.settle.is_empty(), "{}", cause.id);
+            assert!(
+                cause.clues.iter().any(|clue| clue.role == Role::Primary),
+                "{} has no primary clue",
+                cause.id
+            );
+            assert!(cause.kind != Kind::Fault || !cause.remedies.is_empty(), "{} has no remedy", cause.id);
+        }
+    }
+
+    #[test]
+    fn look_alikes_exist_and_are_not_the_cause_itself() {
+        for subject in ALL {
+            for other in subject.look_alikes {
+                assert!(cause(other.cause).is_some(), "{}: no cause {}", subject.id, other.cause);
+                assert_ne!(subject.id, other.cause);
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_that_predicts_a_cause_has_its_id() {
+        for cause in ALL {
+            assert!(cause.rule.is_none_or(|rule| rule == cause.id), "{}", cause.id);
+        }
+    }
+}
