@@ -185,6 +185,7 @@ pub(super) const WORDS: &[&str] = &[
     "x-vg",
     "x2ap",
     "xen_",
+    "xend",
     "xl create",
 ];
 

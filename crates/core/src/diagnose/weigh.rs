@@ -18,7 +18,7 @@ const CURED: f32 = 0.2;
 const CEILING: f32 = 7.0;
 /// Least score of a fault that is worth a verdict: better than two to one.
 const FAULT_FLOOR: f32 = 0.8;
-/// What a candidate loses where nothing else shows that the log is about a passthrough and no line is decisive.
+/// What a candidate loses where nothing shows that the log is about a passthrough.
 const NO_SUBJECT: f32 = 2.0;
 /// Weight from which a primary clue is decisive whatever the log is about.
 const DECISIVE: f32 = 3.0;
@@ -84,6 +84,7 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     primaries.sort_by(|a, b| b.total_cmp(a));
     let (first, further) = primaries.split_first()?;
     let off_subject = cause.kind == Kind::Fault
+        && !counted.iter().any(|(clue, _)| catalogue::is_about_passthrough(clue.row))
         && *first < DECISIVE
         && catalogue::SUBJECT.iter().all(|row| scan.seen(row).is_none());
     let penalty = if off_subject { NO_SUBJECT } else { 0.0 };

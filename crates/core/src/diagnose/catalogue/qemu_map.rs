@@ -36,7 +36,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "map-enospc",
         MAP,
-        r"(?:%D.*?)?(?:-28|No space left)",
+        r"(?:%D.*?)?(?:dma_map|MAP_DMA|DMA mapping).*(?:-28\b|No space left)",
         "QEMU vfio_container_region_add",
         "the number of DMA mappings is used up",
     ),

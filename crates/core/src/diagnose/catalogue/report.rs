@@ -141,8 +141,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "busy-unbind",
-        &["unbind"],
-        r"(?:echo|unbind).{0,80}(?:hang|hung|freez|stuck|never return|blocks|forever|resource busy)|(?:hang|hung|freez|stuck|blocks)\w*.{0,40}unbind",
+        &["unbind", "unload", "rmmod"],
+        r"(?:echo|unbind).{0,80}(?:hang|hung|freez|stuck|never return|blocks|forever|resource busy)|(?:hang|hung|freez|stuck|blocks)\w*.{0,40}unbind|(?:can(?:no|')t|unable to|could not|won't) (?:unload|remove|rmmod).{0,60}(?:drm|nvidia|amdgpu|nouveau|module|driver|used)",
         "reports",
         "unbinding the host driver does not end",
     ),

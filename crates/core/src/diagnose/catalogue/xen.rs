@@ -81,7 +81,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "xen-irq-share",
-        &["Others do not share", "Will not share with others", "at max share"],
+        &["Others do not share", "Will not share with others", "at max share", "annot bind IRQ"],
         r"Cannot bind IRQ ?(?P<irq>\d+)(?: to (?P<domain>\S+?)\.)?.*?(?:In use by '(?P<other>[^']*)')?",
         "Xen pirq_guest_bind",
         "an interrupt line cannot be shared between dom0 and the guest",
@@ -213,7 +213,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "xen-detach-timeout",
         &["imed out waiting for DM to remove", "imed out waiting for"],
-        r"timed out waiting for (?:DM|.*\b(?:remov|detach|unplug|device))",
+        r"timed out waiting for (?:DM to|.{0,20}(?:pci|device model))|pci-detach.{0,60}timed out",
         "libxl pci_remove_timeout, xend",
         "the guest did not give the device back",
     ),
@@ -280,7 +280,16 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "xen-present",
-        &["(XEN)", "libxl:", "xl create", "Xen version", "Hypervisor detected: Xen", "xen_hvm"],
+        &[
+            "(XEN)",
+            "libxl:",
+            "xl create",
+            "Xen version",
+            "Hypervisor detected: Xen",
+            "xen_hvm",
+            "xend",
+            "pciback",
+        ],
         "",
         "Xen",
         "Xen is the hypervisor",

@@ -9,11 +9,13 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("mac-policy-denied"),
     clues: &[
-        primary("apparmor-denied", 2.2),
-        primary("selinux-denied", 2.0),
-        supporting("mac-vfio-path", 1.6),
+        primary("apparmor-denied", 3.6).with(&["mac-vfio-path"]),
+        primary("selinux-denied", 3.4).with(&["mac-vfio-path"]),
+        primary("apparmor-denied", 0.9).with(&["passthrough-named"]),
+        primary("selinux-denied", 0.9).with(&["passthrough-named"]),
         supporting("open-group-eacces", 0.6),
         against("un-apparmor-other", 2.0),
+        against("un-image-open", 1.0),
     ],
     look_alikes: &[
         LookAlike {
