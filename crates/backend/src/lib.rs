@@ -165,7 +165,7 @@ impl BackendError {
     pub fn messages(&self) -> Option<&str> {
         match self {
             Self::Start(error) => error.messages(),
-            Self::Capability(_) | Self::Render(_) | Self::Run(_) => None,
+            Self::Capability(_) | Self::Render(_) | Self::Run(_) | Self::Control(_) => None,
         }
     }
 

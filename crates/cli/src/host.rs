@@ -46,7 +46,8 @@ impl Host {
             let hint = error.hint();
             Failure::from(error).hint(hint)
         })?;
-        let state = StateDir::create(&paths::state()).hint("run it as root: changing a host's drivers needs it")?;
+        let state =
+            StateDir::create(&paths::state()).hint("run it as root: changing a host's drivers needs it")?;
         Ok(Self { live, lock, state, command, interrupted })
     }
 
@@ -133,7 +134,11 @@ pub(crate) fn may_go_on(plan: &Plan, despite: &[String]) -> Result<bool, Failure
     }
     print::text(&slotwise_core::report::text::plan(plan))?;
     let list = against.join(", ");
-    print::note(Role::Bad, "refused", &format!("the plan says that it will not work: {list}; nothing was changed"));
+    print::note(
+        Role::Bad,
+        "refused",
+        &format!("the plan says that it will not work: {list}; nothing was changed"),
+    );
     let flags: Vec<String> = against.iter().map(|rule| format!("--despite {rule}")).collect();
     print::note(Role::Good, "hint", &format!("to try all the same: {}", flags.join(" ")));
     Ok(false)
@@ -163,7 +168,10 @@ impl<'h> Loan<'h> {
         match self.id.take() {
             None => Ok(()),
             Some(id) if self.host.undo(id)?.is_clean() => Ok(()),
-            Some(id) => Err(Failure::new("the host is not as it was").hint(format!("`slotwise undo {id}` tries again"))),
+            Some(id) => {
+                Err(Failure::new("the host is not as it was")
+                    .hint(format!("`slotwise undo {id}` tries again")))
+            }
         }
     }
 }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use slotwise_backend::qemu::{Places, Qemu};
 use slotwise_core::plan::{Plan, VmPlan};
 use slotwise_core::vm::{
-    Acceleration, BackendKind, Boot, ChannelName, Console, Cpu, CpuModel, Firmware, HypervisorSignature, KernelBoot,
-    KernelPayload, OnReboot, PassthroughDevice, UsbHostDevice, VmConfig, VmSpec,
+    Acceleration, BackendKind, Boot, ChannelName, Console, Cpu, CpuModel, Firmware, HypervisorSignature,
+    KernelBoot, KernelPayload, OnReboot, PassthroughDevice, UsbHostDevice, VmConfig, VmSpec,
 };
 use slotwise_testbench::guest::{BootFiles, GuestDefinition, PrepareConfig};
 

@@ -4,6 +4,8 @@
 
 mod commands;
 mod error;
+mod host;
+mod launch;
 mod names;
 mod paths;
 mod print;

@@ -7,7 +7,7 @@ use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use slotwise_core::vm::Request;
 use slotwise_core::vm::spec::{self, SpecFault};
 
-use crate::error::{Failure, Hint};
+use crate::error::Failure;
 
 /// A spec file, as text and understood.
 pub(crate) struct Spec {
@@ -40,15 +40,6 @@ impl Spec {
     pub(crate) fn faulty(&self, faults: &[SpecFault]) -> Failure {
         show(&self.name, &self.text, faults);
         count(&self.name, faults)
-    }
-
-    /// A VM by its name.
-    pub(crate) fn vm(&self, name: &str) -> Result<&slotwise_core::vm::VmRequest, Failure> {
-        let found = self.request.vms.iter().find(|vm| vm.name.as_str() == name);
-        let names: Vec<&str> = self.request.vms.iter().map(|vm| vm.name.as_str()).collect();
-        found
-            .ok_or_else(|| Failure::new(format!("{} declares no VM {name:?}", self.name)))
-            .hint(format!("it declares: {}", names.join(", ")))
     }
 }
 

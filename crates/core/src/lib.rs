@@ -7,8 +7,8 @@
 #![deny(missing_docs)]
 
 pub mod action;
+pub mod diagnose;
 pub mod facts;
-
 pub mod pci;
 pub mod plan;
 pub mod report;

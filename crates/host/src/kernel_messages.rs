@@ -23,7 +23,8 @@ impl KernelMessages {
     /// From now on. None where the log may not be read, or is not there.
     #[must_use]
     pub fn from_now() -> Option<Self> {
-        let log = fs::open("/dev/kmsg", OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let log =
+            fs::open("/dev/kmsg", OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()?;
         fs::seek(&log, SeekFrom::End(0)).ok()?;
         Some(Self { log })
     }

@@ -32,7 +32,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     match host.apply(&plan.steps)? {
         Applied::Already => print::plain("nothing to do: the host is as the spec wants it\n")?,
         Applied::Done { id, steps } => {
-            print::plain(&format!("applied as {id}: {} steps; `slotwise undo` takes them back\n", steps.len()))?;
+            print::plain(&format!(
+                "applied as {id}: {} steps; `slotwise undo` takes them back\n",
+                steps.len()
+            ))?;
             if host.is_interrupted() {
                 host.undo(id)?;
                 return Err(Failure::new("interrupted; the host is as it was"));

@@ -1,9 +1,17 @@
 //! The commands, a file each.
 
+mod apply;
+mod capture;
+mod diagnose;
 mod explain;
 mod inspect;
 mod lab;
 mod plan;
+mod render;
+mod run;
+mod status;
+mod test;
+mod undo;
 
 use clap::{Parser, Subcommand};
 
@@ -22,18 +30,34 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Inspect(inspect::Arguments),
+    Capture(capture::Arguments),
     Plan(plan::Arguments),
-    Explain(explain::Arguments),
+    Apply(apply::Arguments),
+    Undo(undo::Arguments),
+    Status(status::Arguments),
+    Run(run::Arguments),
+    Render(render::Arguments),
+    Test(test::Arguments),
+    Diagnose(diagnose::Arguments),
     Lab(lab::Arguments),
+    Explain(explain::Arguments),
 }
 
 /// Runs the command.
 pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
     match cli.command {
         Command::Inspect(arguments) => inspect::run(&arguments),
+        Command::Capture(arguments) => capture::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
-        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Apply(arguments) => apply::run(&arguments),
+        Command::Undo(arguments) => undo::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Render(arguments) => render::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+        Command::Diagnose(arguments) => diagnose::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
     }
 }
 

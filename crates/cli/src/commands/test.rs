@@ -133,7 +133,8 @@ fn one(
     host: &Host,
 ) -> Result<Run, Failure> {
     let kernel = KernelMessages::from_now();
-    let describe = |_: &GuestDefinition, files: &slotwise_testbench::guest::BootFiles| launch::describe(job.vm, files);
+    let describe =
+        |_: &GuestDefinition, files: &slotwise_testbench::guest::BootFiles| launch::describe(job.vm, files);
     let mut rig = MachineRig {
         backend: &job.backend,
         prepare: prepare.clone(),
@@ -141,8 +142,7 @@ fn one(
         describe: &describe,
         messages: String::new(),
     };
-    let matrix =
-        Matrix { suites, devices: std::slice::from_ref(&job.device), guests: &job.guests };
+    let matrix = Matrix { suites, devices: std::slice::from_ref(&job.device), guests: &job.guests };
     let total: usize = suites.iter().map(|suite| suite.cases().len()).sum::<usize>() * job.guests.len();
     let progress = print::bar(total, "cases");
     let mut done = 0;

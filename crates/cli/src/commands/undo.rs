@@ -28,11 +28,16 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         let word = if report.is_clean() { "undone" } else { "partly undone" };
         print::plain(&format!("{word}: {id}, {} changes taken back\n", report.restored.len()))?;
     }
-    if clean { Ok(Outcome::Fine) } else { Err(Failure::new("the host is not as it was; see what was left above")) }
+    if clean {
+        Ok(Outcome::Fine)
+    } else {
+        Err(Failure::new("the host is not as it was; see what was left above"))
+    }
 }
 
 fn parse(text: &str) -> Result<ApplyId, Failure> {
-    text.parse().map_err(|_| Failure::new(format!("{text:?} is not the number of an apply")))
+    text.parse()
+        .map_err(|_| Failure::new(format!("{text:?} is not the number of an apply")))
         .hint("`slotwise status` shows them")
 }
 

@@ -192,7 +192,10 @@ fn find_kernel(kernel: &Kernel, directory: &Path) -> Result<(PathBuf, String), P
         package: kernel.package.clone(),
     })?;
     let release = name.trim_start_matches("vmlinuz-").to_owned();
-    Ok((directory.join(name), release))
+    // The same kernel uncompressed, where somebody put it beside: unpacking is most of the boot under emulation.
+    let uncompressed = directory.join(format!("vmlinux-{release}"));
+    let image = if uncompressed.is_file() { uncompressed } else { directory.join(name) };
+    Ok((image, release))
 }
 
 /// The numbers in a name: 6.1.0-9 is older than 6.1.0-10.

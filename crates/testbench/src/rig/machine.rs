@@ -122,8 +122,8 @@ impl RunningGuest for MachineGuest {
 
     fn stop(mut self: Box<Self>) {
         let told = self.transport.power_off();
-        let ended = told.is_ok()
-            && self.machine.wait(POWER_OFF).is_some_and(|exit| exit.cause == ExitCause::Ended);
+        let ended =
+            told.is_ok() && self.machine.wait(POWER_OFF).is_some_and(|exit| exit.cause == ExitCause::Ended);
         if !ended {
             // Dropping the machine ends it by force.
             let _ = self.machine.end(Duration::ZERO);

@@ -1,0 +1,153 @@
+//! The messages that a diagnosis knows: one row per message, with the function that prints it.
+//!
+//! A row has one or more literal anchors (any of them makes the line a candidate) and, where the anchor alone is
+//! not enough, a regular expression with named captures. The same message with another error number is another
+//! row, so that a cause can name exactly what it means. Rows say what a message means by itself; which cause it
+//! speaks for or against is written in the cause.
+//!
+//! Formats come from the kernel, QEMU, libvirt, Proxmox VE and Xen sources named in `by`; older wordings are
+//! further anchors of the same row. Matching ignores ASCII case, since distributions and old releases differ in it.
+
+mod context;
+mod guest;
+mod harmless;
+mod host;
+mod iommu;
+mod libvirt;
+mod pci;
+mod proxmox;
+mod qemu;
+mod qemu_map;
+mod report;
+mod unrelated;
+mod unrelated_guest;
+mod vfio;
+mod xen;
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// One message of some program.
+#[derive(Clone, Copy, Debug)]
+pub struct Pattern {
+    /// Name by which causes refer to the row.
+    pub id: &'static str,
+    /// Literals; a line without any of them is never looked at.
+    pub anchors: &'static [&'static str],
+    /// Regular expression that the line must match as well; empty where an anchor is enough. `%D` stands for a PCI
+    /// address captured as `device`, `%B` for one that is not captured.
+    pub regex: &'static str,
+    /// The program and function that prints it.
+    pub by: &'static str,
+    /// What the line says, as a sentence.
+    pub means: &'static str,
+}
+
+/// A row of the catalogue.
+const fn row(
+    id: &'static str,
+    anchors: &'static [&'static str],
+    regex: &'static str,
+    by: &'static str,
+    means: &'static str,
+) -> Pattern {
+    Pattern { id, anchors, regex, by, means }
+}
+
+/// All rows that programs print, grouped by who prints them. In long inputs the groups up to PCI are found
+/// wherever they stand ([`super::gate`]); the rest only on lines that pass the gate for another reason.
+const GROUPS: &[&[Pattern]] = &[
+    vfio::ROWS,
+    qemu::ROWS,
+    qemu_map::ROWS,
+    libvirt::ROWS,
+    proxmox::ROWS,
+    xen::ROWS,
+    iommu::ROWS,
+    pci::ROWS,
+    host::ROWS,
+    guest::ROWS,
+    harmless::ROWS,
+    unrelated::ROWS,
+    unrelated_guest::ROWS,
+];
+
+/// How many of [`GROUPS`], from the first, hold messages about passed devices, whatever else is in the log.
+const ABOUT_PASSTHROUGH: usize = 6;
+
+/// How many of [`GROUPS`], from the first, the gate of long inputs covers.
+#[cfg(test)]
+const GATED: usize = 8;
+
+/// Whether the row called `id` is a message about a passed device.
+pub(super) fn is_about_passthrough(id: &str) -> bool {
+    let end = GROUPS.iter().take(ABOUT_PASSTHROUGH).map(|group| group.len()).sum();
+    index_of(id).is_some_and(|index| index < end)
+}
+
+/// Rows that are read only in inputs short enough to be prose: their anchors are everyday words.
+const PROSE: &[&[Pattern]] = &[context::ROWS, report::ROWS];
+
+/// Whether the row at `index` of [`ALL`] belongs to prose.
+pub(super) fn is_prose(index: usize) -> bool {
+    index >= GROUPS.iter().map(|group| group.len()).sum()
+}
+
+/// Whether the row at `index` of [`ALL`] is what people say, which no line that a program logged can be.
+pub(super) fn is_said(index: usize) -> bool {
+    index + report::ROWS.len() >= ALL.len()
+}
+
+/// Rows that show that the log is about a passthrough at all.
+pub(super) const SUBJECT: &[&str] =
+    &["passthrough-named", "hostpci-option", "vfio-group-node", "xen-present", "said-iommu-off"];
+
+/// Every row.
+pub(super) static ALL: LazyLock<Vec<&'static Pattern>> =
+    LazyLock::new(|| GROUPS.iter().chain(PROSE).copied().flatten().collect());
+
+static BY_ID: LazyLock<HashMap<&'static str, usize>> =
+    LazyLock::new(|| ALL.iter().enumerate().map(|(index, pattern)| (pattern.id, index)).collect());
+
+/// Position in [`ALL`] of the row called `id`.
+pub(super) fn index_of(id: &str) -> Option<usize> {
+    BY_ID.get(id).copied()
+}
+
+/// The row called `id`.
+pub fn pattern(id: &str) -> Option<&'static Pattern> {
+    index_of(id).and_then(|index| ALL.get(index).copied())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnose::{gate, scan};
+    use std::collections::HashSet;
+
+    #[test]
+    fn row_ids_are_unique_and_every_row_is_documented() {
+        let mut seen = HashSet::new();
+        for pattern in ALL.iter() {
+            assert!(seen.insert(pattern.id), "two rows are called {}", pattern.id);
+            assert!(!pattern.by.is_empty() && !pattern.means.is_empty(), "{} lacks by or means", pattern.id);
+            assert!(!pattern.anchors.is_empty(), "{} has no anchor", pattern.id);
+        }
+    }
+
+    #[test]
+    fn every_anchor_passes_the_gate_in_the_case_it_is_written_in() {
+        for pattern in GROUPS.iter().take(GATED).copied().flatten() {
+            for anchor in pattern.anchors {
+                assert!(gate::WORDS.iter().any(|word| anchor.contains(word)), "{}: {anchor}", pattern.id);
+            }
+        }
+    }
+
+    #[test]
+    fn every_regular_expression_compiles() {
+        for pattern in ALL.iter() {
+            assert!(scan::compile(pattern).is_ok(), "{}: {}", pattern.id, pattern.regex);
+        }
+    }
+}

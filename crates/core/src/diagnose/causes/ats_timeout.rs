@@ -1,0 +1,40 @@
+//! `ats-timeout`: the device is powered but answers ATS invalidations of the IOMMU too late or never.
+
+use crate::diagnose::cause::{Cause, Kind, LookAlike, against, primary, supporting};
+
+/// See the module's introduction.
+pub(super) const CAUSE: Cause = Cause {
+    id: "ats-timeout",
+    definition: "The device is powered but answers ATS invalidations of the IOMMU too late or never.",
+    kind: Kind::Fault,
+    rule: None,
+    clues: &[
+        primary("ats-timeout-intel", 3.0),
+        primary("ats-timeout-amd", 3.2),
+        primary("amd-completion-timeout", 2.6),
+        supporting("hot-reset-failed", 0.3),
+        against("d0-d3cold", 1.2),
+        against("d0-inaccessible", 0.6),
+        against("header-127", 0.5),
+    ],
+    look_alikes: &[
+        LookAlike {
+            cause: "d3cold-power",
+            tell: "then a line says that the device cannot be brought to D0, before the timeouts",
+        },
+        LookAlike { cause: "pcie-link-dead", tell: "then the link went down first" },
+    ],
+    settle: &[
+        "Did the timeouts begin at a reset, at shutdown of the guest, or during work?",
+        "Does `lspci -vvv` show ATS enabled for the device?",
+    ],
+    remedies: &[
+        "Switch ATS off with `pci=noats` to see whether it is the cause",
+        "Update the device's firmware and the kernel (quirks that disable ATS for broken models)",
+        "Keep the device from sleeping: `power/control` = on",
+    ],
+    sources: &[
+        "Linux drivers/iommu/intel/dmar.c: qi_dump_fault; drivers/iommu/amd/iommu.c: iommu_print_event, wait_on_sem",
+    ],
+    explanation: "{device|The device} does not answer the IOMMU's ATS invalidations, and the IOMMU waits for it until it gives up.",
+};

@@ -1,0 +1,64 @@
+//! `device-not-bound`: the device is not bound to vfio-pci, so its group has no node.
+
+use crate::diagnose::cause::{Cause, Kind, LookAlike, against, primary};
+
+/// See the module's introduction.
+pub(super) const CAUSE: Cause = Cause {
+    id: "device-not-bound",
+    definition: "The device is not bound to vfio-pci, so its group has no node.",
+    kind: Kind::Fault,
+    rule: Some("device-not-bound"),
+    clues: &[
+        primary("open-group-enoent", 3.0),
+        primary("get-device-enodev", 3.0),
+        primary("unmanaged-not-detached", 4.0),
+        primary("driver-load-failed", 3.0),
+        primary("vfio-denylist", 4.0),
+        primary("pf-sriov-bind", 4.0),
+        primary("probe-16", 2.0),
+        primary("bind-failed", 1.6),
+        primary("pve-cannot-bind", 2.0),
+        primary("open-container", 2.6),
+        primary("bind-enodev", 1.4),
+        primary("probe-22", 0.6),
+        primary("bind-einval", 0.5),
+        against("no-iommu-group", 3.0),
+        against("pve-no-iommu", 3.0),
+        against("sysfs-no-groups", 2.5),
+        against("said-iommu-off", 1.2),
+        against("cmdline-iommu-off", 2.5),
+        against("intel-iommu-off", 2.5),
+        against("bind-failed-busy", 1.5),
+        against("mixed-driver-return", 1.6),
+        against("group-shifted", 2.0),
+        against("host-no-passthrough", 3.0),
+        against("unbind-failed", 1.0),
+    ],
+    look_alikes: &[
+        LookAlike {
+            cause: "iommu-disabled",
+            tell: "then the device has no group at all and binding fails with EINVAL (-22)",
+        },
+        LookAlike { cause: "vfio-permission", tell: "then the node exists and opening it is denied" },
+        LookAlike {
+            cause: "driver-autobind-race",
+            tell: "then the device was bound and a host driver took it again",
+        },
+        LookAlike {
+            cause: "iommu-group-changed-after-hotplug",
+            tell: "then the configuration names a group that existed before a card was added",
+        },
+    ],
+    settle: &["`lspci -nnk -s DEVICE`: is the driver in use vfio-pci?", "`ls /dev/vfio`"],
+    remedies: &[
+        "Bind the device: `driver_override` to vfio-pci, unbind, `drivers_probe`",
+        "With libvirt, set `managed='yes'`",
+        "Load the vfio-pci module early in the initramfs",
+    ],
+    sources: &[
+        "Linux drivers/vfio/pci/vfio_pci.c, vfio_pci_core.c: vfio_pci_core_register_device; drivers/base/bus.c: drivers_probe_store",
+        "QEMU hw/vfio/container.c: vfio_group_get",
+        "libvirt src/hypervisor/virhostdev.c",
+    ],
+    explanation: "{device|The device} is not bound to vfio-pci, so there is no node for its group {group|}.",
+};

@@ -1,0 +1,27 @@
+//! `hotplug-no-slot`: the guest machine has no free hot-pluggable port or slot.
+
+use crate::diagnose::cause::{Cause, Kind, LookAlike, primary};
+
+/// See the module's introduction.
+pub(super) const CAUSE: Cause = Cause {
+    id: "hotplug-no-slot",
+    definition: "The guest machine has no free hot-pluggable port or slot.",
+    kind: Kind::Fault,
+    rule: Some("hotplug-no-slot"),
+    clues: &[primary("no-slot", 3.4), primary("multi-function-slot", 2.2), primary("pcie-in-pci-bus", 1.4)],
+    look_alikes: &[
+        LookAlike {
+            cause: "hotplug-no-bus-window",
+            tell: "then the device arrives in the guest and fails there",
+        },
+        LookAlike { cause: "none-unrelated", tell: "then the command line names a bus that does not exist" },
+    ],
+    settle: &["How many `pcie-root-port` controllers has the machine, and which are free?"],
+    remedies: &[
+        "Add `pcie-root-port` controllers while the guest is off",
+        "Plug into a root port, not into `pcie.0`",
+        "Free a slot",
+    ],
+    sources: &["QEMU hw/pci/pci.c: do_pci_register_device; hw/core/qdev.c", "libvirt src/conf/domain_addr.c"],
+    explanation: "The guest machine has no free hot-pluggable slot for {device|the device}.",
+};

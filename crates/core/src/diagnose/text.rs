@@ -1,0 +1,268 @@
+//! Bytes of a log to text that can be matched: encodings, colour codes, mail quoting, wrapping.
+//!
+//! Knows nothing of messages. Lines are numbered from 1 by their line feeds (or carriage returns where a log has
+//! no line feed at all), whatever is later joined or cut. Every step is bounded by [`LINE_CAP`].
+
+use std::borrow::Cow;
+
+/// Longest piece of a line that is matched at once, in bytes; longer lines are looked at in overlapping pieces.
+pub(super) const LINE_CAP: usize = 4096;
+
+/// How much consecutive pieces of an overlong line share, in bytes: more than any message is long.
+pub(super) const OVERLAP: usize = 512;
+
+/// The bytes as UTF-8 or something close to it: UTF-16 (with a mark, or recognised by its zero bytes) is
+/// converted, anything else is left as it is.
+pub(super) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => Cow::Owned(from_utf16(rest, u16::from_le_bytes)),
+        [0xfe, 0xff, rest @ ..] => Cow::Owned(from_utf16(rest, u16::from_be_bytes)),
+        [0xef, 0xbb, 0xbf, rest @ ..] => Cow::Borrowed(rest),
+        _ => match zero_parity(bytes) {
+            Some(Parity::Odd) => Cow::Owned(from_utf16(bytes, u16::from_le_bytes)),
+            Some(Parity::Even) => Cow::Owned(from_utf16(bytes, u16::from_be_bytes)),
+            None => Cow::Borrowed(bytes),
+        },
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Parity {
+    Even,
+    Odd,
+}
+
+/// Where the zero bytes of the first kilobyte are, if that is what UTF-16 of mostly ASCII text looks like.
+fn zero_parity(bytes: &[u8]) -> Option<Parity> {
+    let sample = bytes.get(..bytes.len().min(1024)).unwrap_or(bytes);
+    let count = |parity: usize| sample.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
+    let (even, odd, half) = (count(0), count(1), sample.len() / 2);
+    if half < 8 {
+        return None;
+    }
+    if odd * 10 > half * 7 && even * 10 < half {
+        Some(Parity::Odd)
+    } else if even * 10 > half * 7 && odd * 10 < half {
+        Some(Parity::Even)
+    } else {
+        None
+    }
+}
+
+fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
+    let units = bytes.chunks_exact(2).map(|pair| match pair {
+        [first, second] => unit([*first, *second]),
+        _ => 0,
+    });
+    let mut out = Vec::with_capacity(bytes.len() / 2 + 16);
+    let mut buffer = [0; 4];
+    for decoded in char::decode_utf16(units) {
+        let character = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
+        out.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+    }
+    out
+}
+
+/// What separates the lines of a log.
+pub(super) fn line_separator(bytes: &[u8]) -> u8 {
+    let head = bytes.get(..bytes.len().min(64 * 1024)).unwrap_or(bytes);
+    let bare_returns = memchr::memchr(b'\n', head).is_none() && memchr::memchr(b'\r', head).is_some();
+    if bare_returns { b'\r' } else { b'\n' }
+}
+
+/// A line as it can be shown: colour codes and control characters gone, otherwise as it stands in the log.
+pub(super) fn shown(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw.get(..raw.len().min(LINE_CAP)).unwrap_or(raw));
+    let mut out = String::with_capacity(text.len());
+    for character in StripAnsi::new(&text) {
+        out.push(if character.is_control() { ' ' } else { character });
+    }
+    out.trim().chars().take(400).collect()
+}
+
+/// A line as it is matched: like [`shown`], with quoting marks, entities and typographic quotes undone and white
+/// space collapsed.
+pub(super) fn normalise(raw: &[u8]) -> String {
+    let text = String::from_utf8_lossy(raw.get(..raw.len().min(LINE_CAP)).unwrap_or(raw));
+    let text = unescape(&text);
+    let mut out = String::with_capacity(text.len());
+    let mut space = false;
+    for character in StripAnsi::new(&text) {
+        let character = match character {
+            '\u{2018}' | '\u{2019}' | '\u{201b}' | '\u{60}' | '\u{b4}' => '\'',
+            '\u{201c}' | '\u{201d}' | '\u{201e}' => '"',
+            other if other.is_control() || other.is_whitespace() || other == '\u{feff}' => ' ',
+            other => other,
+        };
+        if character == ' ' {
+            space = !out.is_empty();
+            continue;
+        }
+        if out.is_empty() && matches!(character, '>' | '|') {
+            continue;
+        }
+        if space {
+            out.push(' ');
+            space = false;
+        }
+        out.push(character);
+    }
+    out
+}
+
+fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('&') {
+        return Cow::Borrowed(text);
+    }
+    const ENTITIES: &[(&str, &str)] = &[
+        ("&quot;", "\""),
+        ("&#34;", "\""),
+        ("&#39;", "'"),
+        ("&apos;", "'"),
+        ("&gt;", ">"),
+        ("&lt;", "<"),
+        ("&nbsp;", " "),
+        ("&amp;", "&"),
+    ];
+    let mut out = text.to_owned();
+    for (entity, plain) in ENTITIES {
+        if out.contains(entity) {
+            out = out.replace(entity, plain);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Characters of a text without terminal escape sequences (ECMA-48 CSI and OSC), and without the caret form that
+/// pagers leave behind (`^[[31m`).
+struct StripAnsi<'a> {
+    characters: std::iter::Peekable<std::str::Chars<'a>>,
+}
+
+impl<'a> StripAnsi<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { characters: text.chars().peekable() }
+    }
+
+    fn skip_sequence(&mut self) {
+        match self.characters.peek() {
+            Some('[') => {
+                self.characters.next();
+                while let Some(next) = self.characters.next_if(|c| matches!(c, '\u{20}'..='\u{3f}')) {
+                    let _ = next;
+                }
+                self.characters.next_if(|c| matches!(c, '\u{40}'..='\u{7e}'));
+            }
+            Some(']') => while self.characters.next_if(|c| *c != '\u{7}' && *c != '\u{1b}').is_some() {},
+            _ => {}
+        }
+    }
+}
+
+impl Iterator for StripAnsi<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            let character = self.characters.next()?;
+            if character != '\u{1b}' && character != '\u{9b}' {
+                return Some(character);
+            }
+            self.skip_sequence();
+        }
+    }
+}
+
+/// Whether `next` may be the rest of `line`, broken off by a mail program or a console: the line is long enough to
+/// have been broken, and what follows does not begin like a record of its own.
+pub(super) fn may_continue(line: &str, next: &str) -> bool {
+    line.len() >= 48 && !next.is_empty() && !starts_record(next)
+}
+
+/// Whether a line begins like one that the kernel, a syslog daemon, Xen or QEMU wrote.
+pub(super) fn is_logged(line: &str) -> bool {
+    const NO_LOG: &[&str] = &["#", "- ", "* ", "```", "$", "root@"];
+    let stamp =
+        line.strip_prefix('[').is_none_or(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
+    starts_record(line) && stamp && !NO_LOG.iter().any(|head| line.starts_with(head))
+}
+
+/// Whether a line begins with what programs put before each message.
+fn starts_record(line: &str) -> bool {
+    const HEADS: &[&str] = &[
+        "[",
+        "<",
+        "(XEN)",
+        "(d",
+        "kernel:",
+        "qemu-system",
+        "qemu:",
+        "kvm:",
+        "libxl",
+        "xl:",
+        "error:",
+        "TASK",
+        "root@",
+        "$",
+        "#",
+        "- ",
+        "* ",
+        "```",
+        "Jan ",
+        "Feb ",
+        "Mar ",
+        "Apr ",
+        "May ",
+        "Jun ",
+        "Jul ",
+        "Aug ",
+        "Sep ",
+        "Oct ",
+        "Nov ",
+        "Dec ",
+        "pci 0",
+        "pcieport 0",
+        "vfio-pci 0",
+        "DMAR:",
+        "AMD-Vi:",
+        "Traceback",
+        "File \"",
+    ];
+    if HEADS.iter().any(|head| line.starts_with(head)) {
+        return true;
+    }
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    let after = line.as_bytes().get(digits).copied();
+    (digits == 4 && after == Some(b'-')) || (digits == 2 && after == Some(b':') && line.len() > 8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn utf16_with_and_without_a_mark_reads_like_utf8() {
+        let plain = "group 9 is not viable\nnext";
+        let units: Vec<u16> = plain.encode_utf16().collect();
+        let little: Vec<u8> = units.iter().flat_map(|unit| unit.to_le_bytes()).collect();
+        let big: Vec<u8> = units.iter().flat_map(|unit| unit.to_be_bytes()).collect();
+        assert_eq!(&*decode(&little), plain.as_bytes());
+        assert_eq!(&*decode(&big), plain.as_bytes());
+        let marked: Vec<u8> = [0xff, 0xfe].into_iter().chain(little).collect();
+        assert_eq!(&*decode(&marked), plain.as_bytes());
+    }
+
+    #[test]
+    fn quoting_colours_and_typographic_quotes_disappear() {
+        let raw = "> > \u{1b}[31mfailed to open \u{2018}/dev/vfio/1\u{2019}:\u{1b}[0m  Permission\tdenied\r";
+        assert_eq!(normalise(raw.as_bytes()), "failed to open '/dev/vfio/1': Permission denied");
+    }
+
+    #[test]
+    fn a_record_of_its_own_is_not_a_continuation() {
+        let long = "qemu-system-x86_64: -device vfio-pci,host=0000:03:04.0,id=hostdev0,b";
+        assert!(may_continue(long, "us=pci.5,addr=0x1: vfio 0000:03:04.0: Failed"));
+        assert!(!may_continue(long, "[   12.345] usb 1-1: new device"));
+        assert!(!may_continue("short", "us=pci.5"));
+    }
+}

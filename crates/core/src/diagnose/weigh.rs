@@ -1,0 +1,114 @@
+//! From what was seen to a ranked list of causes.
+//!
+//! A cause is a candidate when a primary clue counts. Its score, in log odds, is its strongest primary clue in
+//! full, a third of each further primary one (they are rarely independent: a wrapper repeats what it wraps), and
+//! every supporting and contradicting clue. Confidence is the score's share of all candidates and of "something
+//! else", which scores zero: `exp(s) / (1 + Σ exp(s'))`. Two equally good candidates thus get less than a half
+//! each, and a line that the log itself shows to have been cured later counts for a fifth.
+
+use super::cause::{Cause, Clue, Kind, Role};
+use super::scan::{Hit, Scan, Seen};
+use super::{catalogue, causes};
+
+/// Share of a primary clue's weight that counts beside a stronger one.
+const FURTHER: f32 = 0.34;
+/// Share of a clue's weight that is left when the trouble went away later in the same log.
+const CURED: f32 = 0.2;
+/// Highest score; nothing in a log makes anything surer than about one in a thousand.
+const CEILING: f32 = 7.0;
+/// Least score of a fault that is worth a verdict: better than two to one.
+const FAULT_FLOOR: f32 = 0.8;
+/// What a candidate loses where nothing shows that the log is about a passthrough.
+const NO_SUBJECT: f32 = 2.0;
+/// Weight from which a primary clue is decisive whatever the log is about.
+const DECISIVE: f32 = 3.0;
+/// Least confidence of a further fault that is listed below the first.
+const LISTED: f32 = 0.04;
+
+/// A cause with what speaks for it.
+#[derive(Debug)]
+pub(super) struct Candidate<'a> {
+    pub(super) cause: &'static Cause,
+    pub(super) score: f32,
+    pub(super) confidence: f32,
+    /// Clues that counted, strongest first.
+    pub(super) counted: Vec<(&'static Clue, &'a Seen)>,
+}
+
+/// Candidates of each kind, likeliest first.
+#[derive(Debug)]
+pub(super) struct Ranking<'a> {
+    pub(super) faults: Vec<Candidate<'a>>,
+    pub(super) others: Vec<Candidate<'a>>,
+}
+
+/// Weighs every cause.
+pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
+    let mut all: Vec<Candidate<'_>> = causes::ALL.iter().filter_map(|cause| candidate(cause, scan)).collect();
+    let total: f32 = 1.0 + all.iter().map(|candidate| candidate.score.exp()).sum::<f32>();
+    for candidate in &mut all {
+        candidate.confidence = candidate.score.exp() / total;
+    }
+    all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.cause.id.cmp(b.cause.id)));
+    let (mut faults, others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|candidate| candidate.cause.kind == Kind::Fault);
+    let bar = others.first().map_or(FAULT_FLOOR, |other| FAULT_FLOOR.max(other.score));
+    if faults.first().is_none_or(|first| first.score < bar) {
+        faults.clear();
+    }
+    let first = faults.first().map_or(0.0, |fault| fault.score);
+    faults.retain(|fault| fault.confidence >= LISTED || fault.score >= first);
+    Ranking { faults, others }
+}
+
+fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>> {
+    let mut primaries = Vec::new();
+    let mut shift = 0.0;
+    let mut counted: Vec<(&'static Clue, &'a Seen)> = Vec::new();
+    for clue in cause.clues {
+        let Some(seen) = scan.seen(clue.row).filter(|seen| seen.count >= clue.times) else { continue };
+        if !clue.with.iter().all(|row| scan.seen(row).is_some())
+            || clue.unless.iter().any(|row| scan.seen(row).is_some())
+        {
+            continue;
+        }
+        let weight = if is_cured(clue, seen, scan) { clue.weight * CURED } else { clue.weight };
+        match clue.role {
+            Role::Primary => primaries.push(weight),
+            Role::Supporting | Role::Contradicting => shift += weight,
+        }
+        if clue.role != Role::Contradicting {
+            counted.push((clue, seen));
+        }
+    }
+    primaries.sort_by(|a, b| b.total_cmp(a));
+    let (first, further) = primaries.split_first()?;
+    let off_subject = cause.kind == Kind::Fault
+        && !counted.iter().any(|(clue, _)| catalogue::is_about_passthrough(clue.row))
+        && *first < DECISIVE
+        && catalogue::SUBJECT.iter().all(|row| scan.seen(row).is_none());
+    let penalty = if off_subject { NO_SUBJECT } else { 0.0 };
+    let score = (first + further.iter().sum::<f32>() * FURTHER + shift - penalty).min(CEILING);
+    counted.sort_by(|(a, _), (b, _)| {
+        (b.role == Role::Primary).cmp(&(a.role == Role::Primary)).then(b.weight.total_cmp(&a.weight))
+    });
+    Some(Candidate { cause, score, confidence: 0.0, counted })
+}
+
+/// Whether every kept line of the clue is followed by a curing line about the same thing.
+fn is_cured(clue: &Clue, seen: &Seen, scan: &Scan) -> bool {
+    let cures: Vec<&Seen> = clue.cured_by.iter().filter_map(|row| scan.seen(row)).collect();
+    !cures.is_empty() && seen.hits.iter().all(|hit| cures.iter().any(|cure| cures_hit(cure, hit)))
+}
+
+fn cures_hit(cure: &Seen, hit: &Hit) -> bool {
+    cure.hits.iter().any(|later| {
+        later.place > hit.place
+            && later.place.input == hit.place.input
+            && (hit.devices.is_empty() || later.devices.is_empty() || hit.devices == later.devices)
+            && (hit
+                .captures
+                .get("bar")
+                .is_none_or(|bar| later.captures.get("bar").is_none_or(|other| other == bar)))
+    })
+}
