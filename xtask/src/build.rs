@@ -62,8 +62,16 @@ pub(crate) fn dist() -> Result<Dist> {
     Ok(Dist { folder })
 }
 
-fn target_directory() -> PathBuf {
+/// Where cargo builds.
+pub(crate) fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// The cache that `slotwise` itself uses (XDG base directory specification).
+pub(crate) fn cache() -> Result<PathBuf> {
+    let folder = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = folder("XDG_CACHE_HOME").or_else(|| folder("HOME").map(|home| home.join(".cache")));
+    Ok(base.ok_or("neither XDG_CACHE_HOME nor HOME is set")?.join("slotwise"))
 }
 
 fn copy_if_newer(from: &Path, to: &Path) -> Result {

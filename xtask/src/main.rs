@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod oracle;
 mod packages;
+mod story;
 mod tidy;
 
 use std::process::ExitCode;

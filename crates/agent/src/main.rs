@@ -14,6 +14,8 @@ mod scsi;
 mod serve;
 mod sys;
 
+use std::fs::{self, OpenOptions};
+use std::io::Write;
 use std::process::ExitCode;
 
 use serve::{AtEnd, serve};
@@ -35,7 +37,20 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if first_program {
+        announce(&wanted);
+    }
     let at_end = if first_program { AtEnd::PowerOff } else { AtEnd::Exit };
     serve(port, &complaints, at_end);
     ExitCode::SUCCESS
+}
+
+/// Tells whoever looks at the guest's console that it is up. The kernel gives the first program no console if the initial
+/// ramdisk has no node for it, so it is opened here.
+fn announce(port: &str) {
+    let Ok(mut console) = OpenOptions::new().write(true).open("/dev/console") else { return };
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    // Nobody may be looking.
+    let _ = writeln!(console, "slotwise-agent {version}: ready on {port}, Linux {}", release.trim());
 }
