@@ -92,7 +92,7 @@ fn take(facts: &mut Facts, usage: &mut Usage, units: &mut Vec<String>, record: &
                 facts.functions.insert(function.address, function);
             }
             None => {
-                malformed(facts, number, "expected the address, id and class of a PCI function before here")
+                malformed(facts, number, "expected the address, id and class of a PCI function before here");
             }
         },
         Some("block") => usage.0.extend(block(record)),
