@@ -140,7 +140,7 @@ impl Reader {
                         }
                     }
                     None if below.starts_with(':') => {
-                        self.header = Some(Header { group, indent: 0, with_member: false })
+                        self.header = Some(Header { group, indent: 0, with_member: false });
                     }
                     None => {}
                 },

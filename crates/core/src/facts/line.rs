@@ -100,8 +100,7 @@ fn syslog(rest: &str) -> Option<&str> {
     if let Some(after) = rest.strip_prefix("kernel: ") {
         return Some(after);
     }
-    let months =
-        ["Jan ", "Feb ", "Mar ", "Apr ", "May ", "Jun ", "Jul ", "Aug ", "Sep ", "Oct ", "Nov ", "Dec "];
+    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
     let dated = rest.starts_with(|c: char| c.is_ascii_digit()) || months.iter().any(|m| rest.starts_with(m));
     let (head, after) = rest.split_once(" kernel: ")?;
     (dated && head.contains(':') && head.split_ascii_whitespace().count() <= 6).then_some(after)
@@ -158,6 +157,7 @@ mod tests {
             "<6>[   10.022332] pci 0000:00:02.0: x",
             "> > [    0.0][    T1] pci 0000:00:02.0: x\r",
             "Jan  5 12:03:46 host kernel: [    1.5] pci 0000:00:02.0: x",
+            "June 19 18:06:35 host kernel: pci 0000:00:02.0: x",
             "2024-01-05T12:03:46+01:00 a.b kernel: pci 0000:00:02.0: x",
             "kern  :info  : [    0.402571] pci 0000:00:02.0: x",
             "6,339,5140900,-;pci 0000:00:02.0: x",

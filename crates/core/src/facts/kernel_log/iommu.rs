@@ -308,12 +308,18 @@ fn rmrr(facts: &mut Facts, message: &str) -> Option<&'static str> {
     None
 }
 
-/// `DMAR: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]` (before Linux 5.3; `IOMMU:` before 4.1).
-/// A range that is no RMRR is the one for the floppy controller behind the LPC bridge.
+/// `DMAR: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]` (`IOMMU:` before Linux 4.1), and in 5.2
+/// `pci 0000:00:1d.0: DMAR: Setting identity map [0x… - 0x…]`; later kernels print nothing. A range that is no RMRR is the
+/// one for the floppy controller behind the LPC bridge.
 fn identity_map(facts: &mut Facts, message: &str) -> Option<&'static str> {
-    let (_, rest) = message.split_once("Setting identity map for device ")?;
-    let parsed = rest.split_once(" [").and_then(|(device, range)| {
+    let (head, rest) = message.split_once("Setting identity map ")?;
+    let before = || {
+        let head = head.trim_end().trim_end_matches("DMAR:").trim_end();
+        head.rsplit(' ').next().unwrap_or_default().trim_end_matches(':')
+    };
+    let parsed = rest.split_once('[').and_then(|(device, range)| {
         let (start, end) = range.split(']').next()?.split_once('-')?;
+        let device = device.strip_prefix("for device ").map_or_else(before, str::trim);
         Some((full_address(device)?, hex(start.trim())?, hex(end.trim())?))
     });
     let Some((address, start, end)) = parsed else {
@@ -422,7 +428,7 @@ mod tests {
     #[test]
     fn identity_maps_name_the_devices_of_an_rmrr() {
         let facts = read(
-            "DMAR: RMRR base: 0x000000dacd5000 end: 0x000000dacebfff\nIOMMU: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]\nDMAR: Setting identity map for device 0000:00:1f.0 [0x0 - 0xffffff]\n",
+            "DMAR: RMRR base: 0x000000dacd5000 end: 0x000000dacebfff\nIOMMU: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]\npci 0000:00:1f.0: DMAR: Setting identity map [0x0 - 0xffffff]\n",
         );
         let seen: Vec<_> =
             facts.iommu.reserved.iter().map(|r| (r.kind, r.start, r.end, r.devices.len())).collect();
