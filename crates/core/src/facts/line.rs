@@ -100,7 +100,8 @@ fn syslog(rest: &str) -> Option<&str> {
     if let Some(after) = rest.strip_prefix("kernel: ") {
         return Some(after);
     }
-    let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+    let months =
+        ["Jan ", "Feb ", "Mar ", "Apr ", "May ", "Jun ", "Jul ", "Aug ", "Sep ", "Oct ", "Nov ", "Dec "];
     let dated = rest.starts_with(|c: char| c.is_ascii_digit()) || months.iter().any(|m| rest.starts_with(m));
     let (head, after) = rest.split_once(" kernel: ")?;
     (dated && head.contains(':') && head.split_ascii_whitespace().count() <= 6).then_some(after)
@@ -127,7 +128,10 @@ pub(super) fn about_function(message: &str) -> Option<AboutFunction<'_>> {
         {
             let driver = message.get(..offset)?.trim();
             let text = message.get(offset + word.len()..)?;
-            let plain = !driver.is_empty() && !driver.contains(':');
+            // A network driver puts the interface's name behind the address; other text around an address is prose.
+            let interface =
+                !driver.contains(' ') && text.split(' ').nth(1).is_some_and(|next| next.ends_with(':'));
+            let plain = !driver.is_empty() && !driver.contains(':') && (word.ends_with(':') || interface);
             return plain.then_some(AboutFunction {
                 driver,
                 address,
@@ -157,7 +161,6 @@ mod tests {
             "<6>[   10.022332] pci 0000:00:02.0: x",
             "> > [    0.0][    T1] pci 0000:00:02.0: x\r",
             "Jan  5 12:03:46 host kernel: [    1.5] pci 0000:00:02.0: x",
-            "June 19 18:06:35 host kernel: pci 0000:00:02.0: x",
             "2024-01-05T12:03:46+01:00 a.b kernel: pci 0000:00:02.0: x",
             "kern  :info  : [    0.402571] pci 0000:00:02.0: x",
             "6,339,5140900,-;pci 0000:00:02.0: x",
@@ -178,5 +181,8 @@ mod tests {
         assert_eq!((about.driver, about.text), ("HDA Intel", "power"));
         assert_eq!(about_function("0000:00:1b.0: power"), None);
         assert_eq!(about_function("vgaarb: device added: PCI:0000:00:02.0"), None);
+        assert_eq!(about_function("Found device 0000:00:1b.0 and others"), None);
+        let about = about_function("e1000e 0000:00:19.0 eth0: link").expect("about a function");
+        assert_eq!((about.driver, about.text), ("e1000e", "eth0: link"));
     }
 }
