@@ -17,7 +17,8 @@ const MOST_FUNCTIONS: usize = 1 << 16;
 /// Reads a listing; `name` is what the user calls it.
 #[must_use]
 pub fn from_groups(text: &str, name: &str) -> Facts {
-    let mut facts = Facts::empty(Origin::Saved { kind: SourceKind::Groups, name: name.to_owned() });
+    let origin = Origin::Saved { kind: SourceKind::Groups, name: name.to_owned() };
+    let mut facts = Facts::untold(origin, LISTING);
     let mut reader = Reader::default();
     for (number, line) in numbered(text) {
         if let Some(expected) = reader.line(&mut facts, unquoted(line)) {
@@ -325,6 +326,7 @@ mod tests {
             "IOMMU Group 1 01:00.0 VGA compatible controller [0300]: NVIDIA GM206 [GeForce GTX 960] [10de:1401] (rev a1)\n",
             "test",
         );
+        assert!(facts.interrupts.is_unreadable() && facts.usage.block.is_unreadable());
         let function = facts.functions.into_values().next().expect("a function");
         assert_eq!(function.id.known().map(ToString::to_string).as_deref(), Some("10de:1401"));
         assert_eq!(function.class, Fact::Known(ClassCode::from_bits(0x03_0000)));
