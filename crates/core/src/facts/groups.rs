@@ -17,7 +17,8 @@ const MOST_FUNCTIONS: usize = 1 << 16;
 /// Reads a listing; `name` is what the user calls it.
 #[must_use]
 pub fn from_groups(text: &str, name: &str) -> Facts {
-    let mut facts = Facts::empty(Origin::Saved { kind: SourceKind::Groups, name: name.to_owned() });
+    let origin = Origin::Saved { kind: SourceKind::Groups, name: name.to_owned() };
+    let mut facts = Facts::untold(origin, LISTING);
     let mut reader = Reader::default();
     for (number, line) in numbered(text) {
         if let Some(expected) = reader.line(&mut facts, unquoted(line)) {
@@ -35,10 +36,20 @@ pub fn from_groups(text: &str, name: &str) -> Facts {
 
 #[derive(Debug, Default)]
 struct Reader {
-    /// The group whose members follow, and how far its line was indented.
-    header: Option<(GroupId, usize)>,
+    /// The group whose members follow.
+    header: Option<Header>,
     /// The device that the lines below describe, and how far its line was indented.
     device: Option<(PciAddress, usize)>,
+}
+
+/// A line that names a group.
+#[derive(Clone, Copy, Debug)]
+struct Header {
+    group: GroupId,
+    /// How far it was indented.
+    indent: usize,
+    /// Whether it names its first member too; further ones are then indented farther.
+    with_member: bool,
 }
 
 impl Reader {
@@ -61,13 +72,14 @@ impl Reader {
         if let Some((address, rest)) = device_line(text) {
             let function = entry(facts, address);
             title(function, rest);
-            if let Some((group, _)) = self.header {
-                function.group = Fact::Known(group);
+            self.header = self.header.filter(|header| !header.with_member || indent > header.indent);
+            if let Some(header) = self.header {
+                function.group = Fact::Known(header.group);
             }
             self.device = Some((address, indent));
         } else if !text.is_empty()
             && !text.starts_with("total ")
-            && self.header.is_some_and(|(_, header)| indent <= header)
+            && self.header.is_some_and(|header| indent <= header.indent)
         {
             // A prompt, or the next part of what was pasted.
             self.header = None;
@@ -86,14 +98,14 @@ impl Reader {
             let function = entry(facts, address);
             title(function, rest);
             function.group = Fact::Known(group);
-            self.header = None;
+            self.header = Some(Header { group, indent, with_member: true });
             return None;
         }
         let below_device = self.device.is_some_and(|(_, device)| indent > device) && self.header.is_none();
         if below_device {
             self.describe(facts, group, indent);
         } else {
-            self.header = Some((group, indent));
+            self.header = Some(Header { group, indent, with_member: false });
             self.device = None;
         }
         None
@@ -128,7 +140,9 @@ impl Reader {
                             entry(facts, address).group = Fact::Known(group);
                         }
                     }
-                    None if below.starts_with(':') => self.header = Some((group, 0)),
+                    None if below.starts_with(':') => {
+                        self.header = Some(Header { group, indent: 0, with_member: false });
+                    }
                     None => {}
                 },
                 None => {
@@ -152,10 +166,10 @@ fn entry(facts: &mut Facts, address: PciAddress) -> &mut FunctionFacts {
 
 /// `IOMMU group 7`, `IOMMU Group 7:`, `Group: 7`, `### Group 7 ###`, and what follows the number.
 pub(super) fn group_line(text: &str) -> Option<(GroupId, &str)> {
-    let bare = text.trim_start_matches(|c: char| matches!(c, '#' | '*' | '-' | '=' | '+' | ' ' | '\t'));
+    let bare = text.trim_start_matches(['#', '*', '-', '=', '+', ' ', '\t']);
     let bare = strip_word(bare, "iommu").map_or(bare, |rest| rest.trim_start_matches([' ', '_', '-']));
     let rest = strip_word(bare, "group")?;
-    let rest = rest.trim_start_matches(|c: char| matches!(c, ':' | '#' | '=' | ' ' | '\t'));
+    let rest = rest.trim_start_matches([':', '#', '=', ' ', '\t']);
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (number, after) = rest.split_at_checked(end)?;
     // A number that goes on as something else (`group 00:1f.0`) is none.
@@ -271,6 +285,20 @@ mod tests {
     }
 
     #[test]
+    fn members_below_the_first_one_belong_to_its_group() {
+        let text = "IOMMU group 1:[8086:1901] 00:01.0 PCI bridge: Intel\n              [10de:1401] 01:00.0 VGA\nIOMMU group 2:[8086:1912] 00:02.0 VGA\n03:00.0 Ethernet\n";
+        assert_eq!(
+            groups(text),
+            expected(&[
+                ("0000:00:01.0", Some(1)),
+                ("0000:00:02.0", Some(2)),
+                ("0000:01:00.0", Some(1)),
+                ("0000:03:00.0", None)
+            ])
+        );
+    }
+
+    #[test]
     fn group_inside_lspci_belongs_to_the_device_above() {
         let text = "00:00.0 Host bridge: Intel\n\tLatency: 0\n\tIOMMU group: 1\n\n00:01.0 PCI bridge: Intel\n\tFlags: bus master, IRQ 122, IOMMU group 2\n\n00:02.0 VGA: Intel\n";
         assert_eq!(
@@ -298,6 +326,7 @@ mod tests {
             "IOMMU Group 1 01:00.0 VGA compatible controller [0300]: NVIDIA GM206 [GeForce GTX 960] [10de:1401] (rev a1)\n",
             "test",
         );
+        assert!(facts.interrupts.is_unreadable() && facts.usage.block.is_unreadable());
         let function = facts.functions.into_values().next().expect("a function");
         assert_eq!(function.id.known().map(ToString::to_string).as_deref(), Some("10de:1401"));
         assert_eq!(function.class, Fact::Known(ClassCode::from_bits(0x03_0000)));

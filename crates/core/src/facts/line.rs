@@ -128,7 +128,10 @@ pub(super) fn about_function(message: &str) -> Option<AboutFunction<'_>> {
         {
             let driver = message.get(..offset)?.trim();
             let text = message.get(offset + word.len()..)?;
-            let plain = !driver.is_empty() && !driver.contains(':');
+            // A network driver puts the interface's name behind the address; other text around an address is prose.
+            let interface =
+                !driver.contains(' ') && text.split(' ').nth(1).is_some_and(|next| next.ends_with(':'));
+            let plain = !driver.is_empty() && !driver.contains(':') && (word.ends_with(':') || interface);
             return plain.then_some(AboutFunction {
                 driver,
                 address,
@@ -178,5 +181,8 @@ mod tests {
         assert_eq!((about.driver, about.text), ("HDA Intel", "power"));
         assert_eq!(about_function("0000:00:1b.0: power"), None);
         assert_eq!(about_function("vgaarb: device added: PCI:0000:00:02.0"), None);
+        assert_eq!(about_function("Found device 0000:00:1b.0 and others"), None);
+        let about = about_function("e1000e 0000:00:19.0 eth0: link").expect("about a function");
+        assert_eq!((about.driver, about.text), ("e1000e", "eth0: link"));
     }
 }

@@ -129,4 +129,24 @@ impl Facts {
             faults: Vec::new(),
         }
     }
+
+    /// No facts yet, from `origin`, a text of the kind `source`: what it does not go on to tell is not absent but unknown.
+    #[must_use]
+    pub fn untold(origin: Origin, source: &str) -> Self {
+        fn unknown<T>(source: &str) -> Fact<T> {
+            Fact::Unreadable(ReadFault { place: source.to_owned(), kind: FaultKind::NotInSource })
+        }
+        let mut facts = Self::empty(origin);
+        facts.iommu.units = unknown(source);
+        facts.interrupts = unknown(source);
+        facts.kernel.release = unknown(source);
+        facts.kernel.command_line = unknown(source);
+        facts.kernel.modules = unknown(source);
+        facts.usage.block = unknown(source);
+        facts.usage.mounts = unknown(source);
+        facts.usage.swaps = unknown(source);
+        facts.usage.network = unknown(source);
+        facts.usage.open_handles = unknown(source);
+        facts
+    }
 }

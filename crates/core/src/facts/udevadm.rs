@@ -18,14 +18,8 @@ const DATABASE: &str = "udev database";
 /// Reads a database; `name` is what the user calls it.
 #[must_use]
 pub fn from_udevadm(text: &str, name: &str) -> Facts {
-    let mut facts = Facts::empty(Origin::Saved { kind: SourceKind::Udevadm, name: name.to_owned() });
-    facts.interrupts = untold();
-    facts.kernel.release = untold();
-    facts.kernel.command_line = untold();
-    facts.kernel.modules = untold();
-    facts.usage.mounts = untold();
-    facts.usage.swaps = untold();
-    facts.usage.open_handles = untold();
+    let origin = Origin::Saved { kind: SourceKind::Udevadm, name: name.to_owned() };
+    let mut facts = Facts::untold(origin, DATABASE);
     let mut usage = (Vec::new(), Vec::new());
     let mut units = Vec::new();
     let mut record = Record::default();
@@ -92,7 +86,7 @@ fn take(facts: &mut Facts, usage: &mut Usage, units: &mut Vec<String>, record: &
                 facts.functions.insert(function.address, function);
             }
             None => {
-                malformed(facts, number, "expected the address, id and class of a PCI function before here")
+                malformed(facts, number, "expected the address, id and class of a PCI function before here");
             }
         },
         Some("block") => usage.0.extend(block(record)),
@@ -160,7 +154,6 @@ fn iommu(facts: &mut Facts, units: Vec<String>) {
         _ => IommuVendor::Unknown,
     };
     if units.is_empty() {
-        facts.iommu.units = untold();
         return;
     }
     facts.iommu.state = Switch::On;

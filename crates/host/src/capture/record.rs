@@ -71,7 +71,7 @@ impl ReadHost for Recorder<'_> {
 }
 
 fn kept<T: Clone>(answer: &Result<T, ReadError>) -> Result<T, crate::kernel::ReadErrorKind> {
-    answer.as_ref().map(T::clone).map_err(|error| error.kind.clone())
+    answer.clone().map_err(|error| error.kind)
 }
 
 #[derive(Debug)]

@@ -4,7 +4,7 @@
 //! multipath), md and bcache tell what they are made of in `slaves/`. What user space cannot learn here: the members
 //! of a ZFS pool, and what a loop device's file or a network block device stands on.
 
-use slotwise_core::facts::{BlockDevice, Fact, FaultKind, ReadFault, StoragePool, UsageFacts};
+use slotwise_core::facts::{BlockDevice, DevNumber, Fact, FaultKind, ReadFault, StoragePool, UsageFacts};
 use slotwise_core::pci::PciAddress;
 
 use super::mounts::dev_number;
@@ -17,52 +17,60 @@ const BTRFS: &str = "/sys/fs/btrfs";
 /// Sizes in sysfs are in sectors of this many bytes, whatever the device's own (`include/linux/types.h`: `sector_t`).
 const SECTOR_BYTES: u64 = 512;
 
+/// No device has this number.
+const HIDDEN: DevNumber = DevNumber { major: 0, minor: 0 };
+
 pub(super) fn block_devices(host: &dyn ReadHost, faults: &mut Vec<ReadFault>) -> Fact<Vec<BlockDevice>> {
     fact(host.list(BLOCK)).map(|listed| {
-        let mut devices: Vec<BlockDevice> = Vec::new();
-        for name in listed {
-            match device(host, &name) {
-                Ok(Some(device)) => devices.push(device),
-                Ok(None) => faults.push(malformed(&format!("{BLOCK}/{name}/dev"), "expected MAJOR:MINOR")),
-                Err(error) => faults.push(fault(&error)),
-            }
-        }
+        let mut devices: Vec<BlockDevice> =
+            listed.into_iter().map(|name| device(host, name, faults)).collect();
         multipath_heads(host, &mut devices);
         devices
     })
 }
 
-fn device(host: &dyn ReadHost, name: &str) -> Result<Option<BlockDevice>, ReadError> {
+/// One device. What cannot be read of it is told; the device is kept, since what stands on it may be in use.
+fn device(host: &dyn ReadHost, name: String, faults: &mut Vec<ReadFault>) -> BlockDevice {
     let path = format!("{BLOCK}/{name}");
-    let attribute = |file: &str| match text(host, &format!("{path}/{file}"), ATTRIBUTE_BYTES) {
-        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
+    let mut attribute = |file: &str| {
+        let text = or_none(text(host, &format!("{path}/{file}"), ATTRIBUTE_BYTES), faults);
+        Some(text.trim().to_owned()).filter(|text| !text.is_empty())
     };
+    let [number, volume, size] = ["dev", "dm/name", "size"].map(&mut attribute);
+    let model = ["device/vendor", "device/model"].map(&mut attribute);
+    // A number in place of the vendor's name is that of another bus (virtio, MMC).
+    let model: Vec<String> = model.into_iter().flatten().filter(|part| !part.starts_with("0x")).collect();
     // A hidden path of a multipath NVMe namespace has no number.
-    let number = match attribute("dev")? {
-        Some(text) => dev_number(&text),
-        None => Some(slotwise_core::facts::DevNumber { major: 0, minor: 0 }),
-    };
-    let Some(number) = number else { return Ok(None) };
-    let place = host.link(&path).unwrap_or_default();
-    let mut lower = host.list(&format!("{path}/slaves")).unwrap_or_default();
+    let number = number.map_or(Some(HIDDEN), |text| dev_number(&text)).unwrap_or_else(|| {
+        faults.push(malformed(&format!("{path}/dev"), "expected MAJOR:MINOR"));
+        HIDDEN
+    });
+    let place = or_none(host.link(&path), faults);
+    let mut lower = or_none(host.list(&format!("{path}/slaves")), faults);
     // A partition's directory lies within that of its disk, which lies in `block/`.
     let mut above = place.rsplit('/').skip(1);
     if let (Some(disk), Some("block")) = (above.next(), above.next()) {
         lower.push(disk.to_owned());
     }
-    let model = [attribute("device/vendor")?, attribute("device/model")?];
-    let model: Vec<String> = model.into_iter().flatten().filter(|part| !part.starts_with("0x")).collect();
-    Ok(Some(BlockDevice {
-        name: name.to_owned(),
-        number,
+    BlockDevice {
         function: function_below(&place),
+        name,
+        number,
         lower,
-        volume: attribute("dm/name")?,
+        volume,
         model: (!model.is_empty()).then(|| model.join(" ")),
-        bytes: attribute("size")?.and_then(|size| size.parse::<u64>().ok()?.checked_mul(SECTOR_BYTES)),
-    }))
+        bytes: size.and_then(|size| size.parse::<u64>().ok()?.checked_mul(SECTOR_BYTES)),
+    }
+}
+
+/// What was read, or nothing; that it could not be read is told.
+pub(super) fn or_none<T: Default>(answer: Result<T, ReadError>, faults: &mut Vec<ReadFault>) -> T {
+    answer.unwrap_or_else(|error| {
+        if !error.is_not_found() {
+            faults.push(fault(&error));
+        }
+        T::default()
+    })
 }
 
 /// The last PCI function in the place of a device: what it hangs under.

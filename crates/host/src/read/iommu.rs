@@ -29,6 +29,9 @@ pub(super) fn iommu(host: &dyn ReadHost, facts: &Facts, faults: &mut Vec<ReadFau
     iommu.tables = tables;
     iommu.reserved = acpi::reserved(host, &iommu.tables, faults);
     let groups = fact(host.list(GROUPS));
+    if let Fact::Unreadable(fault) = &groups {
+        faults.push(fault.clone());
+    }
     if let Fact::Known(listed) = &groups {
         let members = members(facts);
         for id in listed.iter().filter_map(|name| name.parse().ok().map(GroupId)) {

@@ -123,7 +123,7 @@ fn modules(
                 text
             }
             Err(error) => {
-                note_missing(error, faults);
+                note_missing(&error, faults);
                 String::new()
             }
         },
@@ -143,9 +143,9 @@ fn modules(
     Fact::Known(states)
 }
 
-fn note_missing(error: ReadError, faults: &mut Vec<ReadFault>) {
+fn note_missing(error: &ReadError, faults: &mut Vec<ReadFault>) {
     if !error.is_not_found() {
-        faults.push(fault(&error));
+        faults.push(fault(error));
     }
 }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use slotwise_core::facts::{Fact, NetworkInterface, ReadFault};
 
 use super::attributes::hex;
-use super::block::function_below;
+use super::block::{function_below, or_none};
 use super::{ATTRIBUTE_BYTES, TEXT_BYTES, fact, fault, malformed, text};
 use crate::kernel::ReadHost;
 
@@ -40,16 +40,21 @@ pub(super) fn interfaces(host: &dyn ReadHost, faults: &mut Vec<ReadFault>) -> Fa
             .into_iter()
             // The module `bonding` puts a control file among them.
             .filter(|name| name != "bonding_masters")
-            .map(|name| interface(host, name, &leaving))
+            .map(|name| interface(host, name, &leaving, faults))
             .collect();
         routes_through_upper(&mut interfaces);
         interfaces
     })
 }
 
-fn interface(host: &dyn ReadHost, name: String, leaving: &BTreeSet<String>) -> NetworkInterface {
+fn interface(
+    host: &dyn ReadHost,
+    name: String,
+    leaving: &BTreeSet<String>,
+    faults: &mut Vec<ReadFault>,
+) -> NetworkInterface {
     let path = format!("{NET}/{name}");
-    let names = host.list(&path).unwrap_or_default();
+    let names = or_none(host.list(&path), faults);
     let upper: Vec<String> =
         names.iter().filter_map(|file| file.strip_prefix("upper_")).map(str::to_owned).collect();
     let up = match fact(text(host, &format!("{path}/flags"), ATTRIBUTE_BYTES)) {
@@ -61,7 +66,7 @@ fn interface(host: &dyn ReadHost, name: String, leaving: &BTreeSet<String>) -> N
         Fact::Unreadable(fault) => Fact::Unreadable(fault),
     };
     NetworkInterface {
-        function: function_below(&host.link(&path).unwrap_or_default()),
+        function: function_below(&or_none(host.link(&path), faults)),
         default_route: leaving.contains(&name),
         name,
         upper,

@@ -16,13 +16,15 @@ use crate::pci::PciAddress;
 /// The most reserved ranges that a log is believed to have.
 const MOST_REGIONS: usize = 4096;
 
-/// Words that come only once the IOMMU's initcall is over (`rootfs_initcall(pci_iommu_init)`, levels 6 and 7, user space).
-const LATE: [&str; 14] = [
+/// Words that come only once the IOMMU's initcall is over (`rootfs_initcall(pci_iommu_init)`): initcalls of levels 6 and
+/// 7, and user space.
+const LATE: [&str; 26] = [
     "PCI-DMA: Using software bounce buffering",
     "Trying to unpack rootfs image",
     "Unpacking initramfs",
     "Freeing initrd memory",
     "Freeing unused kernel",
+    "Write protecting the kernel",
     "Run /init as init process",
     "Run /sbin/init as init process",
     "Serial: 8250/16550 driver",
@@ -30,8 +32,28 @@ const LATE: [&str; 14] = [
     "io scheduler ",
     "Key type asymmetric registered",
     "usbcore: registered new interface driver usb-storage",
+    "i8042: ",
+    "rtc_cmos ",
+    "scsi host",
+    "scsi0 :",
+    "ata1: ",
+    "nvme nvme0: ",
+    "clk: Disabling unused clocks",
+    "ALSA device list:",
+    "VFS: Mounted root",
     "systemd[1]: ",
     "EXT4-fs (",
+    "XFS (",
+    "BTRFS: device ",
+];
+
+/// Words that come before anything else of interest.
+const EARLY: [&str; 5] = [
+    "Linux version ",
+    "Command line: ",
+    "BIOS-provided physical RAM map:",
+    "Booting Linux on physical CPU",
+    "KERNEL supported cpus:",
 ];
 
 #[derive(Debug, Default)]
@@ -76,7 +98,7 @@ impl State {
     }
 
     fn progress(&mut self, message: &str) {
-        self.began |= message.starts_with("Linux version ");
+        self.began |= EARLY.iter().any(|words| message.starts_with(words));
         self.late |= LATE.iter().any(|words| message.starts_with(words));
         self.x86 |= ["BIOS-e820", "BIOS-provided physical RAM map", "x86/", "smpboot:", "e820:"]
             .iter()
@@ -121,7 +143,8 @@ impl State {
         let on = says("Intel(R) Virtualization Technology for Directed I/O")
             || says("AMD-Vi: Found IOMMU ")
             || says("AMD-Vi: Enabling IOMMU at ")
-            || says("AMD-Vi: Initialized for Passthrough Mode");
+            || says("AMD-Vi: Initialized for Passthrough Mode")
+            || says("(XEN) I/O virtualisation enabled");
         if on {
             self.on.get_or_insert_with(|| message.to_owned());
         }
@@ -138,7 +161,8 @@ impl State {
             .any(|words| message.split_once(": ").is_some_and(|(_, rest)| rest.starts_with(words)))
             || says("AMD-Vi: Disable IOMMU on Stoney Ridge")
             || says("IOMMU not currently supported when SME is active")
-            || says("AMD-Vi: AMD IOMMU disabled on kernel command-line");
+            || says("AMD-Vi: AMD IOMMU disabled on kernel command-line")
+            || says("(XEN) I/O virtualisation disabled");
         if off {
             self.off.get_or_insert_with(|| message.to_owned());
         }
@@ -163,6 +187,9 @@ impl State {
             || starts("DMAR:")
             || starts("DMAR-IR: ")
             || starts("dmar: ")
+            || starts("Intel-IOMMU: ")
+            || starts("(XEN) Intel VT-d ")
+            || starts("(XEN) [VT-D]")
         {
             Hint::Intel
         } else if table("IVRS") || (message.contains("AMD-Vi: ") && !about_v2) {
@@ -197,11 +224,16 @@ impl State {
     /// `intel/irq_remapping.c: intel_enable_irq_remapping` (with and without its head), `amd/init.c: print_iommu_info`.
     fn remapping(&mut self, message: &str) {
         let says = |words: &str| message.contains(words);
-        let switch = if says("Enabled IRQ remapping in ") || says("AMD-Vi: Interrupt remapping enabled") {
+        let switch = if says("Enabled IRQ remapping in ")
+            || says("AMD-Vi: Interrupt remapping enabled")
+            || says("(XEN) Interrupt remapping enabled")
+        {
             Switch::On
         } else if says("Failed to enable irq remapping")
             || says("AMD-Vi: Disabling interrupt remapping")
             || says("interrupt remapping is being disabled")
+            || says("interrupt remapping will be disabled")
+            || says("(XEN) Interrupt remapping disabled")
         {
             Switch::Off
         } else {
@@ -276,22 +308,28 @@ fn rmrr(facts: &mut Facts, message: &str) -> Option<&'static str> {
     None
 }
 
-/// `DMAR: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]` (before Linux 5.3; `IOMMU:` before 4.1).
-/// A range that is no RMRR is the one for the floppy controller behind the LPC bridge.
+/// `DMAR: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]` (`IOMMU:` before Linux 4.1), and in 5.2
+/// `pci 0000:00:1d.0: DMAR: Setting identity map [0x… - 0x…]`; later kernels print nothing. A range that is no RMRR is the
+/// one for the floppy controller behind the LPC bridge.
 fn identity_map(facts: &mut Facts, message: &str) -> Option<&'static str> {
-    let (_, rest) = message.split_once("Setting identity map for device ")?;
-    let parsed = rest.split_once(" [").and_then(|(device, range)| {
+    let (head, rest) = message.split_once("Setting identity map ")?;
+    let before = || {
+        let head = head.trim_end().trim_end_matches("DMAR:").trim_end();
+        head.rsplit(' ').next().unwrap_or_default().trim_end_matches(':')
+    };
+    let parsed = rest.split_once('[').and_then(|(device, range)| {
         let (start, end) = range.split(']').next()?.split_once('-')?;
+        let device = device.strip_prefix("for device ").map_or_else(before, str::trim);
         Some((full_address(device)?, hex(start.trim())?, hex(end.trim())?))
     });
     let Some((address, start, end)) = parsed else {
         return Some("expected identity map for device DDDD:BB:DD.F [0x… - 0x…]");
     };
-    let known = |region: &&mut ReservedRegion| (region.start, region.end) == (start, end);
-    if !facts.iommu.reserved.iter_mut().any(|mut region| known(&&mut region)) {
+    let known = |region: &ReservedRegion| (region.start, region.end) == (start, end);
+    if !facts.iommu.reserved.iter().any(known) {
         region(facts, ReservedKind::Direct, start, end);
     }
-    if let Some(region) = facts.iommu.reserved.iter_mut().find(known)
+    if let Some(region) = facts.iommu.reserved.iter_mut().find(|region| known(region))
         && !region.devices.contains(&address)
     {
         region.devices.push(address);
@@ -390,7 +428,7 @@ mod tests {
     #[test]
     fn identity_maps_name_the_devices_of_an_rmrr() {
         let facts = read(
-            "DMAR: RMRR base: 0x000000dacd5000 end: 0x000000dacebfff\nIOMMU: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]\nDMAR: Setting identity map for device 0000:00:1f.0 [0x0 - 0xffffff]\n",
+            "DMAR: RMRR base: 0x000000dacd5000 end: 0x000000dacebfff\nIOMMU: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]\npci 0000:00:1f.0: DMAR: Setting identity map [0x0 - 0xffffff]\n",
         );
         let seen: Vec<_> =
             facts.iommu.reserved.iter().map(|r| (r.kind, r.start, r.end, r.devices.len())).collect();

@@ -37,20 +37,8 @@ struct Reader {
 
 impl Reader {
     fn new(name: &str) -> Self {
-        let mut facts = Facts::empty(Origin::Saved { kind: SourceKind::Log, name: name.to_owned() });
-        facts.kernel.release = untold();
-        facts.kernel.command_line = untold();
-        facts.kernel.modules = untold();
-        facts.interrupts = untold();
-        facts.iommu.units = untold();
-        facts.usage = super::UsageFacts {
-            block: untold(),
-            mounts: untold(),
-            swaps: untold(),
-            pools: Vec::new(),
-            network: untold(),
-            open_handles: untold(),
-        };
+        let origin = Origin::Saved { kind: SourceKind::Log, name: name.to_owned() };
+        let facts = Facts::untold(origin, LOG);
         Self { facts, iommu: iommu::State::default(), pci: pci::State::default() }
     }
 
