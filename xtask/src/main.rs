@@ -4,6 +4,7 @@ mod bench;
 mod build;
 mod check;
 mod demo;
+mod deny;
 mod oracle;
 mod packages;
 mod story;
