@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "unmanaged-not-detached",
         &["must be manually detached"],
-        r"(?:%D.*)?detached",
+        r"detached",
         "libvirt virHostdevPreparePCIDevicesImpl",
         "the device is not on vfio-pci and the configuration does not let libvirt bind it",
     ),
