@@ -50,6 +50,7 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             "ailed to bind PCI device",
             "trigger a probe for PCI device",
+            "ailed to probe PCI device",
             "ailed to add driver",
             "o bind PCI device",
         ],

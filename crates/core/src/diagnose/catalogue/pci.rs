@@ -105,8 +105,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "d0-d3cold",
-        &["from D3cold to D0"],
-        r"(?:Unable|Refused|able) to change power state from D3cold|from D3cold to D0",
+        &["from D3cold to D0", "nvalid power transition"],
+        r"D3cold to D0|invalid power transition \(from D3cold",
         "Linux pci_power_up",
         "the device cannot be brought out of D3cold",
     ),

@@ -277,4 +277,32 @@ pub(super) const ROWS: &[Pattern] = &[
         "QEMU do_pci_register_device",
         "the guest slot is taken",
     ),
+    row(
+        "pci-irq-assert",
+        &["pci_irq_handler: Assertion"],
+        "",
+        "QEMU pci_irq_handler",
+        "the interrupt pin of the device reads ff",
+    ),
+    row(
+        "msix-overlap",
+        &["table & pba overlap", "table &amp; pba overlap", "failed to add PCI capability"],
+        r"overlap|PCI capability 0x(?P<capability>[0-9a-f]+)",
+        "QEMU msix_init, vfio_add_std_cap",
+        "the capabilities that the device shows make no sense",
+    ),
+    row(
+        "region-busy",
+        &["vfio_region_write(", "vfio_region_read("],
+        r"vfio_region_(?:write|read)\((?P<device>%B).*resource busy",
+        "QEMU vfio_region_write",
+        "VFIO cannot reach a BAR because another owner holds it",
+    ),
+    row(
+        "region-io-error",
+        &["vfio_region_write(", "vfio_region_read("],
+        r"vfio_region_(?:write|read)\((?P<device>%B).*(?:Input/output error|Cannot allocate|Bad address)",
+        "QEMU vfio_region_read",
+        "VFIO cannot reach a BAR",
+    ),
 ];

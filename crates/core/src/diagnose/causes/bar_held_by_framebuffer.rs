@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("bar-held-by-framebuffer"),
     clues: &[
         primary("bar-reserve", 2.4),
+        primary("region-busy", 2.4),
         supporting("bootfb-iomem", 2.2),
         supporting("efifb-iomem", 1.2),
         supporting("framebuffer-fixed", 1.6),

@@ -8,7 +8,11 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The MSI-X table shares a page with registers, and that part of the BAR cannot be mapped.",
     kind: Kind::Fault,
     rule: Some("msix-table-mmap"),
-    clues: &[primary("msix-pba", 3.2), primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict"])],
+    clues: &[
+        primary("msix-pba", 3.2),
+        primary("msix-overlap", 0.6),
+        primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict"]),
+    ],
     look_alikes: &[LookAlike {
         cause: "bar-held-by-framebuffer",
         tell: "then the kernel says `can't reserve` for the same BAR",
