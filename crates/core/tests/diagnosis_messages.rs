@@ -395,6 +395,26 @@ fn long_logs_give_the_same_cause_where_a_program_printed_it() {
 }
 
 #[test]
+fn explanations_name_what_the_log_names_and_leave_no_slot_open() {
+    for (cause, log) in LOGS {
+        let diagnosis = diagnose(&[Input { name: "-", bytes: log.as_bytes() }]);
+        for finding in &diagnosis.findings {
+            let text = &finding.explanation;
+            assert!(text.ends_with('.') && !text.contains(['{', '}', '|', '#']), "{cause}: {text}");
+            assert!(!text.contains("  ") && !text.contains(" ,") && !text.contains("()"), "{cause}: {text}");
+        }
+    }
+    let log =
+        "genirq: Flags mismatch irq 16. 00000000 (vfio-intx(0000:05:00.0)) vs. 00000080 (ehci_hcd:usb1)";
+    let diagnosis = diagnose(&[Input { name: "-", bytes: log.as_bytes() }]);
+    let text = &diagnosis.findings[0].explanation;
+    assert!(
+        ["0000:05:00.0", "interrupt 16", "ehci_hcd:usb1"].iter().all(|part| text.contains(part)),
+        "{text}"
+    );
+}
+
+#[test]
 fn every_fault_has_a_log_here() {
     for id in diagnose::ids() {
         let is_fault = diagnose::cause(id).is_some_and(|cause| cause.kind == Kind::Fault);

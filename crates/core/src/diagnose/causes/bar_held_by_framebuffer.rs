@@ -37,5 +37,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Linux drivers/pci/pci.c: __pci_request_region; drivers/firmware/sysfb_simplefb.c; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_setup_barmap",
         "qemu-devel: BOOTFB and 'BAR n: can't reserve' with a boot GPU",
     ],
-    explanation: "The host's firmware framebuffer still owns BAR {bar|0} of {device|the GPU}, so VFIO cannot map it into the guest.",
+    explanation: "The host's firmware framebuffer still owns {bar:BAR #|a BAR} of {device|the GPU}, so VFIO cannot map it into the guest.",
 };

@@ -30,5 +30,5 @@ pub(super) const CAUSE: Cause = Cause {
         "QEMU hw/vfio/pci.c: vfio_msix_early_setup, vfio_pci_relocate_msix",
         "Linux VFIO_REGION_INFO_CAP_MSIX_MAPPABLE",
     ],
-    explanation: "The MSI-X structures of {device|the device} lie where its BAR {bar|} cannot be mapped into the guest.",
+    explanation: "The MSI-X structures of {device|the device} lie where its BAR{bar: #|} cannot be mapped into the guest.",
 };
