@@ -49,6 +49,7 @@ impl Reader {
             swaps: untold(),
             pools: Vec::new(),
             network: untold(),
+            sessions: untold(),
             open_handles: untold(),
         };
         Self { facts, iommu: iommu::State::default(), pci: pci::State::default() }
