@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::build::{cargo, must};
 use crate::story::{self, Show};
-use crate::{Result, build, deny, packages, tidy};
+use crate::{Result, build, deny, generate, packages, tidy};
 
 struct Stage {
     name: &'static str,
@@ -16,6 +16,7 @@ struct Stage {
 const FAST: &[Stage] = &[
     Stage { name: "format", run: || must(with(cargo(), &["fmt", "--all", "--check"])) },
     Stage { name: "tidy", run: tidy::run },
+    Stage { name: "pages of reference", run: || generate::run(generate::Stale::Refuse) },
     Stage {
         name: "clippy",
         run: || must(with(cargo(), &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
