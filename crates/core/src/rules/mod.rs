@@ -5,19 +5,31 @@
 //! makes it say so (severity [`Severity::Notes`]), never guess.
 
 mod acpi_dmar_broken;
+mod acs_check;
+mod acs_override_in_use;
+mod alias_behind_bridge;
 mod boot_disk;
+mod device_in_use;
 mod dma_entry_limit;
 mod finding;
+mod group_has_critical_device;
 mod group_not_viable;
+mod host_driver_in_use;
 mod host_storage;
 mod hugepage_pin;
+mod intx_asserted_at_handover;
+mod intx_no_masking;
 mod intx_shared;
 mod iommu_disabled;
 mod iommu_unsupported;
+mod irq_unrouted;
 mod kernel_parameter_conflict;
 mod last_console;
 mod management_nic;
+mod masking;
 mod memlock;
+mod msi_absent;
+mod multifunction_split;
 mod no_intremap;
 mod no_reset;
 mod secure_boot_lockdown;
@@ -110,18 +122,29 @@ pub struct Rule {
 /// All rules, by id.
 pub const RULES: &[Rule] = &[
     acpi_dmar_broken::RULE,
+    acs_check::RULE,
+    acs_override_in_use::RULE,
+    alias_behind_bridge::RULE,
     boot_disk::RULE,
+    device_in_use::RULE,
     dma_entry_limit::RULE,
+    group_has_critical_device::RULE,
     group_not_viable::RULE,
+    host_driver_in_use::RULE,
     host_storage::RULE,
     hugepage_pin::RULE,
+    intx_asserted_at_handover::RULE,
+    intx_no_masking::RULE,
     intx_shared::RULE,
     iommu_disabled::RULE,
     iommu_unsupported::RULE,
+    irq_unrouted::RULE,
     kernel_parameter_conflict::RULE,
     last_console::RULE,
     management_nic::RULE,
     memlock::RULE,
+    msi_absent::RULE,
+    multifunction_split::RULE,
     no_intremap::RULE,
     no_reset::RULE,
     secure_boot_lockdown::RULE,
