@@ -9,9 +9,12 @@ mod acs_check;
 mod acs_override_in_use;
 mod alias_behind_bridge;
 mod boot_disk;
+mod bus_reset_takes_siblings;
+mod d3cold_power;
 mod device_in_use;
 mod dma_entry_limit;
 mod finding;
+mod flr_broken;
 mod group_has_critical_device;
 mod group_not_viable;
 mod host_driver_in_use;
@@ -32,6 +35,8 @@ mod msi_absent;
 mod multifunction_split;
 mod no_intremap;
 mod no_reset;
+mod pm_reset_is_soft;
+mod reset_broken_amd;
 mod secure_boot_lockdown;
 mod vfio_modules_missing;
 mod virtualization_off;
@@ -126,8 +131,11 @@ pub const RULES: &[Rule] = &[
     acs_override_in_use::RULE,
     alias_behind_bridge::RULE,
     boot_disk::RULE,
+    bus_reset_takes_siblings::RULE,
+    d3cold_power::RULE,
     device_in_use::RULE,
     dma_entry_limit::RULE,
+    flr_broken::RULE,
     group_has_critical_device::RULE,
     group_not_viable::RULE,
     host_driver_in_use::RULE,
@@ -147,6 +155,8 @@ pub const RULES: &[Rule] = &[
     multifunction_split::RULE,
     no_intremap::RULE,
     no_reset::RULE,
+    pm_reset_is_soft::RULE,
+    reset_broken_amd::RULE,
     secure_boot_lockdown::RULE,
     vfio_modules_missing::RULE,
     virtualization_off::RULE,
