@@ -57,7 +57,11 @@ pub(crate) fn facts(text: &str) -> Facts {
             "block" => block(&mut facts, rest),
             "mount" => mount(&mut facts, rest),
             "swap" => push(&mut facts.usage.swaps, rest.to_owned()),
-            "param" => parameter(&mut facts, rest),
+            "param" => parameter(&mut facts, None, rest),
+            "configured" => {
+                let (place, setting) = rest.rsplit_once(' ').expect("configured PLACE SETTING");
+                parameter(&mut facts, Some(place), setting);
+            }
             "module" => module(&mut facts, rest),
             "session" => session(&mut facts, rest),
             "holds" => holds(&mut facts, rest),
@@ -110,7 +114,7 @@ fn device(facts: &mut Facts, text: &str) {
             "boot_vga" => function.boot_vga = Fact::Known(true),
             "bars" => {
                 function.resources =
-                    Fact::Known(value.split(',').filter(|b| !b.is_empty()).map(bar).collect())
+                    Fact::Known(value.split(',').filter(|b| !b.is_empty()).map(bar).collect());
             }
             "vfs" => function.sriov.total_vfs = Fact::Known(value.parse().expect("number of VFs")),
             "physfn" => function.sriov.physical_function = Fact::Known(address(value)),
@@ -348,11 +352,12 @@ fn mount(facts: &mut Facts, text: &str) {
     );
 }
 
-fn parameter(facts: &mut Facts, text: &str) {
+fn parameter(facts: &mut Facts, place: Option<&str>, text: &str) {
     let (name, value) = text.split_once('=').expect("module.parameter=value");
     let (module, name) = name.split_once('.').expect("module.parameter");
     let module = crate::facts::ModuleName::new(module).expect("module");
-    let place = format!("/sys/module/{module}/parameters/{name}");
+    let in_force = format!("/sys/module/{module}/parameters/{name}");
+    let place = place.map_or(in_force, str::to_owned);
     facts
         .kernel
         .parameters
