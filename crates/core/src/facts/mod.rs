@@ -14,7 +14,10 @@ pub mod kernel_log;
 mod line;
 pub mod lspci;
 mod name;
+mod parents;
+mod printed;
 mod recognise;
+mod text;
 mod udevadm;
 mod usage;
 
@@ -26,8 +29,11 @@ pub use groups::from_groups;
 pub use interrupt::{InterruptController, InterruptLine};
 pub use iommu::{GroupFacts, IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
 pub use kernel::{KernelFacts, KernelVersion, ModuleState, ParameterValue};
+pub use lspci::from_lspci;
 pub use name::{DriverName, ModuleName, NameError};
+pub use printed::{ListedCapability, PrintedCapability, PrintedConfig};
 pub use recognise::recognise;
+pub use text::from_text;
 pub use udevadm::from_udevadm;
 pub use usage::{BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, StoragePool, UsageFacts};
 
