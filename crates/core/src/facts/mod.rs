@@ -15,7 +15,10 @@ mod line;
 pub mod lspci;
 mod name;
 mod platform;
+mod parents;
+mod printed;
 mod recognise;
+mod text;
 mod udevadm;
 mod usage;
 
@@ -27,9 +30,12 @@ pub use groups::from_groups;
 pub use interrupt::{InterruptController, InterruptLine};
 pub use iommu::{GroupFacts, IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
 pub use kernel::{KernelFacts, KernelVersion, ModuleState, ParameterValue};
+pub use lspci::from_lspci;
 pub use name::{DriverName, ModuleName, NameError};
 pub use platform::{Lockdown, LockedMemory, MemoryClaim, PlatformFacts};
+pub use printed::{ListedCapability, PrintedCapability, PrintedConfig};
 pub use recognise::recognise;
+pub use text::from_text;
 pub use udevadm::from_udevadm;
 pub use usage::{
     BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, RemoteSession, StoragePool, UsageFacts,
