@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 
-use slotwise_core::pci::PciAddress;
+use slotwise_core::facts::FunctionFacts;
+use slotwise_core::pci::{IdPattern, PciAddress, Selector, SlotPattern};
 use slotwise_core::report::{text, wire};
 use slotwise_core::topology::Topology;
 
@@ -9,12 +10,23 @@ use crate::names::PciNames;
 use crate::{print, source};
 
 /// Show what is here: devices, groups, IOMMU, interrupts, drivers
+///
+/// Patterns are those of lspci: parts that are left out match anything, numbers are hexadecimal.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only these functions: addresses, with or without domain
-    #[arg(value_name = "ADDRESS")]
-    only: Vec<PciAddress>,
-    /// Read this instead of the running host: a capture, or a directory that holds sys/ and proc/ of some host
+    /// Only these functions: [[DOMAIN:]BUS:]DEVICE[.FUNCTION] or VENDOR:DEVICE[:CLASS]; several add up
+    #[arg(value_name = "SELECTOR")]
+    only: Vec<Selector>,
+    /// Only functions at this place: [[[[DOMAIN]:]BUS]:][DEVICE][.[FUNCTION]]
+    #[arg(short = 's', long = "slot", value_name = "PLACE")]
+    slot: Option<SlotPattern>,
+    /// Only functions with these ids: [VENDOR]:[DEVICE][:CLASS[:INTERFACE]]
+    #[arg(short = 'd', long = "device", value_name = "IDS")]
+    device: Option<IdPattern>,
+    /// Read this instead of the running host: a capture, a directory with sys/ and proc/, or a text (- for standard input)
+    ///
+    /// A text is what lspci, a listing of IOMMU groups, `udevadm info -e` or the kernel log say; it is recognised from
+    /// its content.
     #[arg(long, value_name = "SOURCE")]
     from: Option<PathBuf>,
     /// One line a function instead of a tree
@@ -25,22 +37,35 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
+impl Arguments {
+    fn selects(&self, function: &FunctionFacts) -> bool {
+        let (id, class) = (function.id.known().copied(), function.class.known().copied());
+        let named = |selector: &Selector| selector.matches(function.address, id, class);
+        (self.only.is_empty() || self.only.iter().any(named))
+            && self.slot.is_none_or(|pattern| pattern.matches(function.address))
+            && self.device.is_none_or(|pattern| pattern.matches(id, class))
+    }
+
+    fn selects_all(&self) -> bool {
+        self.only.is_empty() && self.slot.is_none() && self.device.is_none()
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let topology = Topology::new(source::facts(arguments.from.as_deref())?);
-    for address in &arguments.only {
-        if topology.function(*address).is_none() {
-            return Err(Failure::new(format!("there is no function {address}"))
-                .hint("`slotwise inspect` without an address shows all"));
-        }
+    let selected = |address: PciAddress| topology.function(address).is_some_and(|f| arguments.selects(f));
+    if !arguments.only.is_empty() && !topology.functions().any(|f| arguments.selects(f)) {
+        return Err(
+            Failure::new("no function is selected").hint("`slotwise inspect` without a selector shows all")
+        );
     }
-    let shown = |address: PciAddress| arguments.only.is_empty() || arguments.only.contains(&address);
     let names = PciNames::of(&topology);
     if arguments.json {
-        print::json(&wire::v1::Inspect::new(&topology, &names, &shown))?;
-    } else if arguments.table || !arguments.only.is_empty() {
-        print::text(&text::table(&topology, &names, &shown))?;
+        print::json(&wire::v1::Inspect::new(&topology, &names, &selected))?;
+    } else if arguments.table || !arguments.selects_all() {
+        print::text(&text::table(&topology, &names, &selected))?;
     } else {
-        print::text(&text::tree(&topology, &names, &shown))?;
+        print::text(&text::tree(&topology, &names, &selected))?;
     }
     Ok(Outcome::Fine)
 }
