@@ -1,3 +1,96 @@
-pub(crate) fn run(_fast: bool) -> crate::Result {
+//! Everything that CI checks, in stages: the quick ones first, the lab last.
+
+use std::process::Command;
+use std::time::Instant;
+
+use crate::build::{cargo, must};
+use crate::story::{self, Show};
+use crate::{Result, build, deny, generate, packages, tidy};
+
+struct Stage {
+    name: &'static str,
+    run: fn() -> Result,
+}
+
+/// Stages that need no lab.
+const FAST: &[Stage] = &[
+    Stage { name: "format", run: || must(with(cargo(), &["fmt", "--all", "--check"])) },
+    Stage { name: "tidy", run: tidy::run },
+    Stage { name: "pages of reference", run: || generate::run(generate::Stale::Refuse) },
+    Stage {
+        name: "clippy",
+        run: || must(with(cargo(), &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+    },
+    Stage { name: "tests", run: || must(with(cargo(), &["test", "--workspace", "--quiet"])) },
+    Stage { name: "dependencies", run: deny::run },
+];
+
+/// Stages that boot machines.
+const LAB: &[Stage] = &[
+    Stage { name: "static build", run: || build::dist().map(drop) },
+    Stage { name: "start-up time", run: starts_quickly },
+    Stage { name: "lab host and guest, each by itself", run: lab_and_guest },
+    Stage { name: "the main job, in the lab", run: || story::tell(Show::Steps, &build::dist()?).map(drop) },
+];
+
+fn with(mut command: Command, arguments: &[&str]) -> Command {
+    command.args(arguments);
+    command
+}
+
+/// Runs the stages; ends with a line of counts that test runners are read by.
+pub(crate) fn run(fast: bool) -> Result {
+    let stages: Vec<&Stage> = if fast { FAST.iter().collect() } else { FAST.iter().chain(LAB).collect() };
+    if !fast {
+        packages::ensure()?;
+    }
+    let mut rows = Vec::new();
+    for stage in stages {
+        println!("\n##### {}", stage.name);
+        let start = Instant::now();
+        let result = (stage.run)();
+        if let Err(error) = &result {
+            println!("error: {error}");
+        }
+        rows.push((stage.name, start.elapsed(), result.is_ok()));
+    }
+    println!();
+    for (name, took, passed) in &rows {
+        let word = if *passed { "passed" } else { "FAILED" };
+        println!("{word}  {:>6.1} s  {name}", took.as_secs_f64());
+    }
+    let passed = rows.iter().filter(|row| row.2).count();
+    let failed = rows.len() - passed;
+    println!("\n{passed} passed, {failed} failed");
+    if failed == 0 { Ok(()) } else { Err("not everything passed".into()) }
+}
+
+/// The tests that boot machines, which a plain `cargo test` leaves out.
+fn lab_and_guest() -> Result {
+    let dist = build::dist()?;
+    for (package, test) in [("slotwise-lab", "boot"), ("slotwise-testbench", "guest")] {
+        let mut cargo = with(cargo(), &["test", "-p", package, "--test", test, "--", "--test-threads=1"]);
+        cargo.env("SLOTWISE_LAB", "1").env("SLOTWISE_GUEST", "1");
+        cargo.env("SLOTWISE_LAB_INIT", dist.program("slotwise-lab-init"));
+        cargo.env("SLOTWISE_AGENT", dist.program("slotwise-agent"));
+        must(cargo)?;
+    }
     Ok(())
+}
+
+/// The program must answer at once: a start that reads something big or starts a thread pool would show here by an order
+/// of magnitude, on a busy machine too. The figure itself is measured by the bench.
+fn starts_quickly() -> Result {
+    let dist = build::dist()?;
+    let best = (0..20).map(|_| start_time(&dist)).collect::<Result<Vec<_>>>()?.into_iter().min();
+    let best = best.ok_or("no start was measured")?;
+    println!("slotwise --version: {:.1} ms", best.as_secs_f64() * 1000.0);
+    if best.as_millis() < 10 { Ok(()) } else { Err("slotwise does not start within 10 ms".into()) }
+}
+
+/// Time from starting the program to its end.
+pub(crate) fn start_time(dist: &build::Dist) -> Result<std::time::Duration> {
+    let start = Instant::now();
+    let output = Command::new(dist.program("slotwise")).arg("--version").output()?;
+    if output.status.success() { Ok(start.elapsed()) } else { Err("slotwise --version fails".into()) }
 }

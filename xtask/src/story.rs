@@ -52,6 +52,8 @@ pub(crate) struct Beat {
 pub(crate) struct Told {
     pub(crate) beats: Vec<Beat>,
     pub(crate) report: PathBuf,
+    /// From the start of the cold guest to the device's answer to its first INQUIRY.
+    pub(crate) first_answer: Duration,
 }
 
 struct Teller {
@@ -113,7 +115,8 @@ pub(crate) fn tell(show: Show, dist: &Dist) -> Result<Told> {
     let mut teller = Teller { show, beats: Vec::new(), start: Instant::now() };
     let advice = the_wrong_slot(&mut teller, dist)?;
     let report = the_right_slot(&mut teller, dist, advice)?;
-    Ok(Told { beats: teller.beats, report })
+    let first_answer = first_answer(&std::fs::read_to_string(report.join("report.json"))?)?;
+    Ok(Told { beats: teller.beats, report: report.join("report.html"), first_answer })
 }
 
 /// The card in the first slot: predicted to fail, fails, and the log says why. Gives the slot that the plan advises.
@@ -233,7 +236,7 @@ fn the_right_slot(teller: &mut Teller, dist: &Dist, slot: u8) -> Result<PathBuf>
     has(&teller.run(&lab, &["slotwise", "status"])?, "undone", 0)?;
     teller.end("its driver serves it again: the host reads what the tests wrote");
     lab.end();
-    Ok(report.join("report.html"))
+    Ok(report)
 }
 
 /// What the suite found must be what is known of QEMU's disk, no more and no less.
@@ -259,6 +262,13 @@ fn judge(report: &str) -> Result<String> {
     )?;
     what(passed >= 50, "most cases pass", &Value::from(passed))?;
     Ok(format!("{passed} passed, {} deviations of this emulated disk from SCSI-2 found", DEVIATIONS.len()))
+}
+
+fn first_answer(report: &str) -> Result<Duration> {
+    let report: Value = serde_json::from_str(report)?;
+    let seconds = report.pointer("/run/starts/0/seconds_to_first_inquiry").and_then(Value::as_f64);
+    let seconds = seconds.ok_or_else(|| format!("the report tells no first INQUIRY: {:#}", report["run"]))?;
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 fn fetch_report(lab: &Lab) -> Result<PathBuf> {

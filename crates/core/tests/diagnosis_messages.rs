@@ -380,6 +380,41 @@ fn each_cause_is_first_on_its_own_messages() {
 }
 
 #[test]
+fn long_logs_give_the_same_cause_where_a_program_printed_it() {
+    let filler =
+        "[    1.000000] usb 1-1: New USB dev found, idVendor=1d6b, idProduct=0002, bcd 6.01\n".repeat(26_000);
+    let mut other = Vec::new();
+    for (cause, log) in LOGS {
+        let (_, found) = first(&format!("{filler}{log}\n"));
+        if found.first().is_none_or(|(id, _)| id != cause) {
+            other.push(format!("{cause}: {log:.60}"));
+        }
+    }
+    println!("{} of {} need the prose around them:\n{}", other.len(), LOGS.len(), other.join("\n"));
+    assert!(other.len() * 6 <= LOGS.len(), "{}", other.join("\n"));
+}
+
+#[test]
+fn explanations_name_what_the_log_names_and_leave_no_slot_open() {
+    for (cause, log) in LOGS {
+        let diagnosis = diagnose(&[Input { name: "-", bytes: log.as_bytes() }]);
+        for finding in &diagnosis.findings {
+            let text = &finding.explanation;
+            assert!(text.ends_with('.') && !text.contains(['{', '}', '|', '#']), "{cause}: {text}");
+            assert!(!text.contains("  ") && !text.contains(" ,") && !text.contains("()"), "{cause}: {text}");
+        }
+    }
+    let log =
+        "genirq: Flags mismatch irq 16. 00000000 (vfio-intx(0000:05:00.0)) vs. 00000080 (ehci_hcd:usb1)";
+    let diagnosis = diagnose(&[Input { name: "-", bytes: log.as_bytes() }]);
+    let text = &diagnosis.findings[0].explanation;
+    assert!(
+        ["0000:05:00.0", "interrupt 16", "ehci_hcd:usb1"].iter().all(|part| text.contains(part)),
+        "{text}"
+    );
+}
+
+#[test]
 fn every_fault_has_a_log_here() {
     for id in diagnose::ids() {
         let is_fault = diagnose::cause(id).is_some_and(|cause| cause.kind == Kind::Fault);

@@ -121,6 +121,6 @@ pub struct Cause {
     /// Where this comes from: source files with functions, documents, threads.
     pub sources: &'static [&'static str],
     /// One to three sentences about the case at hand. `{name|otherwise}` is the capture `name` of the evidence, or
-    /// `otherwise` where no line gave it.
+    /// `otherwise` where no line gave it; `{name:shape|otherwise}` puts it in place of the `#` of `shape`.
     pub explanation: &'static str,
 }

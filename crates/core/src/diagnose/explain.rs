@@ -93,16 +93,18 @@ pub(super) fn about(candidate: &Candidate<'_>) -> String {
     format!("{}: {}.", candidate.cause.explanation, said.join("; "))
 }
 
-/// `template` with each `{name|otherwise}` replaced by what the evidence captured under that name.
+/// `template` with each `{name|otherwise}` replaced by what the evidence captured under that name; in
+/// `{name:shape|otherwise}` the `#` of the shape stands for it.
 fn filled(template: &str, candidate: &Candidate<'_>) -> String {
     let mut out = String::with_capacity(template.len() + 64);
     let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         out.push_str(before);
         let Some((slot, tail)) = after.split_once('}') else { break };
-        let (name, otherwise) = slot.split_once('|').unwrap_or((slot, ""));
+        let (wanted, otherwise) = slot.split_once('|').unwrap_or((slot, ""));
+        let (name, shape) = wanted.split_once(':').unwrap_or((wanted, "#"));
         match captured(name, candidate) {
-            Some(value) => out.push_str(&value),
+            Some(value) => out.push_str(&shape.replace('#', &value)),
             None => out.push_str(otherwise),
         }
         rest = tail;

@@ -1,5 +1,5 @@
 //! Words about the machine and its history that people write around a log, or that a log mentions in passing: vendors,
-//! settings, moved cards. Like [`report`](super::report), only read in short inputs.
+//! settings, moved cards.
 
 use super::{Pattern, row};
 

@@ -219,14 +219,14 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "fw-1to1",
         &["have a 1:1 IOMMU mapping", "without a 1:1 mapping"],
-        r"(?:%D.*)?1:1",
+        r"1:1",
         "Linux __iommu_device_set_domain (6.6 and later)",
         "the firmware demands a 1:1 mapping for the device, so it cannot be given away",
     ),
     row(
         "rmrr-ineligible",
         &["ineligible for IOMMU domain attach", "platform RMRR requirement"],
-        r"(?:%D.*)?(?:ineligible|RMRR)",
+        r"(?:ineligible|RMRR)",
         "Linux intel_iommu_attach_device (3.17 to 6.5)",
         "the device has a reserved memory region of the firmware and cannot be given away",
     ),

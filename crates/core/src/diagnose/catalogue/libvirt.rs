@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "unmanaged-not-detached",
         &["must be manually detached"],
-        r"(?:%D.*)?detached",
+        r"detached",
         "libvirt virHostdevPreparePCIDevicesImpl",
         "the device is not on vfio-pci and the configuration does not let libvirt bind it",
     ),
@@ -50,6 +50,7 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             "ailed to bind PCI device",
             "trigger a probe for PCI device",
+            "ailed to probe PCI device",
             "ailed to add driver",
             "o bind PCI device",
         ],

@@ -54,8 +54,7 @@ const fn row(
     Pattern { id, anchors, regex, by, means }
 }
 
-/// All rows that programs print, grouped by who prints them. In long inputs the groups up to PCI are found
-/// wherever they stand ([`super::gate`]); the rest only on lines that pass the gate for another reason.
+/// All rows that programs print, grouped by who prints them.
 const GROUPS: &[&[Pattern]] = &[
     vfio::ROWS,
     qemu::ROWS,
@@ -75,23 +74,14 @@ const GROUPS: &[&[Pattern]] = &[
 /// How many of [`GROUPS`], from the first, hold messages about passed devices, whatever else is in the log.
 const ABOUT_PASSTHROUGH: usize = 6;
 
-/// How many of [`GROUPS`], from the first, the gate of long inputs covers.
-#[cfg(test)]
-const GATED: usize = 8;
-
 /// Whether the row called `id` is a message about a passed device.
 pub(super) fn is_about_passthrough(id: &str) -> bool {
     let end = GROUPS.iter().take(ABOUT_PASSTHROUGH).map(|group| group.len()).sum();
     index_of(id).is_some_and(|index| index < end)
 }
 
-/// Rows that are read only in inputs short enough to be prose: their anchors are everyday words.
+/// Words about the machine and what people say; the latter is only read in inputs short enough to be prose.
 const PROSE: &[&[Pattern]] = &[context::ROWS, report::ROWS];
-
-/// Whether the row at `index` of [`ALL`] belongs to prose.
-pub(super) fn is_prose(index: usize) -> bool {
-    index >= GROUPS.iter().map(|group| group.len()).sum()
-}
 
 /// Whether the row at `index` of [`ALL`] is what people say, which no line that a program logged can be.
 pub(super) fn is_said(index: usize) -> bool {
@@ -122,7 +112,7 @@ pub fn pattern(id: &str) -> Option<&'static Pattern> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diagnose::{gate, scan};
+    use crate::diagnose::scan;
     use std::collections::HashSet;
 
     #[test]
@@ -132,15 +122,6 @@ mod tests {
             assert!(seen.insert(pattern.id), "two rows are called {}", pattern.id);
             assert!(!pattern.by.is_empty() && !pattern.means.is_empty(), "{} lacks by or means", pattern.id);
             assert!(!pattern.anchors.is_empty(), "{} has no anchor", pattern.id);
-        }
-    }
-
-    #[test]
-    fn every_anchor_passes_the_gate_in_the_case_it_is_written_in() {
-        for pattern in GROUPS.iter().take(GATED).copied().flatten() {
-            for anchor in pattern.anchors {
-                assert!(gate::WORDS.iter().any(|word| anchor.contains(word)), "{}: {anchor}", pattern.id);
-            }
         }
     }
 

@@ -113,7 +113,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "xen-msi-enable-fail",
         &["rror enabling MSI", "rror enabling MSI-X", "nable msi fail", "rror: enable msi"],
-        r"(?:%D.*)?(?:guest (?P<domain>\d+))?",
+        r"(?:guest (?P<domain>\d+))?",
         "Linux xen_pcibk_enable_msi",
         "dom0 could not enable MSI for the guest",
     ),
@@ -178,7 +178,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "xen-pciback-seizing",
         &["seizing device"],
-        r"(?:%D.*)?seizing",
+        r"seizing",
         "Linux pcistub_seize",
         "pciback took the device",
     ),
@@ -199,7 +199,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "xen-readonly-config",
         &["read-only configuration space field", "permissive"],
-        r"(?:%D.*)?(?:write to a read-only|permissive mode|permissive=1)",
+        r"(?:write to a read-only|permissive mode|permissive=1)",
         "Linux xen_pcibk_config_write",
         "the guest wrote a configuration register that pciback guards",
     ),
@@ -267,7 +267,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "xen-pciback-notify",
         &["MSI/MSI-X might fail"],
-        r"(?:%D.*)?Failed to",
+        r"Failed to",
         "Linux xen_pci_notifier",
         "Xen does not know the device",
     ),

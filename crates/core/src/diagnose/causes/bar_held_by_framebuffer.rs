@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("bar-held-by-framebuffer"),
     clues: &[
         primary("bar-reserve", 2.4),
+        primary("region-busy", 2.4),
         supporting("bootfb-iomem", 2.2),
         supporting("efifb-iomem", 1.2),
         supporting("framebuffer-fixed", 1.6),
@@ -36,5 +37,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Linux drivers/pci/pci.c: __pci_request_region; drivers/firmware/sysfb_simplefb.c; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_setup_barmap",
         "qemu-devel: BOOTFB and 'BAR n: can't reserve' with a boot GPU",
     ],
-    explanation: "The host's firmware framebuffer still owns BAR {bar|0} of {device|the GPU}, so VFIO cannot map it into the guest.",
+    explanation: "The host's firmware framebuffer still owns {bar:BAR #|a BAR} of {device|the GPU}, so VFIO cannot map it into the guest.",
 };

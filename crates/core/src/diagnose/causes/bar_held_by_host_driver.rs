@@ -38,5 +38,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Give `nopat` only to test",
     ],
     sources: &["Linux arch/x86/mm/pat/memtype.c: memtype_reserve; drivers/pci/pci.c: __pci_request_region"],
-    explanation: "A mapping that a host driver left behind blocks BAR {bar|0} of {device|the device}.",
+    explanation: "A mapping that a host driver left behind blocks {bar:BAR #|a BAR} of {device|the device}.",
 };

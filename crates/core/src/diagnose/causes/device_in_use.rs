@@ -44,5 +44,5 @@ pub(super) const CAUSE: Cause = Cause {
         "libvirt src/hypervisor/virhostdev.c: virHostdevIsPCINodeDeviceUsed",
         "Proxmox VE PVE/QemuServer/PCI.pm: reserve_pci_usage",
     ],
-    explanation: "{device|The device} (or its group {group|}) is held by {other|another guest or a QEMU that has not ended yet}.",
+    explanation: "{device|The device}{group:, in IOMMU group #,|} is held by {other|another guest or a QEMU that has not ended yet}.",
 };

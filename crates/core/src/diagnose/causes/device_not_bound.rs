@@ -60,5 +60,5 @@ pub(super) const CAUSE: Cause = Cause {
         "QEMU hw/vfio/container.c: vfio_group_get",
         "libvirt src/hypervisor/virhostdev.c",
     ],
-    explanation: "{device|The device} is not bound to vfio-pci, so there is no node for its group {group|}.",
+    explanation: "{device|The device} is not bound to vfio-pci, so there is no node for its IOMMU group{group: #|}.",
 };

@@ -12,6 +12,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("not-ready-flr", 3.8),
         primary("not-ready-flr-wait", 2.2).times(2),
         primary("flr-pending", 1.4),
+        primary("msix-overlap", 1.2),
         supporting("header-127", 0.5),
         supporting("ready-after-reset", -2.5),
     ],

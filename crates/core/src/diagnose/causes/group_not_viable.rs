@@ -35,5 +35,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Linux drivers/vfio/group.c, drivers/iommu/iommu.c: iommu_group_claim_dma_owner",
         "QEMU hw/vfio/container.c: vfio_group_get",
     ],
-    explanation: "IOMMU group {group|of the device} has members that still belong to host drivers, so VFIO does not give {device|the device} away.",
+    explanation: "{group:IOMMU group #|The IOMMU group of the device} has members that still belong to host drivers, so VFIO does not give {device|the device} away.",
 };

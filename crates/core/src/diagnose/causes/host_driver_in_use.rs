@@ -33,5 +33,5 @@ pub(super) const CAUSE: Cause = Cause {
         "NVIDIA kernel module nv-pci.c: nv_pci_remove",
         "libvirt src/util/virpci.c: virPCIDeviceUnbind",
     ],
-    explanation: "A process on the host still uses {device|the device}, so its driver {driver|} does not let it go.",
+    explanation: "A process on the host still uses {device|the device}, so its driver{driver: #|} does not let it go.",
 };

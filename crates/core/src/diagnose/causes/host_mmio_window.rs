@@ -49,5 +49,5 @@ pub(super) const CAUSE: Cause = Cause {
         "As a last resort `pci=nocrs`",
     ],
     sources: &["Linux drivers/pci/setup-res.c: pci_assign_resource, pci_enable_resources; setup-bus.c"],
-    explanation: "The host found no address space for BAR {bar|0} of {device|the device}, so it cannot be enabled.",
+    explanation: "The host found no address space for {bar:BAR #|a BAR} of {device|the device}, so it cannot be enabled.",
 };

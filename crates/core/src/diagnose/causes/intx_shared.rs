@@ -44,5 +44,5 @@ pub(super) const CAUSE: Cause = Cause {
         "QEMU hw/vfio/pci.c: vfio_intx_enable",
         "Xen xen/arch/x86/irq.c: pirq_guest_bind",
     ],
-    explanation: "{device|The device} cannot mask its legacy interrupt, so VFIO needs interrupt {irq|line} for itself; {other|another device} already uses that line.",
+    explanation: "{device|The device} cannot mask its legacy interrupt, so VFIO needs {irq:interrupt #|its interrupt line} for itself; {other|another device} already uses that line.",
 };

@@ -32,5 +32,5 @@ pub(super) const CAUSE: Cause = Cause {
     sources: &[
         "QEMU backends/iommufd.c: iommufd_backend_map_dma; hw/vfio/iommufd.c: iommufd_cdev_attach_ioas_hwpt",
     ],
-    explanation: "iommufd refuses to map guest memory for {device|the device} ({errno|see the line}).",
+    explanation: "iommufd refuses to map guest memory for {device|the device} ({errno|the line says why}).",
 };

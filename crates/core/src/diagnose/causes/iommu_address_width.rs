@@ -33,5 +33,5 @@ pub(super) const CAUSE: Cause = Cause {
     sources: &[
         "Linux drivers/iommu/intel/iommu.c: intel_iommu_map; QEMU hw/i386/intel_iommu.c: vtd_check_hiod",
     ],
-    explanation: "A guest address ({address|see the line}) lies beyond what the host's IOMMU can translate ({width|39} bits).",
+    explanation: "A guest address ({address|see the line}) lies beyond what the host's IOMMU can translate{width: (# bits)|}.",
 };

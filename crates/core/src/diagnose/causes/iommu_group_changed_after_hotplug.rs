@@ -33,5 +33,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Bind the new members of the group too, or move the card",
     ],
     sources: &["Linux drivers/iommu/iommu.c: pci_device_group, iommu_group_alloc"],
-    explanation: "After hardware was added the IOMMU groups are others than the configuration expects (group {group|of the device}).",
+    explanation: "After hardware was added the IOMMU groups are others than the configuration expects {group:(group #)|(see the line that names a group)}.",
 };

@@ -36,5 +36,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Linux drivers/vfio/vfio_iommu_type1.c: vfio_pin_pages_remote",
         "libvirt src/util/virprocess.c: virProcessSetMaxMemLock",
     ],
-    explanation: "All of the guest's memory must be locked for {device|the device}, and the limit of the QEMU process ({limit|RLIMIT_MEMLOCK} bytes) does not allow that.",
+    explanation: "All of the guest's memory must be locked for {device|the device}, and the limit of the QEMU process ({limit:# bytes|RLIMIT_MEMLOCK}) does not allow that.",
 };

@@ -8,7 +8,11 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The MSI-X table shares a page with registers, and that part of the BAR cannot be mapped.",
     kind: Kind::Fault,
     rule: Some("msix-table-mmap"),
-    clues: &[primary("msix-pba", 3.2), primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict"])],
+    clues: &[
+        primary("msix-pba", 3.2),
+        primary("msix-overlap", 0.6),
+        primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict"]),
+    ],
     look_alikes: &[LookAlike {
         cause: "bar-held-by-framebuffer",
         tell: "then the kernel says `can't reserve` for the same BAR",
@@ -26,5 +30,5 @@ pub(super) const CAUSE: Cause = Cause {
         "QEMU hw/vfio/pci.c: vfio_msix_early_setup, vfio_pci_relocate_msix",
         "Linux VFIO_REGION_INFO_CAP_MSIX_MAPPABLE",
     ],
-    explanation: "The MSI-X structures of {device|the device} lie where its BAR {bar|} cannot be mapped into the guest.",
+    explanation: "The MSI-X structures of {device|the device} lie where its BAR{bar: #|} cannot be mapped into the guest.",
 };

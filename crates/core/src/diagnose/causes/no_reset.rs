@@ -54,5 +54,5 @@ pub(super) const CAUSE: Cause = Cause {
         "libvirt src/util/virpci.c: virPCIDeviceReset",
         "QEMU hw/vfio/pci.c: vfio_pci_hot_reset",
     ],
-    explanation: "{device|The device} offers no reset that may be used here{group|}, and one is needed.",
+    explanation: "{device|The device} offers no reset that may be used here, and one is needed.",
 };

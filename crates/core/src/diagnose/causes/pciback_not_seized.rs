@@ -11,7 +11,8 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("xen-pciback-not-seized", 3.6),
         primary("xen-msix-insecure", 2.0),
-        primary("xen-not-owned", 2.6),
+        primary("xen-not-owned", 2.8).with(&["xen-pciback-hide"]),
+        primary("xen-not-owned", 1.0),
         supporting("xen-pciback-hide", 0.8),
         against("xen-pciback-missing", 2.0),
         against("xen-pciback-seizing", 0.6),

@@ -17,6 +17,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("not-ready-bus-wait", 1.2).times(3),
         primary("header-7f", 1.2),
         primary("d0-inaccessible", 1.4),
+        primary("pci-irq-assert", 0.7),
+        primary("region-io-error", 0.9),
         primary("header-127", 0.7),
         primary("config-ff", 0.8),
         primary("unknown-header-lspci", 0.8),

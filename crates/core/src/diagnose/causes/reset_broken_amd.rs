@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("vbios-ppgtt", 1.0).with(&["passthrough-named"]),
         primary("said-gpu-second-boot", 0.8).with(&["amd-gpu"]),
         primary("stuck-d3", 0.8).with(&["amd-gpu"]),
+        primary("pci-irq-assert", 1.0).with(&["amd-gpu"]),
         primary("pve-reset-try", 0.6).with(&["amd-gpu"]),
         primary("ats-timeout-amd", 0.8).with(&["amd-gpu"]),
         supporting("said-gpu-second-boot", 1.0),

@@ -23,5 +23,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Start QEMU with the group that owns the node",
     ],
     sources: &["QEMU hw/usb/host-libusb.c: usb_host_open", "libusb: LIBUSB_ERROR_ACCESS"],
-    explanation: "QEMU may not open the USB device {usb|of the host}.",
+    explanation: "QEMU may not open the USB device{usb: #| of the host}.",
 };

@@ -37,5 +37,5 @@ pub(super) const CAUSE: Cause = Cause {
     sources: &[
         "Linux drivers/vfio/group.c; QEMU hw/vfio/container.c: vfio_group_get; libvirt qemu.conf: cgroup_device_acl",
     ],
-    explanation: "QEMU is not allowed to open the VFIO node of group {group|the device}.",
+    explanation: "QEMU is not allowed to open the VFIO node of {group:group #|the device}.",
 };

@@ -16,5 +16,5 @@ pub(super) const CAUSE: Cause = Cause {
     settle: &["Do the lines come once at a guest reset, or for every interrupt?"],
     remedies: &["Boot the guest with `pci=nomsi`", "Update Xen and the guest's driver"],
     sources: &["Xen xen/arch/x86/hvm/vmsi.c: vmsi_deliver"],
-    explanation: "The guest programmed MSI delivery mode {mode|3} into {device|the device}, which Xen does not deliver, so its interrupts are lost.",
+    explanation: "The guest programmed {mode:MSI delivery mode #|an MSI delivery mode} into {device|the device}, which Xen does not deliver, so its interrupts are lost.",
 };

@@ -16,5 +16,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Let devices use fewer vectors, or pass fewer devices",
     ],
     sources: &["Xen xen/arch/x86/irq.c: allocate_pirq; docs/misc/xen-command-line.pandoc: extra_guest_irqs"],
-    explanation: "Domain {domain|} has used up the interrupt numbers that Xen allows it.",
+    explanation: "{domain:Domain #|The domain} has used up the interrupt numbers that Xen allows it.",
 };

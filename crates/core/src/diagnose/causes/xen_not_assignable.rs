@@ -8,7 +8,11 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The device is not in Xen's list of assignable devices.",
     kind: Kind::Fault,
     rule: Some("xen-not-assignable"),
-    clues: &[primary("xen-not-assignable", 4.2), against("xen-pciback-missing", 2.0)],
+    clues: &[
+        primary("xen-not-assignable", 4.2),
+        primary("xen-not-owned", 2.4).unless(&["xen-pciback-hide"]),
+        against("xen-pciback-missing", 2.0),
+    ],
     look_alikes: &[
         LookAlike { cause: "xen-pciback-not-loaded", tell: "then the pciback module is missing" },
         LookAlike {
