@@ -1,9 +1,12 @@
+mod watch;
+
 use std::path::PathBuf;
 
 use slotwise_core::facts::FunctionFacts;
-use slotwise_core::pci::{IdPattern, PciAddress, Selector, SlotPattern};
+use slotwise_core::pci::{ClassCode, IdPattern, PciAddress, PciId, Selector, SlotPattern};
 use slotwise_core::report::{text, wire};
 use slotwise_core::topology::Topology;
+use slotwise_host::uevent::Uevents;
 
 use crate::error::{Failure, Outcome};
 use crate::names::PciNames;
@@ -35,14 +38,23 @@ pub(crate) struct Arguments {
     /// Print JSON (slotwise.inspect/1)
     #[arg(long)]
     json: bool,
+    /// Go on and tell what happens: drivers bound and unbound, functions plugged in and gone; Ctrl-C ends
+    ///
+    /// With --json one object a line.
+    #[arg(long, conflicts_with = "from")]
+    watch: bool,
 }
 
 impl Arguments {
     fn selects(&self, function: &FunctionFacts) -> bool {
         let (id, class) = (function.id.known().copied(), function.class.known().copied());
-        let named = |selector: &Selector| selector.matches(function.address, id, class);
+        self.means(function.address, id, class)
+    }
+
+    fn means(&self, address: PciAddress, id: Option<PciId>, class: Option<ClassCode>) -> bool {
+        let named = |selector: &Selector| selector.matches(address, id, class);
         (self.only.is_empty() || self.only.iter().any(named))
-            && self.slot.is_none_or(|pattern| pattern.matches(function.address))
+            && self.slot.is_none_or(|pattern| pattern.matches(address))
             && self.device.is_none_or(|pattern| pattern.matches(id, class))
     }
 
@@ -52,14 +64,19 @@ impl Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    // Before reading, so that nothing is missed in between.
+    let events = if arguments.watch { Some(Uevents::open()?) } else { None };
     let topology = Topology::new(source::facts(arguments.from.as_deref())?);
     let selected = |address: PciAddress| topology.function(address).is_some_and(|f| arguments.selects(f));
-    if !arguments.only.is_empty() && !topology.functions().any(|f| arguments.selects(f)) {
+    if !arguments.watch && !arguments.only.is_empty() && !topology.functions().any(|f| arguments.selects(f)) {
         return Err(
             Failure::new("no function is selected").hint("`slotwise inspect` without a selector shows all")
         );
     }
     let names = PciNames::of(&topology);
+    if let Some(events) = events {
+        return watch::run(&events, &names, arguments.json, |e| arguments.means(e.address, e.id, e.class));
+    }
     if arguments.json {
         print::json(&wire::v1::Inspect::new(&topology, &names, &selected))?;
     } else if arguments.table || !arguments.selects_all() {
