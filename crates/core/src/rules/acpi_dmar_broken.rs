@@ -27,7 +27,7 @@ const LINES: &[&str] = &[
 ];
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    if assignment.devices().next().is_none() {
+    if !assignment.uses_vfio() {
         return;
     }
     let facts = topology.facts();

@@ -24,9 +24,13 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let usage = &topology.facts().usage;
     for address in assignment.devices() {
-        for unread in [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)].into_iter().flatten() {
+        let mut unread =
+            [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)].into_iter().flatten();
+        if let Some(first) = unread.next() {
             let needs = "whether the host runs from a disk of this function";
-            findings.push(cannot_know(Subject::Device(address), needs, Some(unread)));
+            let note = cannot_know(Subject::Device(address), needs, Some(first));
+            findings
+                .push(unread.fold(note, |note, fault| note.shown(fault.place.clone(), fault.to_string())));
         }
         let dependents = topology.dependents(address);
         let vital: Vec<&Dependent> = dependents.iter().filter(|d| d.kind.is_vital()).collect();
@@ -87,6 +91,16 @@ mod tests {
     #[test]
     fn a_disk_that_the_host_can_do_without_does_not_block() {
         assert!(check_rule(&RULE, LVM, "0000:02:04.0").is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_one_note() {
+        let host = "device 0000:00:1f.2\nunread mounts\nunread block";
+        let said = check_rule(&RULE, host, "0000:00:1f.2");
+        assert_eq!(
+            said,
+            ["notes 0000:00:1f.2: cannot tell: whether the host runs from a disk of this function"]
+        );
     }
 
     #[test]

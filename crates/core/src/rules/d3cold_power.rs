@@ -14,7 +14,7 @@ pub(super) const RULE: Rule = Rule {
               reads ff did not wake.",
         fix: "Shut the host down and cut its power; then keep the device awake: echo 0 > d3cold_allowed for it and the ports above, \
               power/control on for the port, vfio-pci disable_idle_d3=1.",
-        source: "drivers/pci/pci.c: pci_power_up, pci_dev_wait; drivers/pci/pci-sysfs.c: pci_config_pm_runtime_get; libvirt \
+        source: "drivers/pci/pci.c: pci_power_up, pci_dev_wait; pci_config_pm_runtime_get; drivers/pci/pci-sysfs.c: pci_read_config; libvirt \
                  src/util/virpci.c: virPCIGetHeaderType",
     },
     check,

@@ -6,7 +6,7 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "hugepage-pin",
     page: Page {
-        what: "A guest whose memory is made of huge pages does not start: \"vfio_container_dma_map(…) = -12\" (or -14), while \
+        what: "A guest whose memory is made of huge pages does not start: \"vfio_container_dma_map(…) = -12\", while \
                the same guest with ordinary pages does.",
         why: "hugetlb_cma= reserves huge pages in a contiguous area that must stay movable. A page that a device may write to is \
               pinned for long, so it must first be moved out, and for a gigantic page there is no other place.",

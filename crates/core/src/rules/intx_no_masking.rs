@@ -20,8 +20,8 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let address = function.address;
+    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
+        let Some(function) = topology.function(address) else { continue };
         let Masking::Missing(evidence) = masking(topology, function) else { continue };
         let (Some(_), Some(line)) = (topology.pin(address), topology.line(address)) else { continue };
         let others = topology.sharers(line.irq, address);

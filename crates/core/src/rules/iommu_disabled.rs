@@ -26,6 +26,12 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     if assignment.devices().next().is_none() {
         return;
     }
+    // Xen keeps the IOMMU to itself: its dom0 has no groups, whatever the IOMMU does.
+    if !assignment.uses_vfio() {
+        let needs = "whether Xen uses the IOMMU (xl dmesg says \"I/O virtualisation enabled\")";
+        findings.push(cannot_know(Subject::Host, needs, None));
+        return;
+    }
     let iommu = &topology.facts().iommu;
     let evidence =
         || iommu.evidence.iter().map(|(source, text)| Evidence::new(source.clone(), text.clone())).collect();
@@ -81,6 +87,14 @@ mod tests {
     #[test]
     fn a_host_with_iommu_is_quiet() {
         assert!(check_rule(&RULE, "iommu on\ndevice 0000:00:04.0 class=010000", "0000:00:04.0").is_empty());
+    }
+
+    #[test]
+    fn under_xen_missing_groups_say_nothing() {
+        let host = "vm backend=xen\niommu off\ndevice 0000:00:04.0";
+        assert!(
+            check_rule(&RULE, host, "0000:00:04.0")[0].starts_with("notes host: cannot tell: whether Xen")
+        );
     }
 
     #[test]

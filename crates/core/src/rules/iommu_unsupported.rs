@@ -22,6 +22,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    if !assignment.uses_vfio() {
+        return;
+    }
     let iommu = &topology.facts().iommu;
     match iommu.state {
         Switch::On => {
@@ -41,7 +44,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
                 }
             }
         }
-        Switch::Off if iommu.vendor == IommuVendor::None && assignment.devices().next().is_some() => findings.push(
+        Switch::Off if iommu.vendor == IommuVendor::None => findings.push(
             Finding::new(&RULE, Severity::Notes, Subject::Host, "the firmware shows no IOMMU: switched off, or the machine has none")
                 .because("A firmware switch that is off hides the table, so both look alike from within. If the setup has no \
                           such switch, the machine has no IOMMU and no software helps.")

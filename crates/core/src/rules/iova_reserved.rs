@@ -20,7 +20,7 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// AMD's HyperTransport range (AMD 48882 rev 3.08 §2.1.1; `HT_RANGE_START`, `drivers/iommu/amd/amd_iommu_types.h`).
+/// AMD's HyperTransport range (`HT_RANGE_START`, `drivers/iommu/amd/amd_iommu_types.h`).
 const HYPERTRANSPORT: u64 = 0xfd_0000_0000;
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {

@@ -23,7 +23,8 @@ pub(super) const RULE: Rule = Rule {
 const OFF: &[(&str, &str)] = &[("iommu", "off"), ("intel_iommu", "off"), ("amd_iommu", "off")];
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    if assignment.devices().next().is_none() {
+    // Under Xen these words concern the dom0 kernel only, and pci=nomsi is a known cure there.
+    if !assignment.uses_vfio() {
         return;
     }
     if topology.facts().iommu.state != Switch::On {

@@ -27,7 +27,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let facts = topology.facts();
-    if assignment.devices().next().is_none() || facts.iommu.state == Switch::Off {
+    if !assignment.uses_vfio() || facts.iommu.state == Switch::Off {
         return;
     }
     let allowed = facts.kernel.parameter(MODULE, PARAMETER).filter(|value| value.is_on());
