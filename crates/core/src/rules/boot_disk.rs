@@ -10,13 +10,13 @@ use crate::topology::{Dependent, DependentKind, Topology};
 pub(super) const RULE: Rule = Rule {
     id: "boot-disk",
     page: Page {
-        what: "A file system that the host runs from, or its swap, lies on a disk behind this function. Taking the function \
-               away kills the host.",
-        why: "When the driver is unbound the disk disappears under the mounted file system: reads fail, the journal aborts, \
-              swapped-out pages are lost. Volumes (LVM, LUKS, md, multipath) only hide which disk it is.",
+        what: "A file system that the host runs from, or its swap, lies on a disk behind this function. Taking the \
+              function away kills the host.",
+        why: "When the driver is unbound the disk disappears under the mounted file system: reads fail, the journal \
+              aborts, swapped-out pages are lost. Volumes (LVM, LUKS, md, multipath) only hide which disk it is.",
         fix: "Hand over another controller, move the disk to another controller, or boot the host from elsewhere.",
-        source: "mount table (/proc/self/mountinfo) followed through /sys/class/block/*/slaves and partitions down to the PCI \
-                 function; drivers/scsi/hosts.c: scsi_remove_host",
+        source: "mount table (/proc/self/mountinfo) followed through /sys/class/block/*/slaves and partitions down \
+              to the PCI function; drivers/scsi/hosts.c: scsi_remove_host",
     },
     check,
 };

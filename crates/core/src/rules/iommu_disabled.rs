@@ -9,15 +9,16 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "iommu-disabled",
     page: Page {
-        what: "The host's IOMMU is not in use. No function is in an IOMMU group, binding to vfio-pci fails with error -22, \
-               and no VM can be given a device.",
-        why: "VFIO lets a guest program a device's DMA only where an IOMMU confines it. The IOMMU may be switched off in the \
-              firmware, not asked for on the kernel command line (Intel needs intel_iommu=on unless the kernel defaults to \
-              on), or its table may be broken. The line \"DMAR: IOMMU enabled\" only echoes the parameter.",
-        fix: "Switch on VT-d (Intel) or IOMMU/AMD-Vi (AMD) in the firmware setup; on Intel add intel_iommu=on to the kernel \
-              command line; reboot.",
+        what: "The host's IOMMU is not in use. No function is in an IOMMU group, binding to vfio-pci fails with \
+              error -22, and no VM can be given a device.",
+        why: "VFIO lets a guest program a device's DMA only where an IOMMU confines it. The IOMMU may be switched \
+              off in the firmware, not asked for on the kernel command line (Intel needs intel_iommu=on unless the \
+              kernel defaults to on), or its table may be broken. The line \"DMAR: IOMMU enabled\" only echoes the \
+              parameter.",
+        fix: "Switch on VT-d (Intel) or IOMMU/AMD-Vi (AMD) in the firmware setup; on Intel add intel_iommu=on to the \
+              kernel command line; reboot.",
         source: "drivers/iommu/intel/iommu.c: intel_iommu_setup, intel_iommu_init; drivers/vfio/vfio_main.c: \
-                 __vfio_register_dev; Documentation/admin-guide/kernel-parameters.txt",
+              __vfio_register_dev; Documentation/admin-guide/kernel-parameters.txt",
     },
     check,
 };
