@@ -29,6 +29,7 @@ const LAB: &[Stage] = &[
     Stage { name: "static build", run: || build::dist().map(drop) },
     Stage { name: "start-up time", run: starts_quickly },
     Stage { name: "the main job, in the lab", run: || story::tell(Show::Steps, &build::dist()?).map(drop) },
+    Stage { name: "faults on purpose, in the lab", run: || story::faults::befall(&build::dist()?) },
 ];
 
 fn with(mut command: Command, arguments: &[&str]) -> Command {
