@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod demo;
 mod deny;
+mod generate;
 mod oracle;
 mod packages;
 mod story;
@@ -42,6 +43,12 @@ enum Task {
     Setup,
     /// Measure the parts of the main job beside the figures made by hand
     Bench,
+    /// Make the pages of reference that come from the code
+    Gen {
+        /// Write nothing; fail if a page is not as the code makes it
+        #[arg(long)]
+        check: bool,
+    },
     /// Hold the PCI decoder against lspci, field by field
     Oracle,
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
@@ -56,6 +63,9 @@ fn main() -> ExitCode {
         Task::Dist => build::dist().map(|dist| println!("built into {}", dist.folder.display())),
         Task::Setup => packages::ensure(),
         Task::Bench => bench::run(),
+        Task::Gen { check } => {
+            generate::run(if check { generate::Stale::Refuse } else { generate::Stale::Write })
+        }
         Task::Oracle => oracle::run(),
         Task::Tidy => tidy::run(),
     };

@@ -9,7 +9,7 @@ use slotwise_testbench::guest::GuestDefinition;
 use slotwise_testbench::matrix::{Matrix, Run, run_matrix};
 use slotwise_testbench::report;
 use slotwise_testbench::rig::{DeviceUnderTest, Identity, MachineRig};
-use slotwise_testbench::suite::{Harm, Suite};
+use slotwise_testbench::suite::{Harm, Suite, SuiteError};
 use slotwise_testbench::wire::Nexus;
 
 use super::{diagnose, plan};
@@ -79,16 +79,7 @@ struct Job<'p> {
 }
 
 fn suites(test: &TestRequest) -> Result<Vec<Suite>, Failure> {
-    let load = |id: &str| {
-        Suite::builtin(id).map_err(|error| {
-            let hint = error.hint();
-            let failure = Failure::from(error);
-            match hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
-        })
-    };
+    let load = |id: &str| Suite::builtin(id).map_err(Failure::hinted(SuiteError::hint));
     test.suites.iter().map(|suite| load(&suite.value)).collect()
 }
 

@@ -21,9 +21,6 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// Mount points without which a host does not live on (Filesystem Hierarchy Standard 3.0 §3).
-const VITAL: &[&str] = &["/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/etc", "/home"];
-
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let usage = &topology.facts().usage;
     for address in assignment.devices() {
@@ -32,18 +29,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             findings.push(cannot_know(Subject::Device(address), needs, Some(unread)));
         }
         let dependents = topology.dependents(address);
-        let vital: Vec<&Dependent> = dependents.iter().filter(|d| is_vital(&d.kind)).collect();
+        let vital: Vec<&Dependent> = dependents.iter().filter(|d| d.kind.is_vital()).collect();
         if !vital.is_empty() {
             findings.push(blocked(address, &vital));
         }
-    }
-}
-
-fn is_vital(kind: &DependentKind) -> bool {
-    match kind {
-        DependentKind::Mount(point) => VITAL.contains(&point.as_str()),
-        DependentKind::Swap(_) => true,
-        DependentKind::Disk(_) | DependentKind::Network { .. } => false,
     }
 }
 
