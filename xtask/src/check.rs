@@ -31,6 +31,7 @@ const LAB: &[Stage] = &[
     Stage { name: "start-up time", run: starts_quickly },
     Stage { name: "lab host and guest, each by itself", run: lab_and_guest },
     Stage { name: "the main job, in the lab", run: || story::tell(Show::Steps, &build::dist()?).map(drop) },
+    Stage { name: "faults on purpose, in the lab", run: || story::faults::befall(&build::dist()?) },
 ];
 
 fn with(mut command: Command, arguments: &[&str]) -> Command {

@@ -35,6 +35,8 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
+    /// Let misfortunes happen in the virtual lab: kills, full disks, hung guests; the host must stay as it was
+    Faults,
     /// Build all programs, static, into target/dist
     Dist,
     /// Install the distribution's packages that demo and tests need
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Demo => demo::run(),
         Task::Test { fast } => check::run(fast),
+        Task::Faults => build::dist().and_then(|dist| story::faults::befall(&dist)),
         Task::Dist => build::dist().map(|dist| println!("built into {}", dist.folder.display())),
         Task::Setup => packages::ensure(),
         Task::Bench => bench::run(),

@@ -53,6 +53,11 @@ impl Host {
         self.interrupted.load(Ordering::Relaxed)
     }
 
+    /// Set once the user asked to end.
+    pub(crate) fn interrupted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.interrupted)
+    }
+
     /// The host as it is now.
     pub(crate) fn topology(&self) -> Topology {
         let boot_id = self.live.live().ok().map(|live| live.boot_id().to_string());

@@ -8,7 +8,7 @@ use slotwise_backend::qemu::{CapabilityError, Places, Qemu};
 use slotwise_core::plan::{Plan, VmPlan};
 use slotwise_core::vm::{
     Acceleration, BackendKind, Boot, ChannelName, Console, Cpu, CpuModel, Firmware, HypervisorSignature,
-    KernelBoot, KernelPayload, OnReboot, PassthroughDevice, UsbHostDevice, VmConfig, VmSpec,
+    KernelBoot, KernelPayload, OnReboot, PassthroughDevice, UsbHostDevice, VmConfig, VmName, VmSpec,
 };
 use slotwise_testbench::guest::{BootFiles, GuestDefinition, GuestError, PrepareConfig, PrepareError};
 
@@ -109,8 +109,8 @@ pub(crate) const LOGS: [&str; 3] = ["monitor.log", "kernel.log", "console.log"];
 
 impl RunLogs {
     /// Where the logs of a VM's last run are.
-    pub(crate) fn of(vm: &str) -> Self {
-        Self { folder: paths::state().join("runs").join(vm) }
+    pub(crate) fn of(vm: &VmName) -> Self {
+        Self { folder: paths::state().join("runs").join(vm.as_str()) }
     }
 
     /// The files there are.

@@ -132,6 +132,7 @@ fn one(
         machines: paths::runtime().join("machines"),
         describe: &describe,
         messages: String::new(),
+        stop: host.interrupted(),
     };
     let matrix = Matrix { suites, devices: std::slice::from_ref(&job.device), guests: &job.guests };
     let total: usize = suites.iter().map(|suite| suite.cases().len()).sum::<usize>() * job.guests.len();
@@ -142,9 +143,12 @@ fn one(
         progress.at(done, &format!("{} {}", row.case, row.outcome.name()));
     });
     progress.end();
+    if host.is_interrupted() {
+        return Err(Failure::new("interrupted; the VM was ended"));
+    }
     let console: Vec<String> = run.starts.iter().filter_map(|start| start.fault.clone()).collect();
     let kernel = kernel.map_or_else(String::new, |log| log.read());
-    let logs = RunLogs::of(job.vm.request.name.as_str());
+    let logs = RunLogs::of(&job.vm.request.name);
     logs.keep(&rig.messages, &kernel, &console.join("\n"))?;
     if !console.is_empty() {
         for fault in &console {
@@ -152,7 +156,7 @@ fn one(
         }
         diagnose::show_files(&logs.files())?;
     }
-    if host.is_interrupted() { Err(Failure::new("interrupted; the VM was ended")) } else { Ok(run) }
+    Ok(run)
 }
 
 fn write_reports(run: &Run, folder: &Path) -> Result<(), Failure> {
