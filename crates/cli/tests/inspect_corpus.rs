@@ -312,7 +312,7 @@ fn patterns_select_what_lspci_selects() {
     }
     // Most patterns must have had something to select.
     assert!(
-        compared.is_empty() || compared.values().filter(|count| **count > 0).count() >= 20,
+        compared.is_empty() || compared.values().filter(|count| **count > 0).count() >= 15,
         "{compared:?}"
     );
 }
