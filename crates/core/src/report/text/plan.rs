@@ -1,12 +1,17 @@
 //! A plan for a person.
 
 use super::wrap;
-use crate::plan::{Plan, Verdict};
+use crate::pci::{BarKind, ROM_INDEX};
+use crate::plan::{AddressMap, Plan, Verdict};
 use crate::report::{Role, Text};
 use crate::rules::{Finding, Severity};
+use crate::vm::address_space::{Bytes, SurveyRow, Window};
 
 /// Columns that running text is broken at.
 const WIDTH: usize = 96;
+
+/// Rows of the map of a guest's address space; the rest is in the JSON.
+const MAP_ROWS: usize = 6;
 
 /// A plan: the word, the findings with their evidence and ways out, the steps, the VMs.
 #[must_use]
@@ -78,5 +83,39 @@ fn vms(text: &mut Text, plan: &Plan) {
                 text.line(Role::Faint, format!("    the host loses {dependent}"));
             }
         }
+        address_map(text, &vm.address_map);
+    }
+}
+
+/// The largest memory BARs, and how many more there are.
+fn address_map(text: &mut Text, map: &AddressMap) {
+    for device in &map.unknown {
+        text.line(
+            Role::Faint,
+            format!("  in the guest: where {device} lands is unknown, its BARs could not be read"),
+        );
+    }
+    let mut rows: Vec<&SurveyRow> = map.rows.iter().filter(|row| row.kind != BarKind::Io).collect();
+    if rows.is_empty() {
+        return;
+    }
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.size), row.device, row.bar));
+    text.line(Role::Plain, "  in the guest:");
+    for row in rows.iter().take(MAP_ROWS) {
+        let bar = if row.bar == ROM_INDEX { "ROM  ".to_owned() } else { format!("BAR {}", row.bar) };
+        text.line(Role::Strong, format!("    {}  {bar}", row.device));
+        text.add(Role::Plain, format!("  {:>8}  {}", Bytes(row.size).to_string(), place(row)));
+    }
+    if rows.len() > MAP_ROWS {
+        text.line(Role::Faint, format!("    and {} smaller ones", rows.len() - MAP_ROWS));
+    }
+}
+
+fn place(row: &SurveyRow) -> String {
+    match (row.start, row.window) {
+        (Some(start), _) => format!("at {start:#x}"),
+        (None, Some(Window::Below4G)) => "below 4 GiB".to_owned(),
+        (None, Some(Window::Above4G)) => "above 4 GiB".to_owned(),
+        _ => "where, depends on the guest's firmware".to_owned(),
     }
 }
