@@ -193,7 +193,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "usb-open-denied",
         &["bus/usb", "libusb_open", "LIBUSB_ERROR_ACCESS", "husb: open", "usb-host"],
-        r"(?:/dev/bus/usb/(?P<usb>\d+/\d+)|libusb|husb|usb-host).{0,120}(?:Permission denied|ACCESS|Operation not permitted|insufficient permission)|(?:Permission denied|Unable to open|insufficient permissions?|cannot open).{0,60}/dev/bus/usb|could not open '?/dev/bus/usb",
+        r"(?:/dev/bus/usb/(?P<usb>\d+/\d+)|libusb|husb|usb-host).{0,120}(?:Permission denied|ACCESS|Operation not permitted|insufficient permission|errno=13\b)|(?:Permission denied|Unable to open|insufficient permissions?|cannot open).{0,60}/dev/bus/usb|could not open '?/dev/bus/usb",
         "QEMU usb_host_open, libusb",
         "QEMU may not open a host USB device",
     ),
@@ -208,7 +208,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "mdev_supported_types",
             "mdevctl",
         ],
-        r"(?:mediated device|mdev)\S*.{0,160}(?:not found|No such file|does not exist|no available instances|could not|not supported)|(?:not found|no such|cannot find|could not (?:create|find)|unable to (?:create|find)|error writing).{0,100}(?:mediated device|mdev)",
+        r"(?:mediated device|mdev)\S*.{0,160}(?:not found|No such file|No file or directory|does not exist|no available instances|could not|not supported)|(?:not found|no such|cannot find|could not (?:create|find)|unable to (?:create|find)|error writing).{0,100}(?:mediated device|mdev)",
         "libvirt virMediatedDeviceNew, QEMU vfio_device_get_name",
         "the mediated device of the configuration does not exist",
     ),

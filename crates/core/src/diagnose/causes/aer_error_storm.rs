@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
+        primary("aer-multiple", 1.4).times(2),
         primary("aer-line", 2.0).times(6),
         primary("aer-fatal", 1.1),
         primary("aer-fatal", 1.8).times(4),

@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("pve-no-device", 3.0),
         primary("hostdev-missing", 2.0),
         primary("device-moved", 1.2),
+        primary("device-moved", 3.0).with(&["hardware-added"]),
         primary("address-shifted", 1.8),
         supporting("hardware-added", 1.0),
         against("fell-off-bus", 1.5),

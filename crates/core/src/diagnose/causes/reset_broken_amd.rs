@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("reset-broken-amd"),
     clues: &[
+        primary("amd-completion-timeout", 1.2).with(&["amd-gpu"]),
         primary("vendor-reset", 2.2),
         primary("reset-recovery", 1.2).with(&["amd-gpu"]).times(2),
         primary("header-127", 1.2).with(&["amd-gpu"]),
