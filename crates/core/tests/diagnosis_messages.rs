@@ -377,13 +377,13 @@ fn long_logs_give_the_same_cause_where_a_program_printed_it() {
         "[    1.000000] usb 1-1: New USB dev found, idVendor=1d6b, idProduct=0002, bcd 6.01\n".repeat(26_000);
     let mut other = Vec::new();
     for (cause, log) in LOGS {
-        let (_, found) = first(&format!("{filler}{log}\n"));
+        let (_, found) = first(&format!("{filler}{log}\n{filler}"));
         if found.first().is_none_or(|(id, _)| id != cause) {
             other.push(format!("{cause}: {log:.60}"));
         }
     }
     println!("{} of {} need the prose around them:\n{}", other.len(), LOGS.len(), other.join("\n"));
-    assert!(other.len() * 6 <= LOGS.len(), "{}", other.join("\n"));
+    assert!(other.len() * 12 <= LOGS.len(), "{}", other.join("\n"));
 }
 
 #[test]

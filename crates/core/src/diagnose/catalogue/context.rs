@@ -38,8 +38,8 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "amd-gpu",
         &[
-            "[1002:", "Radeon", "amdgpu", "Navi", "Vega", "Polaris", "AMD/ATI", "RX 5", "RX 6", "RX 7",
-            "1002:",
+            "[1002:", "Radeon", "amdgpu", "Navi", "Vega", "Polaris", "AMD/ATI", "RX 4", "RX 5", "RX 6",
+            "RX 7", "RX 9", "RX Vega", "FirePro", "R9 2", "R9 3", "R9 Fury", "1002:",
         ],
         "",
         "lspci, kernel log",
@@ -186,10 +186,18 @@ pub(super) const ROWS: &[Pattern] = &[
             "/unbind",
             "pci-assignable",
             "pci-attach",
+            "x-vga",
         ],
-        r"(?:^|[^- ]|[^t]-|[^:] )pass(?:[- ]?through|thru)|passed through|passing through|vfio|hostdev|SR-?IOV|driver_override|nodedev-|/unbind|pci-assignable|pci-attach",
+        r"x-vga|(?:^|[^- ]|[^t]-|[^:] )pass(?:[- ]?through|thru)|passed through|passing through|vfio|hostdev|SR-?IOV|driver_override|nodedev-|/unbind|pci-assignable|pci-attach",
         "reports",
         "passthrough is the subject",
     ),
     row("vfio-group-node", &["/dev/vfio"], "", "reports", "VFIO nodes are named"),
+    row(
+        "vm-named",
+        &["VM", "virtual machine", "guest", "qemu", "libvirt", "virsh", "unraid", "proxmox"],
+        r"\bVMs?\b|virtual machine|\bguest|qemu|libvirt|virsh|unraid|proxmox",
+        "reports",
+        "a VM is named",
+    ),
 ];

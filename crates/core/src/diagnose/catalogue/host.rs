@@ -115,4 +115,11 @@ pub(super) const ROWS: &[Pattern] = &[
         "Linux kernel/power",
         "the host was suspended",
     ),
+    row(
+        "gpu-module-in-use",
+        &["Module nv", "Module amdgpu", "Module radeon", "Module nouveau", "Module i915", "Module snd_hda"],
+        r"Module (?P<driver>nvidia\w*|amdgpu|radeon|nouveau|i915|snd_hda_intel) is in use\b",
+        "modprobe -r, rmmod",
+        "the GPU's host driver cannot be removed because something uses it",
+    ),
 ];

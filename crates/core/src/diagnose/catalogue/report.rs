@@ -69,7 +69,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "said-gpu-second-boot",
         &["reboot", "restart", "second", "shutdown", "shut down", "again", "1 time", "one time", "once"],
-        r"(?:second|2nd|next|another|after (?:a |the )?(?:guest |vm |windows )?(?:reboot|restart|shut ?down|first|crash|stopp)|re-?start\w*|reboot\w*|again).{0,80}(?:black|fail|hang|crash|no (?:signal|output|display)|won.?t|does ?n.?t|can.?t|error|freez|stuck|127|until)|(?:only|works|start\w*|boot\w*) (?:\w+ ){0,4}(?:once|first time|one time|1 time)|(?:second|2nd) time .{0,60}(?:no |black|fail|hang|not|won)|(?:until|unless|requires?|need\w*|have to|must) .{0,20}(?:host (?:re)?boot|reboot (?:the |my )?host|power cycle|cold boot|full power)",
+        r"(?:second|2nd|next|another|after (?:a |the )?(?:guest |vm |windows )?(?:reboot|restart|shut ?down|first|crash|stopp)|re-?start\w*|reboot\w*|again).{0,80}(?:black|fail|hang|crash|lock|no (?:signal|output|display)|won.?t|does ?n.?t|can.?t|error|freez|stuck|127|until)|(?:only|works|start\w*|boot\w*) (?:\w+ ){0,4}(?:once|first time|one time|1 time)|(?:second|2nd) time .{0,60}(?:no |black|fail|hang|not|won)|(?:until|unless|requires?|need\w*|have to|must) .{0,20}(?:host (?:re)?boot|reboot (?:the |my )?host|power cycle|cold boot|full power)",
         "reports",
         "it works once and fails after a restart of the guest",
     ),
@@ -104,7 +104,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "group-shifted",
         &["group", "Group"],
-        r"(?:iommu )?groups? (?:number\w* |id\w* |layout )?(?:have |has |were |was |all |also |got |are )?(?:now )?(?:changed|shifted|different|renumber\w*|rearranged|reordered|moved)|(?:change|shift|renumber)\w* (?:of |in |the |my |all )*(?:iommu )?group|(?:new|different|another|other) (?:iommu )?group (?:after|since|now|number)",
+        r"(?:iommu )?groups? (?:number\w* |id\w* |layout )?(?:have |has |were |was |all |also |got |are )?(?:now )?(?:changed|shifted|different|renumber\w*|rearranged|reordered|moved)|(?:change|shift|renumber)\w* (?:of |in |the |my |all )*(?:iommu )?group|(?:new|different|another|other) (?:iommu )?group (?:after|since|now|number)|group \d+\b.{0,40}\bnow\b.{0,30}group \d+|(?:was|were|used to be) in (?:iommu )?group \d+|groups? .{0,20}from \d+ to \d+",
         "reports",
         "IOMMU groups are not what they were",
     ),
@@ -180,7 +180,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "numa-mismatch-said",
         &["NUMA", "numa"],
-        r"(?:different|wrong|other|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect)[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|different|wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|TopologyAffinityError|Resources cannot be allocated with Topology locality",
+        r"numa.{0,160}(?:slow|bandwidth|latenc|throughput|halv)|(?:slow|bandwidth|latenc|throughput).{0,160}numa|(?:different|wrong|other|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect)[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|different|wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|TopologyAffinityError|Resources cannot be allocated with Topology locality",
         "reports, Kubernetes topology manager",
         "the device and the guest sit on different NUMA nodes",
     ),

@@ -11,7 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("aer-multiple", 1.4).times(2),
         primary("aer-line", 2.0).times(6),
-        primary("aer-fatal", 1.1),
+        primary("aer-fatal", 1.3),
         primary("aer-fatal", 1.8).times(4),
         primary("unrecoverable", 3.0),
         primary("aer-norecover", 2.4),

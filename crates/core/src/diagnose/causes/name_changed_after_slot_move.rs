@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("name-changed-after-slot-move"),
     clues: &[
+        primary("unraid-not-found", 3.4),
+        against("pve-no-vf", 1.6),
         primary("no-host-device", 2.4),
         primary("pci-not-found", 2.0),
         primary("pve-no-device", 3.0),
