@@ -349,11 +349,14 @@ impl Window {
     }
 
     fn try_text(&self, regex: &'static Regex, text: &str) -> Option<Found> {
-        let matched = regex.captures(text.as_bytes())?;
+        // ASCII case folding keeps every byte in its place, so spans of the folded text hold in the text itself.
+        let folded = text.to_ascii_lowercase();
+        let matched = regex.captures(folded.as_bytes())?;
         let mut captures = BTreeMap::new();
         for name in regex.capture_names().flatten() {
             if let Some(value) = matched.name(name) {
-                captures.insert(name, String::from_utf8_lossy(value.as_bytes()).chars().take(80).collect());
+                let own = text.as_bytes().get(value.range()).unwrap_or_default();
+                captures.insert(name, String::from_utf8_lossy(own).chars().take(80).collect());
             }
         }
         let mut devices: Vec<PciAddress> = ["device", "device2"]
@@ -397,7 +400,7 @@ fn addresses(text: &str) -> Vec<PciAddress> {
     static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| build(ADDRESS).ok());
     let Some(regex) = REGEX.as_ref() else { return Vec::new() };
     let mut found = Vec::new();
-    for matched in regex.find_iter(text.as_bytes()).take(8) {
+    for matched in regex.find_iter(text.to_ascii_lowercase().as_bytes()).take(8) {
         if let Ok(text) = std::str::from_utf8(matched.as_bytes())
             && let Ok(address) = text.parse::<PciAddress>()
             && !found.contains(&address)
@@ -447,12 +450,41 @@ fn regex_of(row: usize) -> Option<&'static Regex> {
     REGEXES.get(row)?.get_or_init(|| compile(pattern).ok()).as_ref()
 }
 
-/// The regular expression of a row, with `%D` and `%B` replaced; matches ignore case. Messages are ASCII, and
-/// expressions over bytes compile many times faster than those over Unicode.
+/// The regular expression of a row, with `%D` and `%B` replaced, for text in lower case. Messages are ASCII, and
+/// expressions over bytes of one case compile many times faster than those over Unicode or both cases.
 pub(super) fn compile(pattern: &Pattern) -> Result<Regex, regex::Error> {
-    build(&pattern.regex.replace("%D", &format!("(?P<device>{ADDRESS})")).replace("%B", ADDRESS))
+    build(&lower_case(&pattern.regex.replace("%D", &format!("(?P<device>{ADDRESS})")).replace("%B", ADDRESS)))
+}
+
+/// `pattern` in lower case but for escapes (`\S`) and names of groups (`(?P<name>`).
+fn lower_case(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        out.push(character.to_ascii_lowercase());
+        if character == '\\' {
+            out.extend(characters.next());
+        } else if out.ends_with("(?p") {
+            out.pop();
+            out.push('P');
+            out.extend(characters.by_ref().take_while(|next| *next != '>'));
+            out.push('>');
+        }
+    }
+    out
 }
 
 fn build(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).case_insensitive(true).unicode(false).size_limit(4 << 20).build()
+    RegexBuilder::new(pattern).unicode(false).size_limit(4 << 20).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_in_lower_case_keeps_its_escapes_and_group_names() {
+        assert_eq!(lower_case(r"BAR (?P<bar>\S+)[A-F]\W"), r"bar (?P<bar>\S+)[a-f]\W");
+        assert_eq!(lower_case(r"(?:A|(?P<Own>B))"), r"(?:a|(?P<Own>b))");
+    }
 }
