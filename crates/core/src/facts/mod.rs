@@ -14,8 +14,8 @@ pub mod kernel_log;
 mod line;
 pub mod lspci;
 mod name;
-mod platform;
 mod parents;
+mod platform;
 mod printed;
 mod recognise;
 mod text;
@@ -161,6 +161,14 @@ impl Facts {
         facts.usage.network = unknown(source);
         facts.usage.sessions = unknown(source);
         facts.usage.open_handles = unknown(source);
+        facts.iommu.address_bits = unknown(source);
+        facts.platform = PlatformFacts {
+            virtualization: unknown(source),
+            lockdown: unknown(source),
+            locked_memory: unknown(source),
+            user_id: unknown(source),
+            framebuffers: unknown(source),
+        };
         facts
     }
 }

@@ -15,8 +15,6 @@ pub struct PrintedConfig {
     pub capabilities: Vec<PrintedCapability>,
     /// Whether the standard list was printed to its end.
     pub standard_complete: bool,
-    /// Whether the extended list was printed to its end.
-    pub extended_complete: bool,
     /// What the lines below the capabilities tell.
     pub features: Features,
     /// Regions in the order of the text, those that resources tell too included.
@@ -56,29 +54,30 @@ impl FunctionFacts {
         self.config.known().and_then(|config| pci::decode(config).ok())
     }
 
-    /// The capabilities: the standard list, then the extended one; none where neither was told at all.
+    /// The capabilities: the standard list, then the extended one. What the bytes say, if they were read to the end of
+    /// the standard list, else what a text names; none where neither was told at all.
     #[must_use]
     pub fn capabilities(&self) -> Option<Vec<ListedCapability>> {
         let decoded = self.decoded();
-        let printed = self.printed.as_deref();
-        let mut all = Vec::new();
-        let mut known = false;
-        for space in [Space::Standard, Space::Extended] {
-            let bytes = decoded.as_ref().map(|d| (of_bytes(d, space), d.complete(space)));
-            let words = printed.map(|p| (p.listed(space), p.complete(space)));
-            let (list, complete) = match (bytes, words) {
-                (Some((list, true)), _) => (list, true),
-                (_, Some((list, true))) => (list, true),
-                (Some((bytes, _)), Some((words, _))) => {
-                    (if words.len() > bytes.len() { words } else { bytes }, false)
-                }
-                (Some((list, _)), None) | (None, Some((list, _))) => (list, false),
-                (None, None) => (Vec::new(), false),
-            };
-            known |= !list.is_empty() || complete && space == Space::Standard;
-            all.extend(list);
+        let words = self.printed.as_deref().map(PrintedConfig::listed).unwrap_or_default();
+        match &decoded {
+            Some(decoded) if decoded.complete(Space::Standard) => return Some(of_bytes(decoded)),
+            Some(decoded) if decoded.capabilities.len() > words.len() => return Some(of_bytes(decoded)),
+            _ => {}
         }
-        known.then_some(all)
+        let told =
+            !words.is_empty() || self.printed.as_ref().is_some_and(|printed| printed.standard_complete);
+        told.then_some(words)
+    }
+
+    /// Capabilities that a text names beyond those that [`Self::capabilities`] gives: extended ones beside a dump of the
+    /// first 256 bytes.
+    #[must_use]
+    pub fn further_capabilities(&self) -> Vec<ListedCapability> {
+        let listed = self.capabilities().unwrap_or_default();
+        let mut words = self.printed.as_deref().map(PrintedConfig::listed).unwrap_or_default();
+        words.retain(|word| !listed.iter().any(|c| (c.space, c.offset) == (word.space, word.offset)));
+        words
     }
 
     /// What decides whether and how the function can be passed to a VM: what the bytes say, else the words.
@@ -102,28 +101,23 @@ impl FunctionFacts {
 }
 
 impl PrintedConfig {
-    /// Whether a list was printed to its end.
-    #[must_use]
-    pub const fn complete(&self, space: Space) -> bool {
-        match space {
-            Space::Standard => self.standard_complete,
-            Space::Extended => self.extended_complete,
-        }
-    }
-
-    fn listed(&self, space: Space) -> Vec<ListedCapability> {
+    fn listed(&self) -> Vec<ListedCapability> {
         let row = |c: &PrintedCapability| ListedCapability {
             offset: c.offset,
-            space,
+            space: c.space,
             id: c.id,
-            name: c.id.map_or("unknown", |id| capability_name(space, id)),
+            name: c.id.map_or("unknown", |id| capability_name(c.space, id)),
         };
-        self.capabilities.iter().filter(|c| c.space == space).map(row).collect()
+        self.capabilities.iter().map(row).collect()
     }
 }
 
-fn of_bytes(function: &pci::Function, space: Space) -> Vec<ListedCapability> {
-    let row =
-        |c: &pci::Capability| ListedCapability { offset: c.offset, space, id: Some(c.id), name: c.name };
-    function.capabilities.iter().filter(|c| c.space == space).map(row).collect()
+fn of_bytes(function: &pci::Function) -> Vec<ListedCapability> {
+    let row = |c: &pci::Capability| ListedCapability {
+        offset: c.offset,
+        space: c.space,
+        id: Some(c.id),
+        name: c.name,
+    };
+    function.capabilities.iter().map(row).collect()
 }

@@ -7,13 +7,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "acpi-dmar-broken",
     page: Page {
-        what: "The ACPI table that describes the IOMMU (DMAR or IVRS) cannot be read to its end. The kernel drops units, or \
-               the IOMMU altogether: \"DMAR: Parse DMAR table failure.\", \"Your BIOS is broken; DMAR reported at address …\".",
-        why: "The table is the only thing that tells the kernel where the hardware units are and which devices they cover. \
-              Firmware gets it wrong often enough for the kernel to have a message for each way.",
-        fix: "Update the firmware. Toggling VT-d / IOMMU, or loading the setup's defaults, sometimes writes the table anew.",
+        what: "The ACPI table that describes the IOMMU (DMAR or IVRS) cannot be read to its end. The kernel drops \
+              units, or the IOMMU altogether: \"DMAR: Parse DMAR table failure.\", \"Your BIOS is broken; DMAR \
+              reported at address …\".",
+        why: "The table is the only thing that tells the kernel where the hardware units are and which devices they \
+              cover. Firmware gets it wrong often enough for the kernel to have a message for each way.",
+        fix: "Update the firmware. Toggling VT-d / IOMMU, or loading the setup's defaults, sometimes writes the \
+              table anew.",
         source: "drivers/iommu/intel/dmar.c: dmar_table_init, warn_invalid_dmar, dmar_walk_remapping_entries; \
-                 drivers/iommu/amd/init.c: check_ivrs_checksum, early_amd_iommu_init",
+              drivers/iommu/amd/init.c: check_ivrs_checksum, early_amd_iommu_init",
     },
     check,
 };
@@ -27,7 +29,7 @@ const LINES: &[&str] = &[
 ];
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    if assignment.devices().next().is_none() {
+    if !assignment.uses_vfio() {
         return;
     }
     let facts = topology.facts();

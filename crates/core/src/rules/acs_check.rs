@@ -1,4 +1,4 @@
-//! `acs-check`: libvirt's own check would refuse the function, behind a switch port without access control services.
+//! `acs-check`: libvirt's own check, where it is made, refuses the function: the switch port above does not isolate.
 
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
 use crate::pci::{Feature, PortType, decode};
@@ -8,13 +8,13 @@ use crate::vm::BackendKind;
 pub(super) const RULE: Rule = Rule {
     id: "acs-check",
     page: Page {
-        what: "libvirt says \"Device … is behind a switch lacking ACS and cannot be assigned\". It does so only where it does \
-               not use VFIO: old releases with the KVM backend, and the Xen driver.",
-        why: "Before IOMMU groups existed libvirt looked at the switch ports above a device itself. With VFIO the kernel's groups \
-              say the same and the check is skipped: the port shows as a larger group instead.",
+        what: "libvirt says \"Device … is behind a switch lacking ACS and cannot be assigned\". It does so only \
+              where it does not use VFIO, as releases did that still had KVM's own way of handing devices over.",
+        why: "Before IOMMU groups existed libvirt looked at the switch ports above a device itself. With VFIO the \
+              kernel's groups say the same and the check is skipped: the port shows as a larger group instead.",
         fix: "Use VFIO (the default since libvirt 1.1.3), another slot, or relaxed_acs_check = 1 in qemu.conf.",
         source: "libvirt src/util/virpci.c: virPCIDeviceIsAssignable, virPCIDeviceDownstreamLacksACS; \
-                 src/hypervisor/virhostdev.c: virHostdevPreparePCIDevicesImpl",
+              src/hypervisor/virhostdev.c: virHostdevPreparePCIDevicesImpl",
     },
     check,
 };

@@ -6,15 +6,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "acs-override-in-use",
     page: Page {
-        what: "The kernel was told to believe in isolation that the hardware does not promise (pcie_acs_override). Groups look \
-               separate; devices in them may still reach each other past the IOMMU.",
-        why: "Without access control services a switch or multi-function device may pass requests from one function straight to \
-              another. A guest's device can then write into a device of the host or of another guest, or such DMA corrupts \
-              memory when addresses happen to coincide.",
-        fix: "Use slots that are separate without it. Keep it only where all guests are trusted, and never beside devices whose \
-              guest addresses overlap BARs of neighbours.",
+        what: "The kernel was told to believe in isolation that the hardware does not promise (pcie_acs_override). \
+              Groups look separate; devices in them may still reach each other past the IOMMU.",
+        why: "Without access control services a switch or multi-function device may pass requests from one function \
+              straight to another. A guest's device can then write into a device of the host or of another guest, or \
+              such DMA corrupts memory when addresses happen to coincide.",
+        fix: "Use slots that are separate without it. Keep it only where all guests are trusted, and never beside \
+              devices whose guest addresses overlap BARs of neighbours.",
         source: "out-of-tree patch carried by Proxmox (0004-PCI-Add-pcie_acs_override), zen and Liquorix kernels; \
-                 drivers/pci/pci.c: pci_acs_enabled; PCIe Base 6.0 §6.12",
+              drivers/pci/pci.c: pci_acs_enabled; PCIe Base 6.0 §6.12",
     },
     check,
 };

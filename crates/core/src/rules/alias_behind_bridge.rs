@@ -7,11 +7,13 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "alias-behind-bridge",
     page: Page {
-        what: "The function is on conventional PCI behind a bridge. Its DMA arrives under the bridge's id, so faults in the \
-               kernel log name that id (often BB:00.0, which no device has), and all cards behind the bridge share one group.",
-        why: "Conventional PCI carries no id of the requester. A PCIe-to-PCI bridge puts its secondary bus number with device 0, \
-              function 0 in; a PCI-to-PCI bridge its own id.",
-        fix: "Nothing needs fixing: read DMA faults of the alias as this card's, and hand all cards behind the bridge to one VM.",
+        what: "The function is on conventional PCI behind a bridge. Its DMA arrives under the bridge's id, so faults \
+              in the kernel log name that id (often BB:00.0, which no device has), and all cards behind the bridge \
+              share one group.",
+        why: "Conventional PCI carries no id of the requester. A PCIe-to-PCI bridge puts its secondary bus number \
+              with device 0, function 0 in; a PCI-to-PCI bridge its own id.",
+        fix: "Nothing needs fixing: read DMA faults of the alias as this card's, and hand all cards behind the \
+              bridge to one VM.",
         source: "drivers/pci/search.c: pci_for_each_dma_alias; PCI Express to PCI/PCI-X Bridge 1.0 §2.3",
     },
     check,

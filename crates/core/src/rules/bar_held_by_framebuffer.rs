@@ -7,15 +7,17 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "bar-held-by-framebuffer",
     page: Page {
-        what: "The host's boot framebuffer lies in a BAR of this display function. vfio-pci binds, the VM starts, and the guest's \
-               driver finds a dead BAR: \"BAR N: can't reserve [mem …]\" again and again, \"Failed to mmap … BAR N. Performance may \
-               be slow\".",
-        why: "Firmware set up a picture, and the kernel claims its memory (BOOTFB, efifb, vesafb, simplefb). A graphics driver of \
-              the kernel would evict that claim; vfio-pci does not, and reserves a BAR only when it is first used.",
-        fix: "Boot the host on another display function, let the card's own driver load before it is handed over, or add \
-              initcall_blacklist=sysfb_init to the kernel command line. video=efifb:off does not reach newer framebuffers.",
+        what: "The host's boot framebuffer lies in a BAR of this display function. vfio-pci binds, the VM starts, \
+              and the guest's driver finds a dead BAR: \"BAR N: can't reserve [mem …]\" again and again, \"Failed to \
+              mmap … BAR N. Performance may be slow\".",
+        why: "Firmware set up a picture, and the kernel claims its memory (BOOTFB, efifb, vesafb, simplefb). A \
+              graphics driver of the kernel would evict that claim; vfio-pci does not, and reserves a BAR only when \
+              it is first used.",
+        fix: "Boot the host on another display function, let the card's own driver load before it is handed over, or \
+              add initcall_blacklist=sysfb_init to the kernel command line. video=efifb:off does not reach newer \
+              framebuffers.",
         source: "drivers/firmware/sysfb_simplefb.c: sysfb_create_simplefb; drivers/video/aperture.c; \
-                 drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_setup_barmap; /proc/iomem",
+              drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_setup_barmap; /proc/iomem",
     },
     check,
 };

@@ -7,14 +7,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "bar-unassigned",
     page: Page {
-        what: "A BAR could not be given an address. Opening the function fails with \"Invalid argument\", the kernel says \"BAR N …: \
-               not assigned; can't enable device\".",
-        why: "The windows of the bridges above are too small, or the firmware left no room above 4 GiB. vfio-pci binds all the same \
-              and enables the device only when it is opened.",
-        fix: "Switch on Above 4G Decoding in the firmware setup, try pci=realloc, make a resizable BAR smaller, or use another \
-              slot.",
-        source: "drivers/pci/setup-res.c: pci_enable_resources, pci_assign_resource; drivers/vfio/pci/vfio_pci_core.c: \
-                 vfio_pci_core_enable",
+        what: "A BAR could not be given an address. Opening the function fails with \"Invalid argument\", the kernel \
+              says \"BAR N …: not assigned; can't enable device\".",
+        why: "The windows of the bridges above are too small, or the firmware left no room above 4 GiB. vfio-pci \
+              binds all the same and enables the device only when it is opened.",
+        fix: "Switch on Above 4G Decoding in the firmware setup, try pci=realloc, make a resizable BAR smaller, or \
+              use another slot.",
+        source: "drivers/pci/setup-res.c: pci_enable_resources, pci_assign_resource; \
+              drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable",
     },
     check,
 };

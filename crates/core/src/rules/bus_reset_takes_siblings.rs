@@ -7,14 +7,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "bus-reset-takes-siblings",
     page: Page {
-        what: "The function has no reset of its own. Its bus could be reset, which resets its neighbours too, so VFIO refuses as \
-               long as one of them is not in the same VM: \"Cannot reset device …, depends on group N which is not owned\". The \
-               guest gets the function as its last user left it.",
-        why: "A hot reset pulls the reset line of a slot or bus. VFIO allows it only if the caller owns every function behind \
-              it. A neighbour on pcieport or pci-stub does not stop the hand-over, but does stop the reset.",
+        what: "The function has no reset of its own. Its bus could be reset, which resets its neighbours too, so \
+              VFIO refuses as long as one of them is not in the same VM: \"Cannot reset device …, depends on group N \
+              which is not owned\". The guest gets the function as its last user left it.",
+        why: "A hot reset pulls the reset line of a slot or bus. VFIO allows it only if the caller owns every \
+              function behind it. A neighbour on pcieport or pci-stub does not stop the hand-over, but does stop the \
+              reset.",
         fix: "Hand all functions of the bus to the same VM, or move the card to a slot where it is alone.",
         source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_dev_set_hot_reset, vfio_pci_dev_set_resettable; QEMU \
-                 hw/vfio/pci.c: vfio_pci_hot_reset",
+              hw/vfio/pci.c: vfio_pci_hot_reset",
     },
     check,
 };

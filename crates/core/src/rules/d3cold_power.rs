@@ -7,15 +7,16 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "d3cold-power",
     page: Page {
-        what: "The function's configuration space reads only ff. Binding to vfio-pci still succeeds; opening it fails with \"Unable \
-               to change power state from D3cold to D0, device inaccessible\", libvirt says \"Unknown PCI header type '127'\".",
-        why: "The kernel remembers what the function was when it was found. Since then idle power management cut its power and \
-              cannot restore it, a reset failed, or the link went down. Reading the file wakes a sleeping device, so one that \
-              reads ff did not wake.",
-        fix: "Shut the host down and cut its power; then keep the device awake: echo 0 > d3cold_allowed for it and the ports above, \
-              power/control on for the port, vfio-pci disable_idle_d3=1.",
-        source: "drivers/pci/pci.c: pci_power_up, pci_dev_wait; drivers/pci/pci-sysfs.c: pci_config_pm_runtime_get; libvirt \
-                 src/util/virpci.c: virPCIGetHeaderType",
+        what: "The function's configuration space reads only ff. Binding to vfio-pci still succeeds; opening it \
+              fails with \"Unable to change power state from D3cold to D0, device inaccessible\", libvirt says \
+              \"Unknown PCI header type '127'\".",
+        why: "The kernel remembers what the function was when it was found. Since then idle power management cut its \
+              power and cannot restore it, a reset failed, or the link went down. Reading the file wakes a sleeping \
+              device, so one that reads ff did not wake.",
+        fix: "Shut the host down and cut its power; then keep the device awake: echo 0 > d3cold_allowed for it and \
+              the ports above, power/control on for the port, vfio-pci disable_idle_d3=1.",
+        source: "drivers/pci/pci.c: pci_power_up, pci_dev_wait, pci_config_pm_runtime_get; drivers/pci/pci-sysfs.c: \
+              pci_read_config; libvirt src/util/virpci.c: virPCIGetHeaderType",
     },
     check,
 };

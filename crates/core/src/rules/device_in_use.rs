@@ -7,13 +7,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "device-in-use",
     page: Page {
-        what: "Somebody has the function or its group open: QEMU says \"Could not open '/dev/vfio/N': Device or resource busy\", \
-               libvirt \"PCI device … is in use by driver QEMU, domain …\". Unbinding it would hang until that guest lets go.",
-        why: "A group is opened by one process at a time. A guest that is being shut down, or a QEMU that was left behind, keeps \
-              it; so does a second VM that is given another member of the same group.",
+        what: "Somebody has the function or its group open: QEMU says \"Could not open '/dev/vfio/N': Device or \
+              resource busy\", libvirt \"PCI device … is in use by driver QEMU, domain …\". Unbinding it would hang \
+              until that guest lets go.",
+        why: "A group is opened by one process at a time. A guest that is being shut down, or a QEMU that was left \
+              behind, keeps it; so does a second VM that is given another member of the same group.",
         fix: "Stop the other guest, wait until its QEMU is gone, or put all functions of a group into one VM.",
-        source: "drivers/vfio/group.c: vfio_group_fops_open (one opener); drivers/vfio/pci/vfio_pci_intrs.c: names of \
-                 interrupts; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable (enables on open only)",
+        source: "drivers/vfio/group.c: vfio_group_fops_open (one opener); drivers/vfio/pci/vfio_pci_intrs.c: names \
+              of interrupts; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable (enables on open only)",
     },
     check,
 };

@@ -6,13 +6,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "dma-entry-limit",
     page: Page {
-        what: "QEMU ends with \"vfio_container_dma_map(…) = -28 (No space left on device)\"; the kernel prints nothing.",
-        why: "Each container has a number of mappings that it may hold, 65535 unless vfio_iommu_type1.dma_entry_limit says \
-              otherwise. A guest without an IOMMU of its own needs a few tens: one for each piece of memory and each BAR. \
-              A limit set that low was meant for something else.",
+        what: "QEMU ends with \"vfio_container_dma_map(…) = -28 (No space left on device)\"; the kernel prints \
+              nothing.",
+        why: "Each container has a number of mappings that it may hold, 65535 unless \
+              vfio_iommu_type1.dma_entry_limit says otherwise. A guest without an IOMMU of its own needs a few tens: \
+              one for each piece of memory and each BAR. A limit set that low was meant for something else.",
         fix: "Raise vfio_iommu_type1.dma_entry_limit, or remove the setting.",
         source: "drivers/vfio/vfio_iommu_type1.c: dma_entry_limit, vfio_dma_do_map; QEMU hw/vfio/listener.c: \
-                 vfio_container_region_add",
+              vfio_container_region_add",
     },
     check,
 };

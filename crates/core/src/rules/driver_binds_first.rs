@@ -8,15 +8,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "driver-binds-first",
     page: Page {
-        what: "The kernel command line tells vfio-pci to take this id, or its host driver is built in, and after boot the host driver \
-               has the function all the same.",
-        why: "vfio-pci.ids works only on functions that have no driver when vfio-pci registers. A driver that is part of the kernel \
-              image, or comes earlier in the initramfs, has bound them by then; softdep orders modules only, never what is \
-              built in.",
-        fix: "Bind by driver_override from the initramfs (driverctl set-override), or put vfio-pci before the host driver in the \
-              initramfs; unbinding at run time works too where nothing uses the device.",
-        source: "drivers/vfio/pci/vfio_pci.c: vfio_pci_fill_ids; drivers/base/bus.c: bus_add_driver; drivers/pci/pci-driver.c: \
-                 pci_match_device; modprobe.d(5)",
+        what: "The kernel command line tells vfio-pci to take this id, or its host driver is built in, and after \
+              boot the host driver has the function all the same.",
+        why: "vfio-pci.ids works only on functions that have no driver when vfio-pci registers. A driver that is \
+              part of the kernel image, or comes earlier in the initramfs, has bound them by then; softdep orders \
+              modules only, never what is built in.",
+        fix: "Bind by driver_override from the initramfs (driverctl set-override), or put vfio-pci before the host \
+              driver in the initramfs; unbinding at run time works too where nothing uses the device.",
+        source: "drivers/vfio/pci/vfio_pci.c: vfio_pci_fill_ids; drivers/base/bus.c: bus_add_driver; \
+              drivers/pci/pci-driver.c: pci_match_device; modprobe.d(5)",
     },
     check,
 };

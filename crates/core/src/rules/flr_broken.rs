@@ -8,12 +8,12 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "flr-broken",
     page: Page {
-        what: "When a guest starts or ends, the function is reset and hangs: \"not ready 65535ms after FLR; giving up\", from then \
-               on it reads ff, sometimes the whole host stops.",
-        why: "The function announces a reset that its maker never got to work. Newer kernels know it and leave the method out; the \
-              running one offers it still.",
-        fix: "Use a newer kernel, or write another order to the device's reset_method (Linux 5.15 and later), for example \
-              echo bus > /sys/bus/pci/devices/…/reset_method.",
+        what: "When a guest starts or ends, the function is reset and hangs: \"not ready 65535ms after FLR; giving \
+              up\", and from then on it reads ff.",
+        why: "The function announces a reset that its maker never got to work. Newer kernels know it and leave the \
+              method out; the running one offers it still.",
+        fix: "Use a newer kernel, or write another order to the device's reset_method (Linux 5.15 and later), for \
+              example echo bus > /sys/bus/pci/devices/…/reset_method.",
         source: "drivers/pci/quirks.c: quirk_no_flr, quirk_no_flr_snet; drivers/pci/pci.c: pcie_flr, pci_dev_wait",
     },
     check,

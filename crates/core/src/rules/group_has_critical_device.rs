@@ -7,14 +7,16 @@ use crate::topology::{DependentKind, Topology};
 pub(super) const RULE: Rule = Rule {
     id: "group-has-critical-device",
     page: Page {
-        what: "The function's IOMMU group also holds the controller of the host's own disk, or the network card of its default \
-               route. The group can only be handed over whole, and the host cannot do without that member.",
-        why: "All members of a group leave the host together. Boards put chipset functions, or every slot behind one switch, \
-              into one group, and unbinding \"the others\" as advised everywhere would take the root file system away.",
-        fix: "Move the card to a slot that has a group of its own (often one wired to the processor), or move the host's disk or \
-              network to another controller.",
+        what: "The function's IOMMU group also holds the controller of the host's own disk, or the network card of \
+              its default route. The group can only be handed over whole, and the host cannot do without that \
+              member.",
+        why: "All members of a group leave the host together. Boards put chipset functions, or every slot behind one \
+              switch, into one group, and unbinding \"the others\" as advised everywhere would take the root file \
+              system away.",
+        fix: "Move the card to a slot that has a group of its own (often one wired to the processor), or move the \
+              host's disk or network to another controller.",
         source: "drivers/iommu/iommu.c: pci_device_group, iommu_group_claim_dma_owner; /proc/self/mountinfo and \
-                 /proc/net/route followed down to PCI functions",
+              /proc/net/route followed down to PCI functions",
     },
     check,
 };

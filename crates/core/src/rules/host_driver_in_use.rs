@@ -7,14 +7,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "host-driver-in-use",
     page: Page {
-        what: "Unbinding hangs or the driver crashes: \"NVRM: Attempting to remove device … with non-zero usage count!\". A \
-               compositor, nvidia-persistenced, a sound server or a compute job has the device open.",
-        why: "Writing to unbind waits in the driver until its last user is gone. The NVIDIA driver waits for good; graphics \
-              drivers of the kernel let go but leave their users without a device.",
-        fix: "Stop the display manager and other users first (fuser -v /dev/nvidia* /dev/dri/* /dev/snd/*), or let vfio-pci take \
-              the device at boot, before anyone opens it.",
-        source: "drivers/base/dd.c: device_release_driver_internal; drivers/gpu/drm/drm_drv.c: drm_dev_unplug; NVIDIA \
-                 open-gpu-kernel-modules kernel-open/nvidia/nv-pci.c: nv_pci_remove",
+        what: "Unbinding hangs or the driver crashes: \"NVRM: Attempting to remove device … with non-zero usage \
+              count!\". A compositor, nvidia-persistenced, a sound server or a compute job has the device open.",
+        why: "Writing to unbind waits in the driver until its last user is gone. The NVIDIA driver waits for good; \
+              graphics drivers of the kernel let go but leave their users without a device.",
+        fix: "Stop the display manager and other users first (fuser -v /dev/nvidia* /dev/dri/* /dev/snd/*), or let \
+              vfio-pci take the device at boot, before anyone opens it.",
+        source: "drivers/base/dd.c: device_release_driver_internal; drivers/gpu/drm/drm_drv.c: drm_dev_unplug; \
+              NVIDIA open-gpu-kernel-modules kernel-open/nvidia/nv-pci.c: nv_pci_remove",
     },
     check,
 };

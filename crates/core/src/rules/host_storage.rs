@@ -6,13 +6,13 @@ use crate::topology::{DependentKind, Topology};
 pub(super) const RULE: Rule = Rule {
     id: "host-storage",
     page: Page {
-        what: "A file system of the host is mounted from a disk behind this function. The host goes on without it, but what \
-               was not written yet is lost, and whoever uses it gets I/O errors.",
-        why: "Unbinding the driver removes the disk at once; a mounted file system is not asked. Once the guest writes to the \
-              disk, a host that still has it mounted would damage it.",
+        what: "A file system of the host is mounted from a disk behind this function. The host goes on without it, \
+              but what was not written yet is lost, and whoever uses it gets I/O errors.",
+        why: "Unbinding the driver removes the disk at once; a mounted file system is not asked. Once the guest \
+              writes to the disk, a host that still has it mounted would damage it.",
         fix: "Unmount the file systems (and stop the volumes made of the disk) before the function is handed over.",
         source: "mount table followed through /sys/class/block/*/slaves; block/genhd.c: del_gendisk; fs/super.c: \
-                 fs_bdev_mark_dead",
+              fs_bdev_mark_dead",
     },
     check,
 };

@@ -6,13 +6,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "hugepage-pin",
     page: Page {
-        what: "A guest whose memory is made of huge pages does not start: \"vfio_container_dma_map(…) = -12\" (or -14), while \
-               the same guest with ordinary pages does.",
-        why: "hugetlb_cma= reserves huge pages in a contiguous area that must stay movable. A page that a device may write to is \
-              pinned for long, so it must first be moved out, and for a gigantic page there is no other place.",
-        fix: "Reserve huge pages with hugepagesz=1G hugepages=N instead of hugetlb_cma=, or give the guest ordinary pages.",
+        what: "A guest whose memory is made of huge pages does not start: \"vfio_container_dma_map(…) = -12\", while \
+              the same guest with ordinary pages does.",
+        why: "hugetlb_cma= reserves huge pages in a contiguous area that must stay movable. A page that a device may \
+              write to is pinned for long, so it must first be moved out, and for a gigantic page there is no other \
+              place.",
+        fix: "Reserve huge pages with hugepagesz=1G hugepages=N instead of hugetlb_cma=, or give the guest ordinary \
+              pages.",
         source: "mm/gup.c: check_and_migrate_movable_pages (FOLL_LONGTERM); mm/hugetlb_cma.c: hugetlb_cma_reserve; \
-                 drivers/vfio/vfio_iommu_type1.c: vaddr_get_pfns",
+              drivers/vfio/vfio_iommu_type1.c: vaddr_get_pfns",
     },
     check,
 };

@@ -8,14 +8,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "id-match-hits-other-device",
     page: Page {
-        what: "vfio-pci takes every function with an id that it is told, so the twin of a card that is handed over is lost to the \
-               host: a disk, a network or USB controller that is missing after the next boot.",
-        why: "ids= and new_id know vendor and device only, not the slot. Two cards of one model, or the several USB controllers of a \
-              chipset, have the same id.",
-        fix: "Take the id out of vfio-pci's configuration; driver_override (driverctl set-override) names exactly one function. \
-              Where subsystem ids differ, vvvv:dddd:ssss:ssss tells the twins apart.",
-        source: "drivers/vfio/pci/vfio_pci.c: vfio_pci_fill_ids; drivers/pci/pci-driver.c: pci_add_dynid, pci_match_device; \
-                 Documentation/ABI/testing/sysfs-bus-pci",
+        what: "vfio-pci takes every function with an id that it is told, so the twin of a card that is handed over \
+              is lost to the host: a disk, a network or USB controller that is missing after the next boot.",
+        why: "ids= and new_id know vendor and device only, not the slot. Two cards of one model, or the several USB \
+              controllers of a chipset, have the same id.",
+        fix: "Take the id out of vfio-pci's configuration; driver_override (driverctl set-override) names exactly \
+              one function. Where subsystem ids differ, vvvv:dddd:ssss:ssss tells the twins apart.",
+        source: "drivers/vfio/pci/vfio_pci.c: vfio_pci_fill_ids; drivers/pci/pci-driver.c: pci_add_dynid, \
+              pci_match_device; Documentation/ABI/testing/sysfs-bus-pci",
     },
     check,
 };

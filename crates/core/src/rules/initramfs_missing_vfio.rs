@@ -8,14 +8,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "initramfs-missing-vfio",
     page: Page {
-        what: "modprobe.d tells vfio-pci to take this id, the host driver is a module, and after boot the host driver has the \
-               function. Most likely the initramfs holds that driver, but neither vfio-pci nor the new configuration.",
-        why: "Graphics and storage drivers are loaded from the initramfs, an archive with its own copy of modprobe.d from the time it \
-              was made. What was written since has no effect there.",
-        fix: "Add vfio-pci to the initramfs and make it anew: update-initramfs -u (Debian), dracut -f (Fedora), mkinitcpio -P \
-              (Arch), with vfio-pci before the graphics driver or a softdep in modprobe.d.",
-        source: "initramfs-tools(7), dracut.modules(7), mkinitcpio.conf(5), modprobe.d(5); drivers/vfio/pci/vfio_pci.c: \
-                 vfio_pci_fill_ids",
+        what: "modprobe.d tells vfio-pci to take this id, the host driver is a module, and after boot the host \
+              driver has the function. Most likely the initramfs holds that driver, but neither vfio-pci nor the new \
+              configuration.",
+        why: "Graphics and storage drivers are loaded from the initramfs, an archive with its own copy of modprobe.d \
+              from the time it was made. What was written since has no effect there.",
+        fix: "Add vfio-pci to the initramfs and make it anew: update-initramfs -u (Debian), dracut -f (Fedora), \
+              mkinitcpio -P (Arch), with vfio-pci before the graphics driver or a softdep in modprobe.d.",
+        source: "initramfs-tools(7), dracut.modules(7), mkinitcpio.conf(5), modprobe.d(5); \
+              drivers/vfio/pci/vfio_pci.c: vfio_pci_fill_ids",
     },
     check,
 };

@@ -7,15 +7,16 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "intx-asserted-at-handover",
     page: Page {
-        what: "The function asserts its interrupt while it has no driver. When it is opened, the line fires without end: \"irq N: \
-               nobody cared (try booting with the irqpoll option)\", \"Disabling IRQ #N\", and the other devices of the line stop.",
-        why: "Firmware or the last user left the device in the middle of its work. Opening it clears the interrupt disable bit \
-              before the guest's driver, the only one who could answer, is there. After 99,900 of 100,000 unanswered \
-              interrupts the kernel shuts the line.",
-        fix: "Reset the function first (echo 1 > reset), bind it to vfio-pci before its host driver ever ran, or use a slot whose \
-              line nobody else needs.",
-        source: "kernel/irq/spurious.c: note_interrupt; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable; PCI Local Bus \
-                 2.3 §6.2.3 (Interrupt Status)",
+        what: "The function asserts its interrupt while it has no driver. When it is opened, the line fires without \
+              end: \"irq N: nobody cared (try booting with the irqpoll option)\", \"Disabling IRQ #N\", and the \
+              other devices of the line stop.",
+        why: "Firmware or the last user left the device in the middle of its work. Opening it clears the interrupt \
+              disable bit before the guest's driver, the only one who could answer, is there. After 99,900 of \
+              100,000 unanswered interrupts the kernel shuts the line.",
+        fix: "Reset the function first (echo 1 > reset), bind it to vfio-pci before its host driver ever ran, or use \
+              a slot whose line nobody else needs.",
+        source: "kernel/irq/spurious.c: note_interrupt; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable; PCI \
+              Local Bus 2.3 §6.2.3 (Interrupt Status)",
     },
     check,
 };

@@ -7,21 +7,22 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "intx-no-masking",
     page: Page {
-        what: "The function cannot mask its interrupt, so VFIO takes its line exclusively. Today nobody else is on the line; a \
-               driver that is loaded later, or a card that is moved, can take it first, and then the VM does not start. While \
-               the guest has the line, such a driver fails in its stead.",
-        why: "A line that is requested exclusively and shared at the same time goes to whoever came first. Only registered \
-              handlers show in /proc/interrupts; hot-plug, SMBus, USB and sound drivers register theirs when they load.",
+        what: "The function cannot mask its interrupt, so VFIO takes its line exclusively. Today nobody else is on \
+              the line; a driver that is loaded later, or a card that is moved, can take it first, and then the VM \
+              does not start. While the guest has the line, such a driver fails in its stead.",
+        why: "A line that is requested exclusively and shared at the same time goes to whoever came first. Only \
+              registered handlers show in /proc/interrupts; hot-plug, SMBus, USB and sound drivers register theirs \
+              when they load.",
         fix: "Keep the line free: leave the slot as it is, and let other devices of the line use MSI.",
         source: "drivers/vfio/pci/vfio_pci_intrs.c: vfio_intx_enable; kernel/irq/manage.c: __setup_irq; \
-                 drivers/pci/quirks.c: quirk_broken_intx_masking; drivers/pci/probe.c: pci_intx_mask_broken",
+              drivers/pci/quirks.c: quirk_broken_intx_masking; drivers/pci/probe.c: pci_intx_mask_broken",
     },
     check,
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let address = function.address;
+    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
+        let Some(function) = topology.function(address) else { continue };
         let Masking::Missing(evidence) = masking(topology, function) else { continue };
         let (Some(_), Some(line)) = (topology.pin(address), topology.line(address)) else { continue };
         let others = topology.sharers(line.irq, address);

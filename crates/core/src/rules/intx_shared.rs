@@ -19,15 +19,16 @@ pub(super) const RULE: Rule = Rule {
     id: "intx-shared",
     page: Page {
         what: "The VM does not start: \"Failed to set up TRIGGER eventfd signaling for interrupt INTX-0: \
-               VFIO_DEVICE_SET_IRQS failure: Device or resource busy\"; the kernel log has \"genirq: Flags mismatch irq N\" \
-               with both users of the line.",
-        why: "A device that cannot mask its own interrupt (made before PCI 2.3, listed as broken, or vfio-pci loaded with \
-              nointxmask) must have its interrupt line for itself, or a guest could block the host's other users of the line. \
-              Another driver holds the same line.",
-        fix: "Move the card to a slot whose line is free (behind a bridge the line changes with each slot), unbind the other \
-              user of the line, let the other user use MSI, or drop nointxmask if the device can mask after all.",
+              VFIO_DEVICE_SET_IRQS failure: Device or resource busy\"; the kernel log has \"genirq: Flags mismatch \
+              irq N\" with both users of the line.",
+        why: "A device that cannot mask its own interrupt (made before PCI 2.3, listed as broken, or vfio-pci loaded \
+              with nointxmask) must have its interrupt line for itself, or a guest could block the host's other \
+              users of the line. Another driver holds the same line.",
+        fix: "Move the card to a slot whose line is free (behind a bridge the line changes with each slot), unbind \
+              the other user of the line, let the other user use MSI, or drop nointxmask if the device can mask \
+              after all.",
         source: "drivers/vfio/pci/vfio_pci_intrs.c: vfio_intx_enable; drivers/vfio/pci/vfio_pci_core.c: \
-                 vfio_pci_core_enable; kernel/irq/manage.c: __setup_irq; PCI Local Bus 2.3 §6.2.2",
+              vfio_pci_core_enable; kernel/irq/manage.c: __setup_irq; PCI Local Bus 2.3 §6.2.2",
     },
     check,
 };

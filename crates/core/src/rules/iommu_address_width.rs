@@ -7,13 +7,13 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "iommu-address-width",
     page: Page {
-        what: "The top of the guest's memory lies above the IOMMU's address width. QEMU ends with \"vfio_container_dma_map(…) = -22 \
-               (Invalid argument)\".",
-        why: "Many desktop processors translate DMA addresses of 39 bits only, 512 GiB, however much memory the board takes. \
-              Memory above has no DMA address; BARs above only lose transfers from device to device.",
+        what: "The top of the guest's memory lies above the IOMMU's address width. QEMU ends with \
+              \"vfio_container_dma_map(…) = -22 (Invalid argument)\".",
+        why: "Many desktop processors translate DMA addresses of 39 bits only, 512 GiB, however much memory the \
+              board takes. Memory above has no DMA address; BARs above only lose transfers from device to device.",
         fix: "Give the guest less memory, or use a host whose IOMMU addresses 48 bits.",
         source: "drivers/iommu/intel/iommu.c: intel_iommu_domain_alloc_paging_flags, agaw_to_width; \
-                 drivers/vfio/vfio_iommu_type1.c: vfio_iommu_iova_dma_valid; Intel VT-d 4.1 §11.4.2 (MGAW, SAGAW)",
+              drivers/vfio/vfio_iommu_type1.c: vfio_iommu_iova_dma_valid; Intel VT-d 4.1 §11.4.2 (MGAW, SAGAW)",
     },
     check,
 };

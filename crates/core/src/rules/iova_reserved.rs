@@ -8,19 +8,20 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "iova-reserved",
     page: Page {
-        what: "A part of the guest's memory falls on a range of DMA addresses that the platform keeps for itself. QEMU ends with \
-               \"vfio_container_dma_map(…) = -22 (Invalid argument)\".",
-        why: "A device's DMA uses the guest's addresses. On some of them no memory can be: the window that interrupts are sent to, \
-              AMD's HyperTransport range below 1 TiB, ranges that firmware keeps mapped one to one.",
-        fix: "Give the guest less memory, or another machine type, which splits it elsewhere; near 1 TiB on AMD use a machine type \
-              of QEMU 7.1 or later, which moves the upper part to 1 TiB.",
+        what: "A part of the guest's memory falls on a range of DMA addresses that the platform keeps for itself. \
+              QEMU ends with \"vfio_container_dma_map(…) = -22 (Invalid argument)\".",
+        why: "A device's DMA uses the guest's addresses. On some of them no memory can be: the window that \
+              interrupts are sent to, AMD's HyperTransport range below 1 TiB, ranges that firmware keeps mapped one \
+              to one.",
+        fix: "Give the guest less memory, or another machine type, which splits it elsewhere; near 1 TiB on AMD use \
+              a machine type of QEMU 7.1 or later, which moves the upper part to 1 TiB.",
         source: "drivers/vfio/vfio_iommu_type1.c: vfio_iommu_iova_dma_valid, vfio_iommu_resv_exclude; \
-                 drivers/iommu/amd/iommu.c: amd_iommu_get_resv_regions; QEMU hw/i386/pc.c: pc_memory_init",
+              drivers/iommu/amd/iommu.c: amd_iommu_get_resv_regions; QEMU hw/i386/pc.c: pc_memory_init",
     },
     check,
 };
 
-/// AMD's HyperTransport range (AMD 48882 rev 3.08 §2.1.1; `HT_RANGE_START`, `drivers/iommu/amd/amd_iommu_types.h`).
+/// AMD's HyperTransport range (`HT_RANGE_START`, `drivers/iommu/amd/amd_iommu_types.h`).
 const HYPERTRANSPORT: u64 = 0xfd_0000_0000;
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {

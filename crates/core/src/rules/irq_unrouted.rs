@@ -7,14 +7,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "irq-unrouted",
     page: Page {
-        what: "The kernel found no line for the function's interrupt pin. Before Linux 6.15 the VM does not start: \"Failed to set \
-               up TRIGGER eventfd signaling for interrupt INTX-0: … No such device\". Later kernels hide the pin, and the device \
-               works only by messages.",
-        why: "Firmware's routing table has no entry for the pin (\"PCI INT A: no GSI\", \"can't derive routing for PCI INT A\", \
-              \"PCI INT A: not connected\"). QEMU sets up INTx for every function that shows a pin, even if the guest uses MSI.",
+        what: "The kernel found no line for the function's interrupt pin. Before Linux 6.15 the VM does not start: \
+              \"Failed to set up TRIGGER eventfd signaling for interrupt INTX-0: … No such device\". Later kernels \
+              hide the pin, and the device works only by messages.",
+        why: "Firmware's routing table has no entry for the pin (\"PCI INT A: no GSI\", \"can't derive routing for \
+              PCI INT A\", \"PCI INT A: not connected\"). QEMU sets up INTx for every function that shows a pin, \
+              even if the guest uses MSI.",
         fix: "Use another slot, or update the firmware or the kernel.",
         source: "drivers/acpi/pci_irq.c: acpi_pci_irq_enable, acpi_pci_irq_valid; drivers/vfio/pci/vfio_pci_intrs.c: \
-                 vfio_intx_enable; commits 860be250fc32 and 2bd42b03ab6b (Linux 6.15)",
+              vfio_intx_enable; commits 860be250fc32 and 2bd42b03ab6b (Linux 6.15)",
     },
     check,
 };

@@ -8,15 +8,16 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "ivrs-1to1",
     page: Page {
-        what: "The IVRS table has a memory definition (IVMD) for the function, often for all devices. Since Linux 6.6 the kernel \
-               refuses it: \"Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring the device \
-               without a 1:1 mapping\". Earlier kernels took it, so an upgrade breaks a working host.",
-        why: "Boards with pre-boot DMA protection mark ranges for every device and do not withdraw them. Linux treats exclusion \
-              ranges like one-to-one ranges too.",
-        fix: "Switch off pre-boot DMA protection (also called DMA protection, kernel DMA protection) in the firmware setup, or \
-              update the firmware; until then a kernel before 6.6 works.",
-        source: "drivers/iommu/amd/init.c: init_unity_map_range; drivers/iommu/iommu.c: __iommu_device_set_domain (6.6); \
-                 AMD 48882 rev 3.08 §5.2.3",
+        what: "The IVRS table has a memory definition (IVMD) for the function, often for all devices. Since Linux \
+              6.6 the kernel refuses it: \"Firmware has requested this device have a 1:1 IOMMU mapping, rejecting \
+              configuring the device without a 1:1 mapping\". Earlier kernels took it, so an upgrade breaks a \
+              working host.",
+        why: "Boards with pre-boot DMA protection mark ranges for every device and do not withdraw them. Linux \
+              treats exclusion ranges like one-to-one ranges too.",
+        fix: "Switch off pre-boot DMA protection (also called DMA protection, kernel DMA protection) in the firmware \
+              setup, or update the firmware; until then a kernel before 6.6 works.",
+        source: "drivers/iommu/amd/init.c: init_unity_map_range; drivers/iommu/iommu.c: __iommu_device_set_domain \
+              (6.6); AMD 48882 rev 3.08 §5.2.3",
     },
     check,
 };

@@ -7,14 +7,16 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "kernel-parameter-conflict",
     page: Page {
-        what: "A word on the kernel command line switches off what handing over needs, often beside another that switches it \
-               on: the IOMMU, interrupt remapping, message-signalled interrupts, or translation for graphics.",
-        why: "Command lines grow by advice from many places. intel_iommu= is read word by word, so the last on or off wins; \
-              iommu=off beats intel_iommu=on; amd_iommu=on is no option at all and does nothing; iommu=pt is harmless.",
+        what: "A word on the kernel command line switches off what handing over needs, often beside another that \
+              switches it on: the IOMMU, interrupt remapping, message-signalled interrupts, or translation for \
+              graphics.",
+        why: "Command lines grow by advice from many places. intel_iommu= is read word by word, so the last on or \
+              off wins; iommu=off beats intel_iommu=on; amd_iommu=on is no option at all and does nothing; iommu=pt \
+              is harmless.",
         fix: "Remove the word from the boot loader's configuration, regenerate it, reboot.",
         source: "drivers/iommu/intel/iommu.c: intel_iommu_setup; arch/x86/kernel/pci-dma.c: iommu_setup; \
-                 drivers/iommu/amd/init.c: parse_amd_iommu_options; drivers/iommu/irq_remapping.c: setup_irqremap; \
-                 drivers/pci/msi/msi.c: pci_no_msi",
+              drivers/iommu/amd/init.c: parse_amd_iommu_options; drivers/iommu/irq_remapping.c: setup_irqremap; \
+              drivers/pci/msi/msi.c: pci_no_msi",
     },
     check,
 };
@@ -23,7 +25,8 @@ pub(super) const RULE: Rule = Rule {
 const OFF: &[(&str, &str)] = &[("iommu", "off"), ("intel_iommu", "off"), ("amd_iommu", "off")];
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    if assignment.devices().next().is_none() {
+    // Under Xen these words concern the dom0 kernel only, and pci=nomsi is a known cure there.
+    if !assignment.uses_vfio() {
         return;
     }
     if topology.facts().iommu.state != Switch::On {

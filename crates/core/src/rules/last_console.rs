@@ -7,13 +7,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "last-console",
     page: Page {
-        what: "The host's only display function is handed over. Its screen goes dark, and with it the way to log in locally.",
-        why: "A display function that is bound to vfio-pci has no console and no graphics driver. If the network fails too, \
-              nobody gets in.",
-        fix: "Keep another display function, put a serial console on the kernel command line (console=ttyS0,115200), or make \
-              sure of a second way in, such as a management controller; use a trial that undoes itself.",
-        source: "drivers/video/fbdev/core/fbcon.c: fbcon_fb_unregistered; drivers/pci/vgaarb.c: vga_arbiter_del_pci_device; \
-                 Documentation/admin-guide/serial-console.rst",
+        what: "The host's only display function is handed over. Its screen goes dark, and with it the way to log in \
+              locally.",
+        why: "A display function that is bound to vfio-pci has no console and no graphics driver. If the network \
+              fails too, nobody gets in.",
+        fix: "Keep another display function, put a serial console on the kernel command line (console=ttyS0,115200), \
+              or make sure of a second way in, such as a management controller; use a trial that undoes itself.",
+        source: "drivers/video/fbdev/core/fbcon.c: fbcon_fb_unregistered; drivers/pci/vgaarb.c: \
+              vga_arbiter_del_pci_device; Documentation/admin-guide/serial-console.rst",
     },
     check,
 };

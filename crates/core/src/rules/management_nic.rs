@@ -8,14 +8,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "management-nic",
     page: Page {
-        what: "The network card carries the remote login that is in use, or the default route. When it is unbound, the login \
-               hangs and the host cannot be reached.",
-        why: "Unbinding a network driver takes its interface away, out of bonds and bridges too, and with it every route \
-              that leaves through it.",
-        fix: "Hand over another card, move the management network to a card that stays, or work at the console; use a trial \
-              that undoes itself.",
+        what: "The network card carries the remote login that is in use, or the default route. When it is unbound, \
+              the login hangs and the host cannot be reached.",
+        why: "Unbinding a network driver takes its interface away, out of bonds and bridges too, and with it every \
+              route that leaves through it.",
+        fix: "Hand over another card, move the management network to a card that stays, or work at the console; use \
+              a trial that undoes itself.",
         source: "net/core/dev.c: unregister_netdevice_many_notify; /proc/net/route, /proc/net/tcp followed through \
-                 /sys/class/net/*/upper_* down to the PCI function",
+              /sys/class/net/*/upper_* down to the PCI function",
     },
     check,
 };

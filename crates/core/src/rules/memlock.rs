@@ -9,14 +9,15 @@ pub(super) const RULE: Rule = Rule {
     id: "memlock",
     page: Page {
         what: "QEMU ends with \"vfio_container_dma_map(…) = -12 (Cannot allocate memory)\", and the kernel log has \
-               \"vfio_pin_pages_remote: RLIMIT_MEMLOCK (N) exceeded\".",
-        why: "A device may write to any page of the guest at any time, so VFIO locks all of the guest's memory when the device \
-              is attached, and charges it to the limit of the process, unless that has CAP_IPC_LOCK. The usual limit is 8 MiB \
-              (64 KiB before systemd 248).",
-        fix: "Run as root, raise the limit (ulimit -l, LimitMEMLOCK= of the service, /etc/security/limits.d), or let libvirt do it, \
-              which raises the limit by itself.",
-        source: "drivers/vfio/vfio_iommu_type1.c: vfio_pin_pages_remote, vfio_lock_acct; libvirt src/qemu/qemu_domain.c: \
-                 qemuDomainGetMemLockLimitBytes",
+              \"vfio_pin_pages_remote: RLIMIT_MEMLOCK (N) exceeded\".",
+        why: "A device may write to any page of the guest at any time, so VFIO locks all of the guest's memory when \
+              the device is attached, and charges it to the limit of the process, unless that has CAP_IPC_LOCK. The \
+              usual limit is 8 MiB (64 KiB before Linux 5.16).",
+        fix: "Run as root, raise the limit (ulimit -l, LimitMEMLOCK= of the service, /etc/security/limits.d), or let \
+              libvirt do it, which raises the limit by itself.",
+        source: "drivers/vfio/vfio_iommu_type1.c: vfio_pin_pages_remote, vfio_lock_acct; \
+              include/uapi/linux/resource.h: MLOCK_LIMIT; libvirt src/qemu/qemu_domain.c: \
+              qemuDomainGetMemLockLimitBytes",
     },
     check,
 };

@@ -7,10 +7,11 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "msi-absent",
     page: Page {
-        what: "The function offers neither MSI nor MSI-X. All its interrupts go over one wire, which other devices may share, and \
-               each costs the guest some more time: the host masks the line until the guest has answered.",
-        why: "A wire is level-triggered. VFIO masks it on arrival and opens it again when the guest's interrupt controller sees \
-              the end of the interrupt, a way that messages do not need.",
+        what: "The function offers neither MSI nor MSI-X. All its interrupts go over one wire, which other devices \
+              may share, and each costs the guest some more time: the host masks the line until the guest has \
+              answered.",
+        why: "A wire is level-triggered. VFIO masks it on arrival and opens it again when the guest's interrupt \
+              controller sees the end of the interrupt, a way that messages do not need.",
         fix: "Nothing for old cards. Mind the line: rules about INTx say who shares it.",
         source: "drivers/vfio/pci/vfio_pci_intrs.c: vfio_intx_handler, vfio_pci_intx_unmask_handler; PCI 3.0 §6.8",
     },

@@ -7,13 +7,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "multifunction-split",
     page: Page {
-        what: "The device has further functions in the same IOMMU group that the VM is not given. The guest's driver may miss \
-               them, the bus cannot be reset, and DMA that a forgotten function goes on with ends in IOMMU faults.",
-        why: "The functions share the card, mostly its reset and power, and in one group they cannot be used by anyone else \
-              anyway. A graphics card's sound function is the common case.",
+        what: "The device has further functions in the same IOMMU group that the VM is not given. The guest's driver \
+              may miss them, the bus cannot be reset, and DMA that a forgotten function goes on with ends in IOMMU \
+              faults.",
+        why: "The functions share the card, mostly its reset and power, and in one group they cannot be used by \
+              anyone else anyway. A graphics card's sound function is the common case.",
         fix: "Hand all functions of the device to the same VM, at one slot of the guest.",
         source: "drivers/iommu/iommu.c: get_pci_function_alias_group; drivers/vfio/pci/vfio_pci_core.c: \
-                 vfio_pci_dev_set_hot_reset",
+              vfio_pci_dev_set_hot_reset",
     },
     check,
 };

@@ -11,14 +11,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "no-reset",
     page: Page {
-        what: "No reset method exists for the function. It is handed over as the last user left it; QEMU says \"Cannot reset \
-               device …, no available reset mechanism\" and goes on, libvirt refuses a managed device.",
-        why: "Without Function Level Reset, a soft power-management reset or a bus of its own, nothing brings the function back \
-              to its power-on state. Interrupts may stay asserted and DMA may go on after the guest is gone.",
-        fix: "Give the card a slot of its own (a bus with one function can be reset as a whole), hand over the whole bus, or \
-              power-cycle the host between users.",
-        source: "drivers/pci/pci.c: pci_reset_fn_methods, pci_init_reset_methods; QEMU hw/vfio/pci.c: vfio_pci_reset; \
-                 libvirt src/util/virpci.c: virPCIDeviceReset",
+        what: "No reset method exists for the function. It is handed over as the last user left it; QEMU says \
+              \"Cannot reset device …, no available reset mechanism\" and goes on, libvirt refuses a managed device.",
+        why: "Without Function Level Reset, a soft power-management reset or a bus of its own, nothing brings the \
+              function back to its power-on state. Interrupts may stay asserted and DMA may go on after the guest is \
+              gone.",
+        fix: "Give the card a slot of its own (a bus with one function can be reset as a whole), hand over the whole \
+              bus, or power-cycle the host between users.",
+        source: "drivers/pci/pci.c: pci_reset_fn_methods, pci_init_reset_methods; QEMU hw/vfio/pci.c: \
+              vfio_pci_reset; libvirt src/util/virpci.c: virPCIDeviceReset",
     },
     check,
 };

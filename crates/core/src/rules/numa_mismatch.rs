@@ -9,12 +9,12 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "numa-mismatch",
     page: Page {
-        what: "The host has several memory nodes. A guest whose memory or processors are on another node than its device works, with \
-               less throughput and more latency.",
-        why: "Each node has its own root ports. DMA to another node's memory and interrupts to its processors cross the link between \
-              the sockets.",
-        fix: "Run the VM on the node of its device (numactl --cpunodebind=N --membind=N, <numatune> in libvirt), and give one VM \
-              devices of one node.",
+        what: "The host has several memory nodes. A guest whose memory or processors are on another node than its \
+              device works, with less throughput and more latency.",
+        why: "Each node has its own root ports. DMA to another node's memory and interrupts to its processors cross \
+              the link between the sockets.",
+        fix: "Run the VM on the node of its device (numactl --cpunodebind=N --membind=N, <numatune> in libvirt), and \
+              give one VM devices of one node.",
         source: "Documentation/ABI/testing/sysfs-bus-pci: numa_node; drivers/acpi/pci_root.c: _PXM; numactl(8)",
     },
     check,

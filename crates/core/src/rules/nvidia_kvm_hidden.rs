@@ -6,14 +6,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "nvidia-kvm-hidden",
     page: Page {
-        what: "Windows shows the card with Code 43, or the driver in a Linux guest says that no supported GPU was found, although \
-               everything was handed over well.",
-        why: "NVIDIA's drivers before 465.89 (March 2021) stop on consumer cards when CPUID shows a hypervisor. Later ones allow one \
-              GPU in a guest.",
-        fix: "Install driver 465.89 or later in the guest; for older ones hide the hypervisor: kvm=off and another vendor id \
-              (hv_vendor_id) on QEMU's -cpu, <kvm><hidden state='on'/></kvm> in libvirt.",
-        source: "NVIDIA knowledge base 5173 (GeForce GPU Passthrough for Windows Virtual Machine); QEMU target/i386/cpu.c: kvm \
-                 property; libvirt domain XML, features/kvm",
+        what: "Windows shows the card with Code 43, or the driver in a Linux guest says that no supported GPU was \
+              found, although everything was handed over well.",
+        why: "NVIDIA's drivers before 465.89 (March 2021) stop on consumer cards when CPUID shows a hypervisor. \
+              Later ones allow one GPU in a guest.",
+        fix: "Install driver 465.89 or later in the guest; for older ones hide the hypervisor: kvm=off and another \
+              vendor id (hv_vendor_id) on QEMU's -cpu, <kvm><hidden state='on'/></kvm> in libvirt.",
+        source: "NVIDIA knowledge base 5173 (GeForce GPU Passthrough for Windows Virtual Machine); QEMU \
+              target/i386/cpu.c: kvm property; libvirt domain XML, features/kvm",
     },
     check,
 };

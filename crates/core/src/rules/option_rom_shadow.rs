@@ -7,15 +7,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "option-rom-shadow",
     page: Page {
-        what: "The ROM that the host offers for this function is the copy at 0xc0000 in its own memory, not the card's. The guest \
-               runs code that has been run once already: no picture, or QEMU says \"Device option ROM contents are probably \
-               invalid\".",
-        why: "Firmware copies the video BIOS of the boot display to 0xc0000 and starts it there. It changes itself while it \
-              initializes the card, and a UEFI card may have nothing useful there at all.",
-        fix: "Boot the host on another display function, so that this one's own ROM can be read; or give QEMU a file (romfile=) \
-              with the original.",
+        what: "The ROM that the host offers for this function is the copy at 0xc0000 in its own memory, not the \
+              card's. The guest runs code that has been run once already: no picture, or QEMU says \"Device option \
+              ROM contents are probably invalid\".",
+        why: "Firmware copies the video BIOS of the boot display to 0xc0000 and starts it there. It changes itself \
+              while it initializes the card, and a UEFI card may have nothing useful there at all.",
+        fix: "Boot the host on another display function, so that this one's own ROM can be read; or give QEMU a file \
+              (romfile=) with the original.",
         source: "arch/x86/pci/fixup.c: pci_fixup_video (IORESOURCE_ROM_SHADOW); drivers/pci/rom.c: pci_map_rom; QEMU \
-                 hw/vfio/pci.c: vfio_pci_load_rom",
+              hw/vfio/pci.c: vfio_pci_load_rom",
     },
     check,
 };

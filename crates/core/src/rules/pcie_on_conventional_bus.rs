@@ -7,10 +7,11 @@ use crate::vm::MachineType;
 pub(super) const RULE: Rule = Rule {
     id: "pcie-on-conventional-bus",
     page: Page {
-        what: "The pc machine has one conventional PCI bus. The guest sees the function without its extended configuration space \
-               (bytes 256 to 4095): no AER, no resizable BARs, no link state. Some drivers, of graphics cards above all, take \
-               that for a broken card.",
-        why: "Conventional PCI has 256 bytes of configuration space. QEMU offers all of it only on a PCI Express bus, which q35 has.",
+        what: "The pc machine has one conventional PCI bus. The guest sees the function without its extended \
+              configuration space (bytes 256 to 4095): no AER, no resizable BARs, no link state. Some drivers, of \
+              graphics cards above all, take that for a broken card.",
+        why: "Conventional PCI has 256 bytes of configuration space. QEMU offers all of it only on a PCI Express \
+              bus, which q35 has.",
         fix: "machine = \"q35\" in the spec, unless the guest is too old for it.",
         source: "QEMU hw/vfio/pci.c: vfio_setup_pcie_cap, vfio_add_ext_cap; docs/pcie.txt; PCIe Base 6.0 §7.2",
     },

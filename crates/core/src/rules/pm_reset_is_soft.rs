@@ -7,13 +7,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "pm-reset-is-soft",
     page: Page {
-        what: "Between users the function is reset by going to D3hot and back. Its registers start anew; firmware that runs in \
-               it, memory behind it and what hangs on it may go on as before.",
-        why: "The power management capability promises only that the function's configuration and internal state are lost \
-              (NoSoftRst-). How deep that goes is the maker's choice, and some announce it wrongly.",
-        fix: "If the device misbehaves on its second use: give the bus reset first place (echo bus > reset_method) where it is \
-              offered, or let the guest shut the device down properly.",
-        source: "drivers/pci/pci.c: pci_pm_reset, pci_reset_fn_methods; PCI Bus Power Management 1.2 §3.2.4 (No_Soft_Reset)",
+        what: "Between users the function is reset by going to D3hot and back. Its registers start anew; firmware \
+              that runs in it, memory behind it and what hangs on it may go on as before.",
+        why: "The power management capability promises only that the function's configuration and internal state are \
+              lost (NoSoftRst-). How deep that goes is the maker's choice, and some announce it wrongly.",
+        fix: "If the device misbehaves on its second use: give the bus reset first place (echo bus > reset_method) \
+              where it is offered, or let the guest shut the device down properly.",
+        source: "drivers/pci/pci.c: pci_pm_reset, pci_reset_fn_methods; PCI Bus Power Management 1.2 §3.2.4 \
+              (No_Soft_Reset)",
     },
     check,
 };

@@ -8,14 +8,16 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "reset-broken-amd",
     page: Page {
-        what: "The first start of the guest works. After it ends, or crashes, the card does not come back: the next start shows \
-               no picture, hangs, or QEMU reads only ff from it. Only suspend or a reboot of the host cures it.",
-        why: "These chips keep running firmware that neither a bus reset nor a power state change stops, and the kernel refuses \
-              the latter for all AMD graphics cards (quirk_no_pm_reset). The reset that works is a sequence for the chip's own \
-              power controller, which the kernel's VFIO does not know.",
-        fix: "Load the vendor-reset module on the host (it adds the method device_specific), shut the guest down cleanly rather \
-              than killing it, and do not let the host's amdgpu have the card before.",
-        source: "gnif/vendor-reset src/device-db.h; drivers/pci/quirks.c: quirk_no_pm_reset (ATI VGA off the root bus)",
+        what: "The first start of the guest works. After it ends, or crashes, the card does not come back: the next \
+              start shows no picture, hangs, or QEMU reads only ff from it. Only suspend or a reboot of the host \
+              cures it.",
+        why: "These chips keep running firmware that neither a bus reset nor a power state change stops, and the \
+              kernel refuses the latter for all AMD graphics cards (quirk_no_pm_reset). The reset that works is a \
+              sequence for the chip's own power controller, which the kernel's VFIO does not know.",
+        fix: "Load the vendor-reset module on the host (it adds the method device_specific), shut the guest down \
+              cleanly rather than killing it, and do not let the host's amdgpu have the card before.",
+        source: "gnif/vendor-reset src/device-db.h; drivers/pci/quirks.c: quirk_no_pm_reset (ATI VGA off the root \
+              bus)",
     },
     check,
 };

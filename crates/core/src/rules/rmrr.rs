@@ -8,17 +8,17 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "rmrr",
     page: Page {
-        what: "The function, or a member of its group, has a range of memory that must stay mapped one to one. The kernel refuses: \
-               \"Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring the device without a 1:1 \
-               mapping\" (Linux 6.6 and later, Invalid argument), before \"Device is ineligible for IOMMU domain attach due to \
-               platform RMRR requirement\" (Operation not permitted).",
-        why: "A Reserved Memory Region tells the system that firmware, or a management controller behind it, exchanges data with \
-              the device by DMA. In a guest's address space those addresses are the guest's memory. USB and graphics are \
-              exempt, because their firmware use ends when the system starts.",
-        fix: "Switch off the firmware's use of that slot (HP ProLiant: shared memory of the slot), update the firmware, or move \
-              the card to a slot without it.",
-        source: "drivers/iommu/iommu.c: __iommu_device_set_domain (6.6); drivers/iommu/intel/iommu.c: intel_iommu_attach_device \
-                 (3.17 to 6.5), device_rmrr_is_relaxable; Intel VT-d 4.1 §8.4",
+        what: "The function, or a member of its group, has a range of memory that must stay mapped one to one. The \
+              kernel refuses: \"Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring \
+              the device without a 1:1 mapping\" (Linux 6.6 and later, Invalid argument), before \"Device is \
+              ineligible for IOMMU domain attach due to platform RMRR requirement\" (Operation not permitted).",
+        why: "A Reserved Memory Region tells the system that firmware, or a management controller behind it, \
+              exchanges data with the device by DMA. In a guest's address space those addresses are the guest's \
+              memory. USB and graphics are exempt, because their firmware use ends when the system starts.",
+        fix: "Switch off the firmware's use of that slot (HP ProLiant: shared memory of the slot), update the \
+              firmware, or move the card to a slot without it.",
+        source: "drivers/iommu/iommu.c: __iommu_device_set_domain (6.6); drivers/iommu/intel/iommu.c: \
+              intel_iommu_attach_device (3.17 to 6.5), device_rmrr_is_relaxable; Intel VT-d 4.1 §8.4",
     },
     check,
 };

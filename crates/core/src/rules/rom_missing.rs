@@ -7,12 +7,13 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "rom-missing",
     page: Page {
-        what: "The display function has no expansion ROM that a guest could read. The screen stays dark until the guest's own \
-               driver starts, so firmware, boot menu and installer are not seen; some drivers need tables from the ROM.",
-        why: "Graphics that are part of the board or processor, and cards of laptops, keep their video BIOS inside the system's \
-              firmware. The guest's firmware finds a card without code for it.",
-        fix: "Give QEMU the ROM as a file (romfile=), taken from the firmware or from a card of the same kind, or live with a \
-              serial console until the driver starts.",
+        what: "The display function has no expansion ROM that a guest could read. The screen stays dark until the \
+              guest's own driver starts, so firmware, boot menu and installer are not seen; some drivers need tables \
+              from the ROM.",
+        why: "Graphics that are part of the board or processor, and cards of laptops, keep their video BIOS inside \
+              the system's firmware. The guest's firmware finds a card without code for it.",
+        fix: "Give QEMU the ROM as a file (romfile=), taken from the firmware or from a card of the same kind, or \
+              live with a serial console until the driver starts.",
         source: "QEMU hw/vfio/pci.c: vfio_pci_size_rom; drivers/pci/rom.c: pci_map_rom; PCI Firmware 3.3 §5",
     },
     check,

@@ -7,15 +7,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "secure-boot-lockdown",
     page: Page {
-        what: "The kernel is locked down, mostly because of Secure Boot. Passing devices through works; setpci, writes to \
-               config files in sysfs, mmap of resource files and unsigned modules (vendor-reset, patched drivers) do not: \
-               \"Lockdown: …: direct PCI access is restricted; see man kernel_lockdown.7\".",
-        why: "Who can program a device's DMA past the IOMMU could change the kernel. VFIO is not restricted, because the IOMMU \
-              confines what it hands out.",
-        fix: "Nothing to do for the hand-over itself. Sign modules that are needed with an enrolled key, or switch Secure Boot \
-              off where raw access is wanted.",
+        what: "The kernel is locked down, mostly because of Secure Boot. Passing devices through works; setpci, \
+              writes to config files in sysfs, mmap of resource files and unsigned modules (vendor-reset, patched \
+              drivers) do not: \"Lockdown: …: direct PCI access is restricted; see man kernel_lockdown.7\".",
+        why: "Who can program a device's DMA past the IOMMU could change the kernel. VFIO is not restricted, because \
+              the IOMMU confines what it hands out.",
+        fix: "Nothing to do for the hand-over itself. Sign modules that are needed with an enrolled key, or switch \
+              Secure Boot off where raw access is wanted.",
         source: "drivers/pci/pci-sysfs.c: pci_write_config, pci_mmap_resource (LOCKDOWN_PCI_ACCESS); \
-                 security/lockdown/lockdown.c: lockdown_is_locked_down; kernel_lockdown(7)",
+              security/lockdown/lockdown.c: lockdown_is_locked_down; kernel_lockdown(7)",
     },
     check,
 };

@@ -56,6 +56,23 @@ const SERVER: &str = "
     reserved reserved fd00000000 ffffffffff 0000:41:00.0 0000:42:00.0 0000:42:01.0
 ";
 
+/// A dom0 of Xen, which has no IOMMU groups: a card that was given to pciback at boot.
+const DOM0: &str = "
+    vm backend=xen memory=2G
+    kernel 6.1.0-28-amd64
+    cmdline root=/dev/sda1 xen-pciback.hide=(03:00.0)
+    iommu off intremap=off
+    module xen_pciback loaded
+    module vfio_pci missing
+    module ahci built-in
+    device 0000:00:1f.2 class=010601 express driver=ahci enabled
+    device 0000:00:19.0 class=020000 express driver=e1000e enabled
+    device 0000:03:00.0 class=0c0330 id=1912:0014 express driver=pciback reset=bus bars=0:f7d00000:2000:140204
+    block sda 8:0 function=0000:00:1f.2
+    mount / 8:0 ext4
+    net eth0 function=0000:00:19.0 default
+";
+
 fn alarms(host: &str, devices: &str) -> Vec<String> {
     let loud = |finding: &Finding| finding.severity != Severity::Notes;
     let shown = |f: &Finding| format!("{} {} {}: {}", f.severity.name(), f.rule, f.subject, f.summary);
@@ -82,6 +99,11 @@ fn a_graphics_card_that_was_prepared_raises_no_alarm() {
 #[test]
 fn a_spare_disk_and_a_virtual_function_raise_no_alarm() {
     assert_eq!(alarms(SERVER, "0000:41:00.0 | 0000:42:01.0"), Vec::<String>::new());
+}
+
+#[test]
+fn a_card_of_xens_pciback_raises_no_alarm() {
+    assert_eq!(alarms(DOM0, "0000:03:00.0"), Vec::<String>::new());
 }
 
 #[test]

@@ -8,13 +8,13 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "sriov-mmio",
     page: Page {
-        what: "The physical function could offer virtual functions, but their BARs have no addresses: writing sriov_numvfs fails \
-               with \"not enough MMIO resources for SR-IOV\".",
-        why: "Space for all virtual functions is set aside when the bus is set up: each BAR times the largest number of functions. \
-              Firmware that does not know SR-IOV leaves too small a window above the card.",
+        what: "The physical function could offer virtual functions, but their BARs have no addresses: writing \
+              sriov_numvfs fails with \"not enough MMIO resources for SR-IOV\".",
+        why: "Space for all virtual functions is set aside when the bus is set up: each BAR times the largest number \
+              of functions. Firmware that does not know SR-IOV leaves too small a window above the card.",
         fix: "Switch on SR-IOV support and Above 4G Decoding in the firmware setup, or boot with pci=realloc.",
-        source: "drivers/pci/iov.c: sriov_init, sriov_enable; drivers/pci/setup-bus.c: pci_realloc_detect; PCIe Base 6.0 \
-                 §9.3.3.14",
+        source: "drivers/pci/iov.c: sriov_init, sriov_enable; drivers/pci/setup-bus.c: pci_realloc_detect; PCIe Base \
+              6.0 §9.3.3.14",
     },
     check,
 };

@@ -7,16 +7,16 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "vfio-modules-missing",
     page: Page {
-        what: "vfio-pci, or what maps memory for it, is not part of the running kernel and not installed for it. Binding does \
-               nothing, or QEMU says \"No available IOMMU models\".",
-        why: "vfio-pci is the driver that a function is bound to while a guest has it; vfio_iommu_type1 (or iommufd, or \
-              vfio_iommu_spapr_tce on POWER) sets up its DMA. Small kernels (cloud, real-time, self-built) leave them out, \
-              and modules of a kernel that was just replaced are gone.",
-        fix: "Install the package with the kernel's further modules (Ubuntu: linux-modules-extra, Fedora: kernel-modules), \
-              reboot into the kernel that modules are installed for, or build one with CONFIG_VFIO_PCI and \
-              CONFIG_VFIO_IOMMU_TYPE1.",
-        source: "drivers/vfio/Kconfig, drivers/vfio/pci/Kconfig; drivers/vfio/container.c: vfio_container_ioctl_check_extension; QEMU \
-                 hw/vfio/container.c: vfio_get_iommu_type",
+        what: "vfio-pci, or what maps memory for it, is not part of the running kernel and not installed for it. \
+              Binding does nothing, or QEMU says \"No available IOMMU models\".",
+        why: "vfio-pci is the driver that a function is bound to while a guest has it; vfio_iommu_type1 (or iommufd, \
+              or vfio_iommu_spapr_tce on POWER) sets up its DMA. Small kernels (cloud, real-time, self-built) leave \
+              them out, and modules of a kernel that was just replaced are gone.",
+        fix: "Install the package with the kernel's further modules (Ubuntu: linux-modules-extra, Fedora: \
+              kernel-modules), reboot into the kernel that modules are installed for, or build one with \
+              CONFIG_VFIO_PCI and CONFIG_VFIO_IOMMU_TYPE1.",
+        source: "drivers/vfio/Kconfig, drivers/vfio/pci/Kconfig; drivers/vfio/container.c: \
+              vfio_container_ioctl_check_extension; QEMU hw/vfio/container.c: vfio_get_iommu_type",
     },
     check,
 };

@@ -7,15 +7,16 @@ use crate::vm::BackendKind;
 pub(super) const RULE: Rule = Rule {
     id: "vfio-permission",
     page: Page {
-        what: "QEMU says \"Could not open '/dev/vfio/N': Permission denied\"; or, for a virtual function whose physical one is on \
-               vfio-pci, opening fails and the kernel says \"VF token required to access device\".",
-        why: "The node of a group belongs to root and is readable by nobody else (mode 0600) until a udev rule says otherwise. \
-              Whoever holds a physical function can disturb its virtual ones, so both must show the same token.",
-        fix: "Run the VM as root, let libvirt run it, or give the node to a group by a udev rule: SUBSYSTEM==\"vfio\", \
-              GROUP=\"vfio\", MODE=\"0660\". Give QEMU the token (vf-token=UUID) for virtual functions, or leave the physical one \
-              with its host driver.",
-        source: "drivers/vfio/group.c: vfio_devnode; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_validate_vf_token; QEMU \
-                 hw/vfio/container.c: vfio_group_get",
+        what: "QEMU says \"Could not open '/dev/vfio/N': Permission denied\"; or, for a virtual function whose \
+              physical one is on vfio-pci, opening fails and the kernel says \"VF token required to access device\".",
+        why: "The node of a group belongs to root and is readable by nobody else (mode 0600) until a udev rule says \
+              otherwise. Whoever holds a physical function can disturb its virtual ones, so both must show the same \
+              token.",
+        fix: "Run the VM as root, let libvirt run it, or give the node to a group by a udev rule: \
+              SUBSYSTEM==\"vfio\", GROUP=\"vfio\", MODE=\"0660\". Give QEMU the token (vf-token=UUID) for virtual \
+              functions, or leave the physical one with its host driver.",
+        source: "drivers/vfio/group.c: vfio_devnode; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_validate_vf_token; \
+              QEMU hw/vfio/container.c: vfio_group_get",
     },
     check,
 };

@@ -7,15 +7,16 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "vga-flags",
     page: Page {
-        what: "A BIOS guest shows its boot screen on a passed card only if the card answers at the legacy VGA addresses (x-vga=on). \
-               Two cards cannot both do so, and with vfio-pci's disable_vga=1 none can: \"device does not support requested \
-               feature x-vga\".",
-        why: "Legacy VGA is one fixed range (0xa0000 to 0xbffff, ports 0x3b0 to 0x3df). The kernel's arbiter hands it to one card at \
-              a time; vfio-pci offers it as a region of its own, if built with CONFIG_VFIO_PCI_VGA and not told otherwise.",
-        fix: "Use a UEFI guest with a card that has a UEFI ROM, which needs no legacy VGA; for a BIOS guest leave disable_vga off and \
-              give one card only.",
+        what: "A BIOS guest shows its boot screen on a passed card only if the card answers at the legacy VGA \
+              addresses (x-vga=on). Two cards cannot both do so, and with vfio-pci's disable_vga=1 none can: \
+              \"device does not support requested feature x-vga\".",
+        why: "Legacy VGA is one fixed range (0xa0000 to 0xbffff, ports 0x3b0 to 0x3df). The kernel's arbiter hands \
+              it to one card at a time; vfio-pci offers it as a region of its own, if built with CONFIG_VFIO_PCI_VGA \
+              and not told otherwise.",
+        fix: "Use a UEFI guest with a card that has a UEFI ROM, which needs no legacy VGA; for a BIOS guest leave \
+              disable_vga off and give one card only.",
         source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_vga_init, vfio_pci_set_decode; QEMU hw/vfio/pci.c: \
-                 vfio_populate_vga",
+              vfio_populate_vga",
     },
     check,
 };

@@ -6,14 +6,14 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "virtualization-off",
     page: Page {
-        what: "The processor offers neither VT-x nor AMD-V. KVM does not start (\"kvm: support for 'kvm_intel' disabled by \
-               bios\"); a guest runs only translated, tens of times slower.",
-        why: "VT-x / SVM is another firmware switch than VT-d / IOMMU, and in a virtual machine the hypervisor must offer it. \
-              The devices themselves can be handed over without it.",
-        fix: "Switch on Intel Virtualization Technology (VT-x) or SVM in the firmware setup; in a virtual machine, allow nested \
-              virtualization on its host.",
+        what: "The processor offers neither VT-x nor AMD-V. KVM does not start (\"kvm: support for 'kvm_intel' \
+              disabled by bios\"); a guest runs only translated, tens of times slower.",
+        why: "VT-x / SVM is another firmware switch than VT-d / IOMMU, and in a virtual machine the hypervisor must \
+              offer it. The devices themselves can be handed over without it.",
+        fix: "Switch on Intel Virtualization Technology (VT-x) or SVM in the firmware setup; in a virtual machine, \
+              allow nested virtualization on its host.",
         source: "arch/x86/kernel/cpu/feat_ctl.c: init_ia32_feat_ctl; arch/x86/kvm/vmx/vmx.c: kvm_is_vmx_supported; \
-                 arch/x86/kvm/svm/svm.c: kvm_is_svm_supported",
+              arch/x86/kvm/svm/svm.c: kvm_is_svm_supported",
     },
     check,
 };

@@ -186,6 +186,8 @@ fn unread_of(function: &mut FunctionFacts, what: &str) {
 
 fn unread(facts: &mut Facts, what: &str) {
     match what {
+        "block" => facts.usage.block = denied("/sys/class/block"),
+        "mounts" => facts.usage.mounts = denied("/proc/self/mountinfo"),
         "network" => facts.usage.network = denied("/sys/class/net"),
         "sessions" => facts.usage.sessions = denied("/proc/net/tcp"),
         "handles" => facts.usage.open_handles = denied("/proc/*/fd"),

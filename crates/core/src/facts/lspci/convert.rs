@@ -101,12 +101,11 @@ fn of_function(text: &LspciFunction, shown: Shown) -> FunctionFacts {
     interrupt(&mut facts, text, decoded.as_ref());
     facts.buses = buses(text, decoded.as_ref());
     facts.resources = resources(text, decoded.as_ref());
-    let (standard_complete, extended_complete) = complete(text);
+    let (standard_complete, _) = complete(text);
     let row = |c: &super::LspciCapability| PrintedCapability { offset: c.offset, space: c.space, id: c.id };
     facts.printed = Some(Box::new(PrintedConfig {
         capabilities: text.capabilities.iter().map(row).collect(),
         standard_complete,
-        extended_complete,
         features: features(text),
         regions: text.regions.clone(),
         bridge: text.bridge.clone(),
@@ -118,8 +117,9 @@ fn of_function(text: &LspciFunction, shown: Shown) -> FunctionFacts {
 fn identity(facts: &mut FunctionFacts, text: &LspciFunction, decoded: Option<&pci::Function>) {
     let answers = |id: &PciId| id.vendor != 0xffff && id.vendor != 0;
     let header = decoded.map(|d| &d.header);
-    let registers = header.map(|h| h.id).filter(answers);
-    facts.id = registers.or(text.id).map_or_else(unknown, Fact::Known);
+    let registers = header.map(|h| h.id);
+    let id = registers.filter(answers).or(text.id).or(registers);
+    facts.id = id.map_or_else(unknown, Fact::Known);
     let class = |number: u16| {
         let [base, sub] = number.to_be_bytes();
         ClassCode::new(base, sub, text.interface.unwrap_or(0))

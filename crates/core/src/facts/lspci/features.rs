@@ -101,7 +101,10 @@ fn flr(capability: &LspciCapability) -> Option<bool> {
         let kinds = ["Root Port", "Upstream Port", "Downstream Port", "PCI Bridge", "PCI-Express to PCI"];
         kinds.iter().any(|kind| text.contains(kind)).then_some(false)
     };
-    flag(capability, "FLReset").or_else(port)
+    // `DevCtl:` has the word too, for the bit that starts one.
+    let device = capability.details.iter().take_while(|line| !line.trim_start().starts_with("DevCtl:"));
+    let mut words = device.flat_map(|line| line.split_ascii_whitespace());
+    words.find_map(|word| sign(word.strip_prefix("FLReset")?)).or_else(port)
 }
 
 /// The kernel wants `TP` too: see [`Features::af_flr`].

@@ -32,6 +32,7 @@ pub(super) struct Function {
     bars: Option<Vec<Bar>>,
     bridge: Option<Bridge>,
     capabilities: Option<Vec<Capability>>,
+    further_capabilities: Vec<Capability>,
     features: Features,
     reset: Option<Vec<&'static str>>,
     physical_slot: Option<String>,
@@ -125,7 +126,8 @@ impl Function {
             interrupt: interrupt(topology, facts),
             bars: bars(facts, decoded.as_ref()),
             bridge: bridge(facts, decoded.as_ref()),
-            capabilities: capabilities(facts),
+            capabilities: facts.capabilities().map(rows),
+            further_capabilities: rows(facts.further_capabilities()),
             features: features(&facts.features()),
             reset: facts.reset_methods.known().map(|methods| methods.iter().map(|m| m.name()).collect()),
             physical_slot: facts.physical_slot.known().cloned(),
@@ -151,7 +153,7 @@ fn interrupt(topology: &Topology, facts: &FunctionFacts) -> Interrupt {
     }
 }
 
-fn capabilities(facts: &FunctionFacts) -> Option<Vec<Capability>> {
+fn rows(capabilities: Vec<ListedCapability>) -> Vec<Capability> {
     let row = |c: ListedCapability| Capability {
         offset: hex(c.offset.into()),
         space: c.space.name(),
@@ -161,7 +163,7 @@ fn capabilities(facts: &FunctionFacts) -> Option<Vec<Capability>> {
         }),
         name: c.name,
     };
-    Some(facts.capabilities()?.into_iter().map(row).collect())
+    capabilities.into_iter().map(row).collect()
 }
 
 fn features(features: &PciFeatures) -> Features {
