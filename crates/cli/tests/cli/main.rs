@@ -2,6 +2,7 @@
 
 mod diagnose;
 mod help;
+mod hosts;
 mod refuse;
 mod spec;
 

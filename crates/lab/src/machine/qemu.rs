@@ -15,7 +15,10 @@ pub const LAB_SLOTS: std::ops::RangeInclusive<u8> = 0x1b..=0x1d;
 
 /// Kernel parameters the lab needs: the console is kept as a log and should cost no time (each character is an exit
 /// to the emulator), a panic ends the machine.
-const LAB_PARAMETERS: &str = "console=ttyS0 quiet panic=-1";
+///
+/// `no_timer_check`: under emulation on a busy machine too few ticks can come in the time that the kernel watches its
+/// timer for, and it panics (`arch/x86/kernel/apic/io_apic.c`, `timer_irq_works`).
+const LAB_PARAMETERS: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
 
 /// Files and sockets of one boot.
 #[derive(Clone, Debug)]

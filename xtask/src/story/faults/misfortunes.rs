@@ -1,6 +1,12 @@
-//! The misfortunes, each with what the user is told of it.
+//! The misfortunes, each with what the user is told of it. What a function gives is what it showed, for the list.
 
 use serde_json::Value;
+use slotwise_core::facts::{Origin, SourceKind};
+use slotwise_core::plan;
+use slotwise_core::report::wire;
+use slotwise_core::topology::Topology;
+use slotwise_core::vm::spec;
+use slotwise_host::capture;
 
 use super::{CARD, Misfortune, Scene};
 use crate::Result;
@@ -227,14 +233,28 @@ fn neighbour_bound(scene: &Scene<'_>) -> Result<String> {
     let run = "slotwise run --despite group-not-viable --deadline 60 bench.toml bench";
     let run = scene.shows(run, 1, &["is not viable", "group-not-viable"]);
     let diagnosis = scene.lab.json(&["slotwise", "diagnose", "--json", "--vm", "bench"], 1);
+    let elsewhere = planned_elsewhere(scene);
     // Whatever came of these, the neighbour is let go first.
     scene.shows("modprobe -r 8139cp", 0, &[""])?;
     plan.and(refused).and(run)?;
+    elsewhere?;
     let diagnosis = diagnosis?;
     what(
         text_at(&diagnosis, "/findings/0/cause") == "group-not-viable",
         "the first cause is group-not-viable",
         &diagnosis,
     )?;
-    Ok("planned, refused, launched all the same: QEMU fails as told, and the log is understood".into())
+    Ok("planned, here and from a capture; refused; launched all the same, QEMU fails as told".into())
+}
+
+/// A plan made from a capture of the lab host is, word for word, the one that the lab host makes.
+fn planned_elsewhere(scene: &Scene<'_>) -> Result {
+    scene.shows("rm -f /tmp/here && slotwise capture -o /tmp/here", 0, &["functions"])?;
+    let snapshot = capture::from_bytes(&scene.lab.fetch("/tmp/here")?)?;
+    let origin = Origin::Saved { kind: SourceKind::Capture, name: "here".to_owned() };
+    let topology = Topology::new(slotwise_host::read(&snapshot, origin));
+    let request = spec::parse(&super::spec(super::FREE_SLOT)).map_err(|faults| format!("{faults:?}"))?;
+    let elsewhere = serde_json::to_value(wire::v1::Plan::new(&plan::plan(&request, &topology)?))?;
+    let here = scene.lab.json(&["slotwise", "plan", "--json", "bench.toml"], 1)?;
+    what(here == elsewhere, &format!("the plan from a capture is this one: {here:#}"), &elsewhere)
 }
