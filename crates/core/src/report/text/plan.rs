@@ -107,7 +107,7 @@ fn address_map(text: &mut Text, map: &AddressMap) {
         text.add(Role::Plain, format!("  {:>8}  {}", Bytes(row.size).to_string(), place(row)));
     }
     if rows.len() > MAP_ROWS {
-        text.line(Role::Faint, format!("    and {} smaller ones", rows.len() - MAP_ROWS));
+        text.line(Role::Faint, format!("    and {} more", rows.len() - MAP_ROWS));
     }
 }
 
@@ -117,5 +117,46 @@ fn place(row: &SurveyRow) -> String {
         (None, Some(Window::Below4G)) => "below 4 GiB".to_owned(),
         (None, Some(Window::Above4G)) => "above 4 GiB".to_owned(),
         _ => "where, depends on the guest's firmware".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pci::PciAddress;
+
+    fn row(bar: u8, kind: BarKind, size: u64, start: Option<u64>, window: Option<Window>) -> SurveyRow {
+        let device = PciAddress::new(0, 2, 4, 0).expect("address");
+        SurveyRow { device, bar, kind, size, start, window }
+    }
+
+    fn shown(rows: Vec<SurveyRow>) -> String {
+        let mut text = Text::default();
+        address_map(&mut text, &AddressMap { rows, unknown: Vec::new() });
+        text.to_string()
+    }
+
+    #[test]
+    fn memory_bars_have_a_line_each_and_ports_none() {
+        let text = shown(vec![
+            row(0, BarKind::Io, 256, Some(0xc000), Some(Window::Io)),
+            row(1, BarKind::Memory32, 1024, Some(0xfebf_e000), Some(Window::Below4G)),
+            row(2, BarKind::Memory64, 1 << 28, None, None),
+        ]);
+        let expected = "  in the guest:
+    0000:02:04.0  BAR 2   256 MiB  where, depends on the guest's firmware
+    0000:02:04.0  BAR 1     1 KiB  at 0xfebfe000
+";
+        assert_eq!(text, expected);
+        assert_eq!(shown(vec![row(0, BarKind::Io, 256, Some(0xc000), Some(Window::Io))]), "");
+    }
+
+    #[test]
+    fn many_bars_are_cut_short() {
+        let rows =
+            (0..6).chain(0..3).map(|bar| row(bar, BarKind::Memory32, 4096, None, Some(Window::Below4G)));
+        let text = shown(rows.collect());
+        assert_eq!(text.lines().count(), 1 + MAP_ROWS + 1);
+        assert!(text.ends_with("and 3 more\n"), "{text}");
     }
 }

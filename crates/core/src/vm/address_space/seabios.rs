@@ -82,8 +82,11 @@ impl Policy {
         let believed = machine.believed_end().filter(|_| version >= PADDING);
         // 1.17.0 keeps to 44 bits for guests with fewer than 1 TiB above 4 GiB: some cannot map more.
         let huge = machine.ram().high_end - FOUR_GIB >= 1 << 40;
-        let cap: u64 = if version >= CORRECTED && !huge { 1 << 44 } else { 1 << 46 };
-        let cap = if version >= CORRECTED && huge { u64::MAX } else { cap };
+        let cap = match (version >= CORRECTED, huge) {
+            (true, true) => u64::MAX,
+            (true, false) => 1 << 44,
+            (false, _) => 1 << 46,
+        };
         let top = believed.map(|end| end.min(cap));
         let padding = high_memory && (version >= CORRECTED || (version >= PADDING && top.is_some()));
         Self { version, top, padding }
