@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod demo;
 mod deny;
+mod mutation;
 mod oracle;
 mod packages;
 mod story;
@@ -42,6 +43,8 @@ enum Task {
     Bench,
     /// Hold the PCI decoder against lspci, field by field
     Oracle,
+    /// Measure how many defects of a firmware the SCSI-2 suite finds
+    Mutation,
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
 }
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Task::Setup => packages::ensure(),
         Task::Bench => bench::run(),
         Task::Oracle => oracle::run(),
+        Task::Mutation => mutation::run(),
         Task::Tidy => tidy::run(),
     };
     match result {
