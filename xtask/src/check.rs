@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::build::{cargo, must};
 use crate::story::{self, Show};
-use crate::{Result, build, deny, packages, tidy};
+use crate::{Result, build, deny, generate, packages, tidy};
 
 struct Stage {
     name: &'static str,
@@ -16,6 +16,7 @@ struct Stage {
 const FAST: &[Stage] = &[
     Stage { name: "format", run: || must(with(cargo(), &["fmt", "--all", "--check"])) },
     Stage { name: "tidy", run: tidy::run },
+    Stage { name: "pages of reference", run: || generate::run(generate::Stale::Refuse) },
     Stage {
         name: "clippy",
         run: || must(with(cargo(), &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
@@ -28,7 +29,9 @@ const FAST: &[Stage] = &[
 const LAB: &[Stage] = &[
     Stage { name: "static build", run: || build::dist().map(drop) },
     Stage { name: "start-up time", run: starts_quickly },
+    Stage { name: "lab host and guest, each by itself", run: lab_and_guest },
     Stage { name: "the main job, in the lab", run: || story::tell(Show::Steps, &build::dist()?).map(drop) },
+    Stage { name: "faults on purpose, in the lab", run: || story::faults::befall(&build::dist()?) },
 ];
 
 fn with(mut command: Command, arguments: &[&str]) -> Command {
@@ -61,6 +64,19 @@ pub(crate) fn run(fast: bool) -> Result {
     let failed = rows.len() - passed;
     println!("\n{passed} passed, {failed} failed");
     if failed == 0 { Ok(()) } else { Err("not everything passed".into()) }
+}
+
+/// The tests that boot machines, which a plain `cargo test` leaves out.
+fn lab_and_guest() -> Result {
+    let dist = build::dist()?;
+    for (package, test) in [("slotwise-lab", "boot"), ("slotwise-testbench", "guest")] {
+        let mut cargo = with(cargo(), &["test", "-p", package, "--test", test, "--", "--test-threads=1"]);
+        cargo.env("SLOTWISE_LAB", "1").env("SLOTWISE_GUEST", "1");
+        cargo.env("SLOTWISE_LAB_INIT", dist.program("slotwise-lab-init"));
+        cargo.env("SLOTWISE_AGENT", dist.program("slotwise-agent"));
+        must(cargo)?;
+    }
+    Ok(())
 }
 
 /// The program must answer at once: a start that reads something big or starts a thread pool would show here by an order

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod demo;
 mod deny;
+mod generate;
 mod mutation;
 mod oracle;
 mod packages;
@@ -35,12 +36,20 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
+    /// Let misfortunes happen in the virtual lab: kills, full disks, hung guests; the host must stay as it was
+    Faults,
     /// Build all programs, static, into target/dist
     Dist,
     /// Install the distribution's packages that demo and tests need
     Setup,
     /// Measure the parts of the main job beside the figures made by hand
     Bench,
+    /// Make the pages of reference that come from the code
+    Gen {
+        /// Write nothing; fail if a page is not as the code makes it
+        #[arg(long)]
+        check: bool,
+    },
     /// Hold the PCI decoder against lspci, field by field
     Oracle,
     /// Measure how many defects of a firmware the SCSI-2 suite finds
@@ -53,9 +62,13 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Demo => demo::run(),
         Task::Test { fast } => check::run(fast),
+        Task::Faults => build::dist().and_then(|dist| story::faults::befall(&dist)),
         Task::Dist => build::dist().map(|dist| println!("built into {}", dist.folder.display())),
         Task::Setup => packages::ensure(),
         Task::Bench => bench::run(),
+        Task::Gen { check } => {
+            generate::run(if check { generate::Stale::Refuse } else { generate::Stale::Write })
+        }
         Task::Oracle => oracle::run(),
         Task::Mutation => mutation::run(),
         Task::Tidy => tidy::run(),

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use slotwise_lab::target::{DEFECTS, Defect, MediumKind, Model, Target};
+use slotwise_testbench::capability::Capability;
 use slotwise_testbench::suite::{Batch, Case, CaseRun, FindingKind, Names, Suite};
 use slotwise_testbench::transport::Transport;
 
@@ -151,7 +152,7 @@ fn attempt_case(
     trial: &mut Trial,
 ) -> std::result::Result<(), String> {
     let mut rig = DirectRig::new(target);
-    let missing: Vec<_> = rig.capabilities().missing(case.needs()).map(|one| one.name()).collect();
+    let missing: Vec<_> = rig.capabilities().missing(case.needs()).map(Capability::name).collect();
     if !missing.is_empty() {
         return Err(format!("needs {}", missing.join(", ")));
     }

@@ -19,6 +19,7 @@ const PACKAGES: &[Package] = &[
     Package { name: "ipxe-qemu", proof: "/usr/lib/ipxe/qemu/efi-e1000.rom" },
     Package { name: "linux-image-amd64", proof: "/usr/share/doc/linux-image-amd64" },
     Package { name: "busybox-static", proof: "/usr/share/doc/busybox-static" },
+    Package { name: "xz-utils", proof: "/usr/bin/xz" },
     Package { name: "kmod", proof: "/usr/sbin/modprobe" },
     Package { name: "pciutils", proof: "/usr/bin/lspci" },
     Package { name: "e2fsprogs", proof: "/usr/sbin/mke2fs" },

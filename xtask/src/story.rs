@@ -4,6 +4,7 @@
 //! user would not type.
 
 mod asserts;
+pub(crate) mod faults;
 mod lab;
 
 use std::path::PathBuf;

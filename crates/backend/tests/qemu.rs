@@ -299,7 +299,7 @@ fn killing_us_leaves_no_qemu() {
     let followed = wait_until(|| pid.is_some_and(gone));
     if !followed && let Ok(mut left) = Control::connect(&bench.folder(), &spec(config()), LONG) {
         // The test fails below; its QEMU goes all the same.
-        let _ = left.qmp().quit();
+        let _ = left.qmp().quit(Duration::from_secs(10));
     }
     assert!(followed, "QEMU {pid:?} outlived us");
     // Its folder is a leftover that does not stand in the way.

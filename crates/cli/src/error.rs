@@ -50,6 +50,18 @@ impl Failure {
         self
     }
 
+    /// Turns an error that knows what to do next into a failure: `.map_err(Failure::hinted(LockError::hint))`.
+    pub(crate) fn hinted<E, H>(hint: impl FnOnce(&E) -> H) -> impl FnOnce(E) -> Self
+    where
+        E: Error + 'static,
+        H: IntoHint,
+    {
+        |error| {
+            let hints = hint(&error).into_hint().into_iter().collect();
+            Self { error: Box::new(error), hints }
+        }
+    }
+
     /// Shows it on standard error.
     pub(crate) fn print(&self) {
         print::note(Role::Bad, "error", &self.error.to_string());
@@ -82,6 +94,30 @@ impl fmt::Display for Message {
 }
 
 impl Error for Message {}
+
+/// What errors of the other crates give as a hint.
+pub(crate) trait IntoHint {
+    /// The hint, if there is one.
+    fn into_hint(self) -> Option<String>;
+}
+
+impl IntoHint for &str {
+    fn into_hint(self) -> Option<String> {
+        Some(self.to_owned())
+    }
+}
+
+impl IntoHint for Option<&str> {
+    fn into_hint(self) -> Option<String> {
+        self.map(str::to_owned)
+    }
+}
+
+impl IntoHint for Option<String> {
+    fn into_hint(self) -> Option<String> {
+        self
+    }
+}
 
 /// Adds a hint to whatever a result fails with.
 pub(crate) trait Hint<T> {

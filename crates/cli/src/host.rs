@@ -11,10 +11,10 @@ use slotwise_core::plan::Plan;
 use slotwise_core::report::Role;
 use slotwise_core::rules::Severity;
 use slotwise_core::topology::Topology;
-use slotwise_host::apply::{self, Applied, ApplyRequest, UndoReport, UndoRequest};
-use slotwise_host::journal::{ApplyId, StateDir};
-use slotwise_host::live::LiveHost;
-use slotwise_host::lock::{HOST_LOCK, HostLock, Owner};
+use slotwise_host::apply::{self, Applied, ApplyError, ApplyRequest, UndoReport, UndoRequest};
+use slotwise_host::journal::{ApplyId, JournalError, StateDir};
+use slotwise_host::live::{LiveHost, NotLive};
+use slotwise_host::lock::{HOST_LOCK, HostLock, LockError, Owner};
 
 use crate::error::{Failure, Hint};
 use crate::{paths, print};
@@ -42,10 +42,7 @@ impl Host {
         }
         let live = LiveHost::running()?;
         let owner = Owner { pid: std::process::id(), command: command.clone(), since_unix_s: now() };
-        let lock = HostLock::acquire(HOST_LOCK.as_ref(), &owner).map_err(|error| {
-            let hint = error.hint();
-            Failure::from(error).hint(hint)
-        })?;
+        let lock = HostLock::acquire(HOST_LOCK.as_ref(), &owner).map_err(Failure::hinted(LockError::hint))?;
         let state =
             StateDir::create(&paths::state()).hint("run it as root: changing a host's drivers needs it")?;
         Ok(Self { live, lock, state, command, interrupted })
@@ -56,6 +53,11 @@ impl Host {
         self.interrupted.load(Ordering::Relaxed)
     }
 
+    /// Set once the user asked to end.
+    pub(crate) fn interrupted(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.interrupted)
+    }
+
     /// The host as it is now.
     pub(crate) fn topology(&self) -> Topology {
         let boot_id = self.live.live().ok().map(|live| live.boot_id().to_string());
@@ -64,10 +66,7 @@ impl Host {
 
     /// Carries the steps out.
     pub(crate) fn apply(&self, steps: &Steps) -> Result<Applied, Failure> {
-        let live = self.live.live().map_err(|error| {
-            let hint = error.hint();
-            Failure::from(error).hint(hint)
-        })?;
+        let live = self.live.live().map_err(Failure::hinted(NotLive::hint))?;
         let request = ApplyRequest {
             live: &live,
             lock: &self.lock,
@@ -76,21 +75,15 @@ impl Host {
             command: &self.command,
             now_unix_s: now(),
         };
-        apply::apply(request).map_err(|error| {
-            let hint = error.hint();
-            Failure::from(error).hint(hint)
-        })
+        apply::apply(request).map_err(Failure::hinted(ApplyError::hint))
     }
 
     /// Takes an apply back, and says what was done and left.
     pub(crate) fn undo(&self, id: ApplyId) -> Result<UndoReport, Failure> {
-        let live = self.live.live()?;
+        let live = self.live.live().map_err(Failure::hinted(NotLive::hint))?;
         let request =
             UndoRequest { live: &live, lock: &self.lock, state: &self.state, id, now_unix_s: now() };
-        let report = apply::undo(request).map_err(|error| {
-            let hint = error.hint();
-            Failure::from(error).hint(hint)
-        })?;
+        let report = apply::undo(request).map_err(Failure::hinted(JournalError::hint))?;
         for action in &report.restored {
             print::progress(&format!("undone: {action}"));
         }

@@ -4,13 +4,13 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use slotwise_backend::qemu::{Places, Qemu};
+use slotwise_backend::qemu::{CapabilityError, Places, Qemu};
 use slotwise_core::plan::{Plan, VmPlan};
 use slotwise_core::vm::{
     Acceleration, BackendKind, Boot, ChannelName, Console, Cpu, CpuModel, Firmware, HypervisorSignature,
-    KernelBoot, KernelPayload, OnReboot, PassthroughDevice, UsbHostDevice, VmConfig, VmSpec,
+    KernelBoot, KernelPayload, OnReboot, PassthroughDevice, UsbHostDevice, VmConfig, VmName, VmSpec,
 };
-use slotwise_testbench::guest::{BootFiles, GuestDefinition, PrepareConfig};
+use slotwise_testbench::guest::{BootFiles, GuestDefinition, GuestError, PrepareConfig, PrepareError};
 
 use crate::error::{Failure, Hint};
 use crate::paths;
@@ -35,10 +35,7 @@ pub(crate) fn backend(vm: &VmPlan) -> Result<Qemu, Failure> {
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
     let places = Places { program: None, search_path: &path, kvm: Path::new("/dev/kvm") };
-    Qemu::detect(&places).map_err(|error| {
-        let hint = error.hint();
-        Failure::from(error).hint(hint)
-    })
+    Qemu::detect(&places).map_err(Failure::hinted(CapabilityError::hint))
 }
 
 /// The guest definition that a VM runs.
@@ -52,14 +49,7 @@ pub(crate) fn guest(vm: &VmPlan) -> Result<GuestDefinition, Failure> {
 
 /// A guest definition by its id.
 pub(crate) fn guest_by_id(id: &str) -> Result<GuestDefinition, Failure> {
-    GuestDefinition::builtin(id).map_err(|error| {
-        let hint = error.hint();
-        let failure = Failure::from(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })
+    GuestDefinition::builtin(id).map_err(Failure::hinted(GuestError::hint))
 }
 
 /// Where the parts of guests are on this host.
@@ -77,14 +67,7 @@ pub(crate) fn prepare_config() -> Result<PrepareConfig, Failure> {
 
 /// A guest's files, built if the cache has none.
 pub(crate) fn boot_files(guest: &GuestDefinition) -> Result<BootFiles, Failure> {
-    guest.prepare(&prepare_config()?).map_err(|error| {
-        let hint = error.hint();
-        let failure = Failure::from(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })
+    guest.prepare(&prepare_config()?).map_err(Failure::hinted(PrepareError::hint))
 }
 
 /// The machine that runs a guest with the VM's devices.
@@ -126,8 +109,8 @@ pub(crate) const LOGS: [&str; 3] = ["monitor.log", "kernel.log", "console.log"];
 
 impl RunLogs {
     /// Where the logs of a VM's last run are.
-    pub(crate) fn of(vm: &str) -> Self {
-        Self { folder: paths::state().join("runs").join(vm) }
+    pub(crate) fn of(vm: &VmName) -> Self {
+        Self { folder: paths::state().join("runs").join(vm.as_str()) }
     }
 
     /// The files there are.

@@ -1,8 +1,10 @@
 //! Names from the system's `pci.ids`, with the list that is built in where there is none.
 //!
-//! Format: <https://pci-ids.ucw.cz/> (header of the file itself).
+//! One pass over the list keeps the names of what is on one host and of nothing else. Format: the header of the file
+//! itself, <https://pci-ids.ucw.cz/>: vendors, then behind `C ` classes; one tab before devices and sub-classes, two
+//! before subsystems and programming interfaces.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use pci_ids::FromId as _;
@@ -18,62 +20,151 @@ const PLACES: [&str; 4] = [
     "/var/lib/pciutils/pci.ids",
 ];
 
+/// The most bytes of a list that are read; it has 1.5 MiB in 2025.
+const MOST_BYTES: u64 = 32 << 20;
+
 /// Names of what is on one host.
+#[derive(Debug, Default)]
 pub(crate) struct PciNames {
-    vendors: HashMap<u16, String>,
-    devices: HashMap<PciId, String>,
+    vendors: BTreeMap<u16, String>,
+    devices: BTreeMap<PciId, String>,
+    /// By base class, sub-class, interface, as many as the name is for.
+    classes: BTreeMap<(u8, Option<u8>, Option<u8>), String>,
+}
+
+/// What is looked for.
+#[derive(Debug, Default)]
+struct Wanted {
+    vendors: BTreeSet<u16>,
+    devices: BTreeSet<PciId>,
+    classes: BTreeSet<ClassCode>,
+}
+
+/// Where in the list a line is.
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    /// Below something that is not looked for.
+    Elsewhere,
+    /// Below this vendor.
+    Vendor(u16),
+    /// Below this class, and perhaps sub-class.
+    Class(u8, Option<u8>),
 }
 
 impl PciNames {
     /// The names of everything in `topology`; only those are kept.
     pub(crate) fn of(topology: &Topology) -> Self {
-        let mut names = Self { vendors: HashMap::new(), devices: HashMap::new() };
-        let wanted: Vec<PciId> = topology.functions().filter_map(|f| f.id.known().copied()).collect();
-        if let Some(text) = PLACES.iter().find_map(|place| std::fs::read(Path::new(place)).ok()) {
-            names.read(&String::from_utf8_lossy(&text), &wanted);
+        let mut wanted = Wanted::default();
+        for function in topology.functions() {
+            wanted.classes.extend(function.class.known());
+            if let Some(id) = function.id.known() {
+                wanted.vendors.insert(id.vendor);
+                wanted.devices.insert(*id);
+            }
+        }
+        let list = PLACES.iter().find_map(|place| read(Path::new(place)));
+        list.map_or_else(Self::default, |list| Self::from_list(&list, &wanted))
+    }
+
+    fn from_list(list: &[u8], wanted: &Wanted) -> Self {
+        let mut names = Self::default();
+        let mut place = Place::Elsewhere;
+        let mut rest = list;
+        while !rest.is_empty() {
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let (line, after) = rest.split_at(end);
+            rest = after.get(1..).unwrap_or_default();
+            place = match line {
+                [] | [b'#', ..] => place,
+                [b'\t', b'\t', line @ ..] => names.below_below(line, wanted, place),
+                [b'\t', line @ ..] => names.below(line, wanted, place),
+                [b'C', b' ', line @ ..] => names.class_line(line, wanted),
+                line => names.vendor_line(line, wanted),
+            };
         }
         names
     }
 
-    fn read(&mut self, text: &str, wanted: &[PciId]) {
-        let mut vendor = None;
-        for line in text.lines() {
-            if line.starts_with("C ") {
-                break;
+    fn vendor_line(&mut self, line: &[u8], wanted: &Wanted) -> Place {
+        match entry(line, 4) {
+            Some((id, name)) if wanted.vendors.contains(&id) => {
+                self.vendors.insert(id, text(name));
+                Place::Vendor(id)
             }
-            if let Some(device) = line.strip_prefix('\t') {
-                let Some(vendor) = vendor else { continue };
-                if device.starts_with('\t') {
-                    continue;
+            _ => Place::Elsewhere,
+        }
+    }
+
+    fn class_line(&mut self, line: &[u8], wanted: &Wanted) -> Place {
+        let found = entry(line, 2).and_then(|(id, name)| Some((u8::try_from(id).ok()?, name)));
+        match found {
+            Some((base, name)) if wanted.classes.iter().any(|class| class.base() == base) => {
+                self.classes.insert((base, None, None), text(name));
+                Place::Class(base, None)
+            }
+            _ => Place::Elsewhere,
+        }
+    }
+
+    /// A device of a vendor, or a sub-class.
+    fn below(&mut self, line: &[u8], wanted: &Wanted, place: Place) -> Place {
+        match place {
+            Place::Elsewhere => {}
+            Place::Vendor(vendor) => {
+                if let Some((device, name)) = entry(line, 4)
+                    && wanted.devices.contains(&PciId { vendor, device })
+                {
+                    self.devices.insert(PciId { vendor, device }, text(name));
                 }
-                if let Some((device, name)) = entry(device) {
-                    let id = PciId { vendor, device };
-                    if wanted.contains(&id) {
-                        self.devices.insert(id, name.to_owned());
-                    }
+            }
+            Place::Class(base, _) => {
+                let found = entry(line, 2).and_then(|(id, name)| Some((u8::try_from(id).ok()?, name)));
+                let Some((sub, name)) = found else { return Place::Class(base, None) };
+                if wanted.classes.iter().any(|class| (class.base(), class.sub()) == (base, sub)) {
+                    self.classes.insert((base, Some(sub), None), text(name));
+                    return Place::Class(base, Some(sub));
                 }
-            } else if let Some((id, name)) = entry(line) {
-                vendor = wanted.iter().any(|w| w.vendor == id).then_some(id);
-                if vendor.is_some() {
-                    self.vendors.insert(id, name.to_owned());
-                }
+                return Place::Class(base, None);
             }
         }
+        place
+    }
+
+    /// A programming interface; subsystems are not looked for.
+    fn below_below(&mut self, line: &[u8], wanted: &Wanted, place: Place) -> Place {
+        if let Place::Class(base, Some(sub)) = place
+            && let Some((interface, name)) = entry(line, 2)
+            && let Ok(interface) = u8::try_from(interface)
+            && wanted.classes.contains(&ClassCode::new(base, sub, interface))
+        {
+            self.classes.insert((base, Some(sub), Some(interface)), text(name));
+        }
+        place
     }
 }
 
-/// `vvvv  Name`.
-fn entry(line: &str) -> Option<(u16, &str)> {
-    let (id, name) = line.split_once("  ")?;
-    Some((u16::from_str_radix(id, 16).ok()?, name))
+fn read(path: &Path) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let mut list = Vec::new();
+    std::fs::File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut list).ok()?;
+    Some(list)
+}
+
+/// `vvvv  Name`: so many hexadecimal digits, two spaces, the name.
+fn entry(line: &[u8], digits: usize) -> Option<(u16, &[u8])> {
+    let (id, rest) = line.split_at_checked(digits)?;
+    let name = rest.strip_prefix(b"  ")?;
+    Some((u16::from_str_radix(std::str::from_utf8(id).ok()?, 16).ok()?, name))
+}
+
+fn text(name: &[u8]) -> String {
+    String::from_utf8_lossy(name).trim().to_owned()
 }
 
 impl Names for PciNames {
     fn vendor(&self, vendor: u16) -> Option<String> {
-        self.vendors
-            .get(&vendor)
-            .cloned()
-            .or_else(|| pci_ids::Vendor::from_id(vendor).map(|v| v.name().to_owned()))
+        let built_in = || pci_ids::Vendor::from_id(vendor).map(|v| v.name().to_owned());
+        self.vendors.get(&vendor).cloned().or_else(built_in)
     }
 
     fn device(&self, id: PciId) -> Option<String> {
@@ -82,7 +173,62 @@ impl Names for PciNames {
     }
 
     fn class(&self, class: ClassCode) -> Option<String> {
-        let sub = pci_ids::Subclass::from_cid_sid(class.base(), class.sub()).map(|s| s.name().to_owned());
-        sub.or_else(|| pci_ids::Class::from_id(class.base()).map(|c| c.name().to_owned()))
+        let (base, sub) = (class.base(), class.sub());
+        let built_in_sub = || pci_ids::Subclass::from_cid_sid(base, sub).map(|s| s.name().to_owned());
+        let built_in = || pci_ids::Class::from_id(base).map(|c| c.name().to_owned());
+        let listed = |sub| self.classes.get(&(base, sub, None)).cloned();
+        listed(Some(sub)).or_else(built_in_sub).or_else(|| listed(None)).or_else(built_in)
+    }
+
+    fn interface(&self, class: ClassCode) -> Option<String> {
+        let (base, sub, interface) = (class.base(), class.sub(), class.interface());
+        let built_in = || {
+            let sub = pci_ids::Subclass::from_cid_sid(base, sub)?;
+            sub.prog_ifs().find(|i| i.id() == interface).map(|i| i.name().to_owned())
+        };
+        self.classes.get(&(base, Some(sub), Some(interface))).cloned().or_else(built_in)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = "# comment\n\n9004  Adaptec\n\t5078  AIC-7850\n\t\t9004 7850  AHA-2904\n\t5178  AIC-7851\n\
+        9005  Adaptec II\n\t5078  other\nC 01  Mass storage controller\n\t06  SATA controller\n\t\t01  AHCI 1.0\n\
+        \t00  SCSI storage controller\nC 02  Network controller\n\t00  Ethernet controller\n";
+
+    fn names(class: u32) -> PciNames {
+        let id = PciId { vendor: 0x9004, device: 0x5078 };
+        let wanted = Wanted {
+            vendors: BTreeSet::from([0x9004]),
+            devices: BTreeSet::from([id]),
+            classes: BTreeSet::from([ClassCode::from_bits(class)]),
+        };
+        PciNames::from_list(LIST.as_bytes(), &wanted)
+    }
+
+    #[test]
+    fn what_is_there_is_named_and_nothing_else_is_kept() {
+        let names = names(0x01_0601);
+        assert_eq!(names.vendors.values().collect::<Vec<_>>(), ["Adaptec"]);
+        assert_eq!(names.devices.values().collect::<Vec<_>>(), ["AIC-7850"]);
+        let classes: Vec<_> = names.classes.values().collect();
+        assert_eq!(classes, ["Mass storage controller", "SATA controller", "AHCI 1.0"]);
+    }
+
+    #[test]
+    fn the_most_specific_class_is_given() {
+        assert_eq!(
+            names(0x01_0000).class(ClassCode::from_bits(0x01_0000)).as_deref(),
+            Some("SCSI storage controller")
+        );
+        let none = PciNames::default();
+        assert_eq!(
+            none.class(ClassCode::from_bits(0x01_0802)).as_deref(),
+            Some("Non-Volatile memory controller")
+        );
+        assert_eq!(none.interface(ClassCode::from_bits(0x01_0802)).as_deref(), Some("NVM Express"));
+        assert_eq!(none.vendor(0x8086).as_deref(), Some("Intel Corporation"));
     }
 }

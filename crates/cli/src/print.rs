@@ -71,6 +71,12 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     emit(|out| writeln!(out, "{text}"))
 }
 
+/// Writes a value as JSON on one line of standard output.
+pub(crate) fn json_line(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value)?;
+    emit(|out| writeln!(out, "{text}"))
+}
+
 /// A line on standard error: a styled label, then a text.
 pub(crate) fn note(role: Role, label: &str, message: &str) {
     let style = style(role);

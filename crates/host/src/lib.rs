@@ -13,5 +13,6 @@ pub mod kernel_messages;
 pub mod live;
 pub mod lock;
 mod read;
+pub mod uevent;
 
 pub use read::read;

@@ -108,6 +108,20 @@ fn secrets_do_not_leave_the_host() {
     assert!(text.contains("rd.luks.key=REDACTED") && text.contains("/proc/cmdline: values and addresses"));
 }
 
+#[test]
+fn neither_logins_nor_serial_numbers_of_the_processor_leave_the_host() {
+    let dir = tempfile::tempdir().expect("a directory");
+    tree::make(dir.path());
+    let put = |path: &str, text: &str| std::fs::write(dir.path().join(path), text).expect("written");
+    put("proc/net/tcp", "   1: 0A0200C0:0016 070200C0:D431 01 00000000:00000000\n");
+    put("proc/cpuinfo", "flags\t\t: fpu vmx\nSerial\t\t: 10000000deadbeef\n");
+    let (_, file, _) = packed(&LiveHost::at(dir.path()).expect("a host"));
+    let text = zstd::decode_all(file.as_slice()).expect("zstd");
+    let text = String::from_utf8_lossy(&text);
+    assert!(!text.contains("070200C0") && !text.contains("deadbeef"));
+    assert!(text.contains("fpu vmx"));
+}
+
 /// A capture file with one entry besides a manifest.
 fn hostile(path: &str, kind: tar::EntryType, bytes: &[u8], manifest: &str) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());

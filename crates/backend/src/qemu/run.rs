@@ -285,8 +285,10 @@ impl crate::Machine for Running {
     }
 
     fn end(&mut self, within: Duration) -> Result<Exit, crate::BackendError> {
-        if self.process.exited().is_none() && self.qmp().quit().is_ok() {
-            let _ = self.process.wait(within);
+        let deadline = Instant::now() + within;
+        // A monitor that hangs does not answer: the order is given no more time than the end itself.
+        if !within.is_zero() && self.process.exited().is_none() && self.qmp().quit(within).is_ok() {
+            let _ = self.process.wait(deadline.saturating_duration_since(Instant::now()));
         }
         if self.process.exited().is_none() {
             self.process.kill();

@@ -96,10 +96,10 @@ impl Qmp {
     ///
     /// # Errors
     /// As for [`Qmp::execute`].
-    pub fn quit(&mut self) -> Result<(), QmpError> {
-        match self.order("quit") {
+    pub fn quit(&mut self, within: Duration) -> Result<(), QmpError> {
+        match self.execute("quit", &Map::new(), within) {
             Err(QmpError::Closed) => Ok(()),
-            other => other,
+            other => other.map(drop),
         }
     }
 

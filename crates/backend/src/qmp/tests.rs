@@ -131,7 +131,7 @@ fn a_server_that_hangs_up_is_reported_as_closed() {
 #[test]
 fn hanging_up_is_an_answer_to_quit() {
     let (mut qmp, _server) = connected(Server::hear);
-    qmp.quit().expect("that is what quit does");
+    qmp.quit(LONG).expect("that is what quit does");
 }
 
 #[test]

@@ -31,16 +31,17 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     }
     match host.apply(&plan.steps)? {
         Applied::Already => print::plain("nothing to do: the host is as the spec wants it\n")?,
-        Applied::Done { id, steps } => {
-            print::plain(&format!(
-                "applied as {id}: {} steps; `slotwise undo` takes them back\n",
-                steps.len()
-            ))?;
-            if host.is_interrupted() {
-                host.undo(id)?;
-                return Err(Failure::new("interrupted; the host is as it was"));
-            }
+        Applied::Done { id, .. } if host.is_interrupted() => {
+            return Err(if host.undo(id)?.is_clean() {
+                Failure::new("interrupted; the host is as it was")
+            } else {
+                Failure::new("interrupted, and the host is not as it was; see what was left above")
+            });
         }
+        Applied::Done { id, steps } => print::plain(&format!(
+            "applied as {id}: {} steps; `slotwise undo` takes them back\n",
+            steps.len()
+        ))?,
     }
     Ok(Outcome::Fine)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use slotwise_core::diagnose::{self, Diagnosis, Finding, Input, Verdict};
 use slotwise_core::report::{Role, Text};
+use slotwise_core::vm::VmName;
 
 use crate::error::{Failure, Hint, Outcome};
 use crate::launch::RunLogs;
@@ -17,7 +18,7 @@ pub(crate) struct Arguments {
     files: Vec<PathBuf>,
     /// Read the logs of this VM's last run on this host
     #[arg(long, value_name = "VM", conflicts_with = "files")]
-    vm: Option<String>,
+    vm: Option<VmName>,
     /// Print JSON (slotwise.diagnose/1)
     #[arg(long)]
     json: bool,

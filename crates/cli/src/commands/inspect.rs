@@ -1,20 +1,35 @@
+mod watch;
+
 use std::path::PathBuf;
 
-use slotwise_core::pci::PciAddress;
+use slotwise_core::facts::FunctionFacts;
+use slotwise_core::pci::{ClassCode, IdPattern, PciAddress, PciId, Selector, SlotPattern};
 use slotwise_core::report::{text, wire};
 use slotwise_core::topology::Topology;
+use slotwise_host::uevent::Uevents;
 
 use crate::error::{Failure, Outcome};
 use crate::names::PciNames;
 use crate::{print, source};
 
 /// Show what is here: devices, groups, IOMMU, interrupts, drivers
+///
+/// Patterns are those of lspci: parts that are left out match anything, numbers are hexadecimal.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// Only these functions: addresses, with or without domain
-    #[arg(value_name = "ADDRESS")]
-    only: Vec<PciAddress>,
-    /// Read this instead of the running host: a capture, or a directory that holds sys/ and proc/ of some host
+    /// Only these functions: [[DOMAIN:]BUS:]DEVICE[.FUNCTION] or VENDOR:DEVICE[:CLASS]; several add up
+    #[arg(value_name = "SELECTOR")]
+    only: Vec<Selector>,
+    /// Only functions at this place: [[[[DOMAIN]:]BUS]:][DEVICE][.[FUNCTION]]
+    #[arg(short = 's', long = "slot", value_name = "PLACE")]
+    slot: Option<SlotPattern>,
+    /// Only functions with these ids: [VENDOR]:[DEVICE][:CLASS[:INTERFACE]]
+    #[arg(short = 'd', long = "device", value_name = "IDS")]
+    device: Option<IdPattern>,
+    /// Read this instead of the running host: a capture, a directory with sys/ and proc/, or a text (- for standard input)
+    ///
+    /// A text is what lspci, a listing of IOMMU groups, `udevadm info -e` or the kernel log say; it is recognised from
+    /// its content.
     #[arg(long, value_name = "SOURCE")]
     from: Option<PathBuf>,
     /// One line a function instead of a tree
@@ -23,24 +38,51 @@ pub(crate) struct Arguments {
     /// Print JSON (slotwise.inspect/1)
     #[arg(long)]
     json: bool,
+    /// Go on and tell what happens: drivers bound and unbound, functions plugged in and gone; Ctrl-C ends
+    ///
+    /// With --json one object a line.
+    #[arg(long, conflicts_with = "from")]
+    watch: bool,
+}
+
+impl Arguments {
+    fn selects(&self, function: &FunctionFacts) -> bool {
+        let (id, class) = (function.id.known().copied(), function.class.known().copied());
+        self.means(function.address, id, class)
+    }
+
+    fn means(&self, address: PciAddress, id: Option<PciId>, class: Option<ClassCode>) -> bool {
+        let named = |selector: &Selector| selector.matches(address, id, class);
+        (self.only.is_empty() || self.only.iter().any(named))
+            && self.slot.is_none_or(|pattern| pattern.matches(address))
+            && self.device.is_none_or(|pattern| pattern.matches(id, class))
+    }
+
+    fn selects_all(&self) -> bool {
+        self.only.is_empty() && self.slot.is_none() && self.device.is_none()
+    }
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
+    // Before reading, so that nothing is missed in between.
+    let events = if arguments.watch { Some(Uevents::open()?) } else { None };
     let topology = Topology::new(source::facts(arguments.from.as_deref())?);
-    for address in &arguments.only {
-        if topology.function(*address).is_none() {
-            return Err(Failure::new(format!("there is no function {address}"))
-                .hint("`slotwise inspect` without an address shows all"));
-        }
+    let selected = |address: PciAddress| topology.function(address).is_some_and(|f| arguments.selects(f));
+    if !arguments.watch && !arguments.only.is_empty() && !topology.functions().any(|f| arguments.selects(f)) {
+        return Err(
+            Failure::new("no function is selected").hint("`slotwise inspect` without a selector shows all")
+        );
     }
-    let shown = |address: PciAddress| arguments.only.is_empty() || arguments.only.contains(&address);
     let names = PciNames::of(&topology);
+    if let Some(events) = events {
+        return watch::run(&events, &names, arguments.json, |e| arguments.means(e.address, e.id, e.class));
+    }
     if arguments.json {
-        print::json(&wire::v1::Inspect::new(&topology, &names, &shown))?;
-    } else if arguments.table || !arguments.only.is_empty() {
-        print::text(&text::table(&topology, &names, &shown))?;
+        print::json(&wire::v1::Inspect::new(&topology, &names, &selected))?;
+    } else if arguments.table || !arguments.selects_all() {
+        print::text(&text::table(&topology, &names, &selected))?;
     } else {
-        print::text(&text::tree(&topology, &names, &shown))?;
+        print::text(&text::tree(&topology, &names, &selected))?;
     }
     Ok(Outcome::Fine)
 }

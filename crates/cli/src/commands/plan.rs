@@ -14,7 +14,7 @@ pub(crate) struct Arguments {
     /// The spec file
     #[arg(value_name = "SPEC")]
     spec: PathBuf,
-    /// Plan for this instead of the running host: a capture, or a directory that holds sys/ and proc/ of some host
+    /// Plan for this instead of the running host: a capture, a directory with sys/ and proc/, or a text (- for standard input)
     #[arg(long, value_name = "SOURCE")]
     from: Option<PathBuf>,
     /// Print JSON (slotwise.plan/1)

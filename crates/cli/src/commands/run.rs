@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         console: Some(Box::new(console.clone())),
         ..StartOptions::new(paths::runtime().join("machines"))
     };
-    let logs = RunLogs::of(vm.request.name.as_str());
+    let logs = RunLogs::of(&vm.request.name);
     let kernel_log = || kernel.as_ref().map_or_else(String::new, KernelMessages::read);
     let outcome = match backend.start(&machine, options) {
         Ok(mut machine) => {
@@ -120,7 +120,9 @@ fn watch(
             return match exit.cause {
                 ExitCause::Ended if arguments.until.is_none() => Ok(Outcome::Fine),
                 ExitCause::Ended => Err(Failure::new("the VM ended without showing what was waited for")),
-                cause => Err(Failure::new(format!("the VM ended: {cause:?}\n{}", exit.messages.trim_end()))),
+                ExitCause::Failed(how) => Err(fell(&format!("the monitor gave up ({how})"), &exit.messages)),
+                ExitCause::Killed => Err(fell("its process was killed", &exit.messages)
+                    .hint("if nobody did, the kernel did for want of memory: `journalctl -k` tells")),
             };
         }
         if arguments.until.as_ref().is_some_and(|text| console.text().contains(text.as_str())) {
@@ -138,12 +140,19 @@ fn watch(
             return match &arguments.until {
                 None => Ok(Outcome::Fine),
                 Some(text) => Err(Failure::new(format!(
-                    "the VM did not show {text:?} within {seconds} s; its console ends:\n{}",
-                    console.tail(20)
+                    "the VM did not show {text:?} within {seconds} s; {}",
+                    console.last_words(20)
                 ))),
             };
         }
     }
+}
+
+/// A VM that ended as it should not; what its monitor said is told, if it said something.
+fn fell(how: &str, messages: &str) -> Failure {
+    let said = messages.trim_end();
+    let gap = if said.is_empty() { "" } else { "\n" };
+    Failure::new(format!("the VM ended: {how}{gap}{said}"))
 }
 
 /// What the guest's console has shown.
@@ -167,10 +176,14 @@ impl Heard {
         bytes.len()
     }
 
-    fn tail(&self, count: usize) -> String {
+    /// The last lines, as the end of a sentence.
+    fn last_words(&self, count: usize) -> String {
         let text = self.text();
-        let lines: Vec<&str> = text.lines().collect();
-        lines.get(lines.len().saturating_sub(count)..).unwrap_or_default().join("\n")
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        match lines.get(lines.len().saturating_sub(count)..) {
+            None | Some([]) => "its console showed nothing".to_owned(),
+            Some(lines) => format!("its console ends:\n{}", lines.join("\n")),
+        }
     }
 }
 

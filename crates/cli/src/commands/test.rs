@@ -9,7 +9,7 @@ use slotwise_testbench::guest::GuestDefinition;
 use slotwise_testbench::matrix::{Matrix, Run, run_matrix};
 use slotwise_testbench::report;
 use slotwise_testbench::rig::{DeviceUnderTest, Identity, MachineRig};
-use slotwise_testbench::suite::{Harm, Suite};
+use slotwise_testbench::suite::{Harm, Suite, SuiteError};
 use slotwise_testbench::wire::Nexus;
 
 use super::{diagnose, plan};
@@ -79,16 +79,7 @@ struct Job<'p> {
 }
 
 fn suites(test: &TestRequest) -> Result<Vec<Suite>, Failure> {
-    let load = |id: &str| {
-        Suite::builtin(id).map_err(|error| {
-            let hint = error.hint();
-            let failure = Failure::from(error);
-            match hint {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
-        })
-    };
+    let load = |id: &str| Suite::builtin(id).map_err(Failure::hinted(SuiteError::hint));
     test.suites.iter().map(|suite| load(&suite.value)).collect()
 }
 
@@ -141,6 +132,7 @@ fn one(
         machines: paths::runtime().join("machines"),
         describe: &describe,
         messages: String::new(),
+        stop: host.interrupted(),
     };
     let matrix = Matrix { suites, devices: std::slice::from_ref(&job.device), guests: &job.guests };
     let total: usize = suites.iter().map(|suite| suite.cases().len()).sum::<usize>() * job.guests.len();
@@ -151,9 +143,12 @@ fn one(
         progress.at(done, &format!("{} {}", row.case, row.outcome.name()));
     });
     progress.end();
+    if host.is_interrupted() {
+        return Err(Failure::new("interrupted; the VM was ended"));
+    }
     let console: Vec<String> = run.starts.iter().filter_map(|start| start.fault.clone()).collect();
     let kernel = kernel.map_or_else(String::new, |log| log.read());
-    let logs = RunLogs::of(job.vm.request.name.as_str());
+    let logs = RunLogs::of(&job.vm.request.name);
     logs.keep(&rig.messages, &kernel, &console.join("\n"))?;
     if !console.is_empty() {
         for fault in &console {
@@ -161,7 +156,7 @@ fn one(
         }
         diagnose::show_files(&logs.files())?;
     }
-    if host.is_interrupted() { Err(Failure::new("interrupted; the VM was ended")) } else { Ok(run) }
+    Ok(run)
 }
 
 fn write_reports(run: &Run, folder: &Path) -> Result<(), Failure> {

@@ -23,6 +23,7 @@ use std::collections::BTreeSet;
 
 pub use cause::{Cause, Clue, Kind, LookAlike, Role};
 pub use explain::{cause, explain, ids};
+pub(crate) use text::decode as decode_bytes;
 
 use crate::pci::PciAddress;
 use scan::{Hit, Scan};

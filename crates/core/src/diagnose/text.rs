@@ -13,7 +13,7 @@ pub(super) const OVERLAP: usize = 512;
 
 /// The bytes as UTF-8 or something close to it: UTF-16 (with a mark, or recognised by its zero bytes) is
 /// converted, anything else is left as it is.
-pub(super) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
     match bytes {
         [0xff, 0xfe, rest @ ..] => Cow::Owned(from_utf16(rest, u16::from_le_bytes)),
         [0xfe, 0xff, rest @ ..] => Cow::Owned(from_utf16(rest, u16::from_be_bytes)),

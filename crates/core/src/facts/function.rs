@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::name::shown;
-use super::{DriverName, Fact, FaultKind, ModuleName, NameError, ReadFault};
+use super::{DriverName, Fact, FaultKind, ModuleName, NameError, PrintedConfig, ReadFault};
 use crate::pci::{ClassCode, ConfigSpace, PciAddress, PciId};
 
 /// Number of an IOMMU group. It moves with hardware and boot: never store it in a spec.
@@ -160,6 +160,8 @@ pub struct FunctionFacts {
     pub vendor_name: Option<String>,
     /// Device name, where the source itself printed it.
     pub device_name: Option<String>,
+    /// Both names in one, where the source printed them so (`lspci`); only a list of names can tell them apart.
+    pub printed_name: Option<String>,
     /// The driver bound now.
     pub driver: Fact<DriverName>,
     /// Drivers or modules that claim this device's ids.
@@ -185,6 +187,8 @@ pub struct FunctionFacts {
     pub interrupt_pin: Fact<u8>,
     /// The Interrupt Line register (0x3c): what firmware wrote there.
     pub interrupt_line: Fact<u8>,
+    /// What a text says of its configuration space in words, beside or instead of its bytes.
+    pub printed: Option<Box<PrintedConfig>>,
     /// What was read of its configuration space; of a live function only what decoding needs.
     pub config: Fact<ConfigSpace>,
     /// Whether a driver or user has enabled the device (sysfs `enable` above zero).
@@ -218,6 +222,7 @@ impl FunctionFacts {
             revision: Fact::Absent,
             vendor_name: None,
             device_name: None,
+            printed_name: None,
             driver: Fact::Absent,
             modules: Vec::new(),
             driver_override: Fact::Absent,
@@ -230,6 +235,7 @@ impl FunctionFacts {
             irq: Fact::Absent,
             interrupt_pin: Fact::Absent,
             interrupt_line: Fact::Absent,
+            printed: None,
             config: Fact::Absent,
             enabled: Fact::Absent,
             msi_irqs: Vec::new(),
@@ -256,6 +262,7 @@ impl FunctionFacts {
             revision: unknown(source),
             vendor_name: None,
             device_name: None,
+            printed_name: None,
             driver: unknown(source),
             modules: Vec::new(),
             driver_override: unknown(source),
@@ -268,6 +275,7 @@ impl FunctionFacts {
             irq: unknown(source),
             interrupt_pin: unknown(source),
             interrupt_line: unknown(source),
+            printed: None,
             config: unknown(source),
             enabled: unknown(source),
             msi_irqs: Vec::new(),

@@ -240,7 +240,7 @@ fn title(function: &mut FunctionFacts, text: &str) {
         }
         let end = rest.rfind(" [").or_else(|| rest.rfind(" (rev ")).unwrap_or(rest.len());
         if number != class {
-            function.device_name = rest.get(..end).map(|text| text.trim().to_owned());
+            function.printed_name = rest.get(..end).map(|text| text.trim().to_owned());
         }
     }
 }
@@ -331,6 +331,6 @@ mod tests {
         assert_eq!(function.id.known().map(ToString::to_string).as_deref(), Some("10de:1401"));
         assert_eq!(function.class, Fact::Known(ClassCode::from_bits(0x03_0000)));
         assert_eq!(function.revision, Fact::Known(0xa1));
-        assert_eq!(function.device_name.as_deref(), Some("NVIDIA GM206 [GeForce GTX 960]"));
+        assert_eq!(function.printed_name.as_deref(), Some("NVIDIA GM206 [GeForce GTX 960]"));
     }
 }

@@ -139,6 +139,9 @@ pub struct IommuFacts {
     pub interrupt_remapping: Switch,
     /// Hardware units (`/sys/class/iommu`): `dmar0`, `ivhd0`, `smmu3.0x…`.
     pub units: Fact<Vec<String>>,
+    /// Width of the narrowest unit's DMA addresses, in bits (Intel: the smaller of MGAW and the widest supported page
+    /// table, VT-d 4.1 §11.4.2). Absent where the source does not tell.
+    pub address_bits: Fact<u8>,
     /// Firmware tables found: `DMAR`, `IVRS`, `IORT`, `VIOT`.
     pub tables: Vec<String>,
     /// Groups by number, where the source lists the groups themselves; their members are told by the functions.

@@ -14,7 +14,11 @@ pub mod kernel_log;
 mod line;
 pub mod lspci;
 mod name;
+mod parents;
+mod platform;
+mod printed;
 mod recognise;
+mod text;
 mod udevadm;
 mod usage;
 
@@ -26,10 +30,16 @@ pub use groups::from_groups;
 pub use interrupt::{InterruptController, InterruptLine};
 pub use iommu::{GroupFacts, IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
 pub use kernel::{KernelFacts, KernelVersion, ModuleState, ParameterValue};
+pub use lspci::from_lspci;
 pub use name::{DriverName, ModuleName, NameError};
+pub use platform::{Lockdown, LockedMemory, MemoryClaim, PlatformFacts};
+pub use printed::{ListedCapability, PrintedCapability, PrintedConfig};
 pub use recognise::recognise;
+pub use text::from_text;
 pub use udevadm::from_udevadm;
-pub use usage::{BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, StoragePool, UsageFacts};
+pub use usage::{
+    BlockDevice, DevNumber, HeldBy, Mount, NetworkInterface, RemoteSession, StoragePool, UsageFacts,
+};
 
 use crate::pci::PciAddress;
 
@@ -111,6 +121,8 @@ pub struct Facts {
     pub kernel: KernelFacts,
     /// Disks, mounts, swap, network interfaces: what the host does with its devices.
     pub usage: UsageFacts,
+    /// Processor, firmware and limits.
+    pub platform: PlatformFacts,
     /// What was damaged or could not be read, beside the facts that say so themselves.
     pub faults: Vec<ReadFault>,
 }
@@ -126,6 +138,7 @@ impl Facts {
             interrupts: Fact::Absent,
             kernel: KernelFacts::default(),
             usage: UsageFacts::default(),
+            platform: PlatformFacts::default(),
             faults: Vec::new(),
         }
     }
@@ -146,7 +159,16 @@ impl Facts {
         facts.usage.mounts = unknown(source);
         facts.usage.swaps = unknown(source);
         facts.usage.network = unknown(source);
+        facts.usage.sessions = unknown(source);
         facts.usage.open_handles = unknown(source);
+        facts.iommu.address_bits = unknown(source);
+        facts.platform = PlatformFacts {
+            virtualization: unknown(source),
+            lockdown: unknown(source),
+            locked_memory: unknown(source),
+            user_id: unknown(source),
+            framebuffers: unknown(source),
+        };
         facts
     }
 }

@@ -78,6 +78,15 @@ pub struct NetworkInterface {
     pub default_route: bool,
 }
 
+/// A remote login that is in use now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoteSession {
+    /// The address at the other end.
+    pub peer: String,
+    /// The interface that the way back leaves through.
+    pub interface: String,
+}
+
 /// A process that holds something open.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldBy {
@@ -102,6 +111,8 @@ pub struct UsageFacts {
     pub pools: Vec<StoragePool>,
     /// Network interfaces.
     pub network: Fact<Vec<NetworkInterface>>,
+    /// Remote logins in use (established connections to this host's port 22). Absent where the source does not tell.
+    pub sessions: Fact<Vec<RemoteSession>>,
     /// Device nodes of PCI functions (vfio groups, DRM, sound …) that processes hold open.
     pub open_handles: Fact<Vec<HeldBy>>,
 }

@@ -14,6 +14,7 @@ mod features;
 mod function;
 mod header;
 mod id;
+mod selector;
 
 pub use address::{AddressError, Part, PciAddress};
 pub use bar::{Bar, BarKind, ROM_INDEX};
@@ -25,3 +26,4 @@ pub use features::{Feature, Features};
 pub use function::{DecodeError, Function, decode, decode_with};
 pub use header::{Command, Header, HeaderKind, InterruptPin, Status};
 pub use id::{ClassCode, IdError, PciId};
+pub use selector::{IdPattern, PatternPart, Selector, SelectorError, SlotPattern};

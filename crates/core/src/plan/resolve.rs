@@ -31,7 +31,13 @@ pub fn resolve(request: &Request, topology: &Topology) -> Result<Assignment, Vec
                 Err(fault) => faults.push(fault),
             }
         }
-        vms.push(VmAssignment { name: vm.name.clone(), devices });
+        vms.push(VmAssignment {
+            name: vm.name.clone(),
+            backend: vm.backend,
+            machine: vm.machine,
+            memory: vm.memory,
+            devices,
+        });
     }
     if faults.is_empty() { Ok(Assignment { vms }) } else { Err(faults) }
 }

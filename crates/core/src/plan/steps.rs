@@ -81,6 +81,9 @@ mod tests {
     fn steps_of(facts: crate::facts::Facts, devices: &str) -> Vec<String> {
         let vms = vec![VmAssignment {
             name: "bench".parse().expect("name"),
+            backend: crate::vm::BackendKind::Qemu,
+            machine: crate::vm::MachineType::Q35,
+            memory: "1G".parse().expect("memory"),
             devices: devices.split_whitespace().map(address).collect(),
         }];
         let steps = steps(&Topology::new(facts), &Assignment { vms }).expect("steps");

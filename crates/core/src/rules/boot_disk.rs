@@ -10,40 +10,33 @@ use crate::topology::{Dependent, DependentKind, Topology};
 pub(super) const RULE: Rule = Rule {
     id: "boot-disk",
     page: Page {
-        what: "A file system that the host runs from, or its swap, lies on a disk behind this function. Taking the function \
-               away kills the host.",
-        why: "When the driver is unbound the disk disappears under the mounted file system: reads fail, the journal aborts, \
-              swapped-out pages are lost. Volumes (LVM, LUKS, md, multipath) only hide which disk it is.",
+        what: "A file system that the host runs from, or its swap, lies on a disk behind this function. Taking the \
+              function away kills the host.",
+        why: "When the driver is unbound the disk disappears under the mounted file system: reads fail, the journal \
+              aborts, swapped-out pages are lost. Volumes (LVM, LUKS, md, multipath) only hide which disk it is.",
         fix: "Hand over another controller, move the disk to another controller, or boot the host from elsewhere.",
-        source: "mount table (/proc/self/mountinfo) followed through /sys/class/block/*/slaves and partitions down to the PCI \
-                 function; drivers/scsi/hosts.c: scsi_remove_host",
+        source: "mount table (/proc/self/mountinfo) followed through /sys/class/block/*/slaves and partitions down \
+              to the PCI function; drivers/scsi/hosts.c: scsi_remove_host",
     },
     check,
 };
 
-/// Mount points without which a host does not live on (Filesystem Hierarchy Standard 3.0 §3).
-const VITAL: &[&str] = &["/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/etc", "/home"];
-
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let usage = &topology.facts().usage;
     for address in assignment.devices() {
-        for unread in [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)].into_iter().flatten() {
+        let mut unread =
+            [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)].into_iter().flatten();
+        if let Some(first) = unread.next() {
             let needs = "whether the host runs from a disk of this function";
-            findings.push(cannot_know(Subject::Device(address), needs, Some(unread)));
+            let note = cannot_know(Subject::Device(address), needs, Some(first));
+            findings
+                .push(unread.fold(note, |note, fault| note.shown(fault.place.clone(), fault.to_string())));
         }
         let dependents = topology.dependents(address);
-        let vital: Vec<&Dependent> = dependents.iter().filter(|d| is_vital(&d.kind)).collect();
+        let vital: Vec<&Dependent> = dependents.iter().filter(|d| d.kind.is_vital()).collect();
         if !vital.is_empty() {
             findings.push(blocked(address, &vital));
         }
-    }
-}
-
-fn is_vital(kind: &DependentKind) -> bool {
-    match kind {
-        DependentKind::Mount(point) => VITAL.contains(&point.as_str()),
-        DependentKind::Swap(_) => true,
-        DependentKind::Disk(_) | DependentKind::Network { .. } => false,
     }
 }
 
@@ -98,6 +91,16 @@ mod tests {
     #[test]
     fn a_disk_that_the_host_can_do_without_does_not_block() {
         assert!(check_rule(&RULE, LVM, "0000:02:04.0").is_empty());
+    }
+
+    #[test]
+    fn what_could_not_be_read_is_one_note() {
+        let host = "device 0000:00:1f.2\nunread mounts\nunread block";
+        let said = check_rule(&RULE, host, "0000:00:1f.2");
+        assert_eq!(
+            said,
+            ["notes 0000:00:1f.2: cannot tell: whether the host runs from a disk of this function"]
+        );
     }
 
     #[test]

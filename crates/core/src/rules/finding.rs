@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::Rule;
 use crate::pci::PciAddress;
 use crate::vm::VmName;
 
@@ -37,6 +38,18 @@ pub enum Subject {
     Vm(VmName),
     /// One function.
     Device(PciAddress),
+}
+
+impl From<PciAddress> for Subject {
+    fn from(address: PciAddress) -> Self {
+        Subject::Device(address)
+    }
+}
+
+impl From<&VmName> for Subject {
+    fn from(name: &VmName) -> Self {
+        Subject::Vm(name.clone())
+    }
 }
 
 impl fmt::Display for Subject {
@@ -136,6 +149,43 @@ pub struct Finding {
     pub remedies: Vec<Remedy>,
 }
 
+impl Finding {
+    /// What a rule says, for the reason on its page.
+    pub(super) fn new(
+        rule: &Rule,
+        severity: Severity,
+        subject: impl Into<Subject>,
+        summary: impl Into<String>,
+    ) -> Self {
+        Self {
+            rule: rule.id,
+            severity,
+            subject: subject.into(),
+            summary: summary.into(),
+            why: rule.page.why.to_owned(),
+            evidence: Vec::new(),
+            remedies: Vec::new(),
+        }
+    }
+
+    /// The same for another reason than the page's.
+    pub(super) fn because(self, why: impl Into<String>) -> Self {
+        Self { why: why.into(), ..self }
+    }
+
+    /// The same with a fact that it rests on.
+    pub(super) fn shown(mut self, source: impl Into<String>, text: impl Into<String>) -> Self {
+        self.evidence.push(Evidence::new(source, text));
+        self
+    }
+
+    /// The same with a way out.
+    pub(super) fn remedy(mut self, kind: RemedyKind, text: impl Into<String>) -> Self {
+        self.remedies.push(Remedy::new(kind, text));
+        self
+    }
+}
+
 /// Where a rule puts what it finds.
 #[derive(Debug)]
 pub struct Findings {
@@ -150,6 +200,10 @@ impl Findings {
 
     pub(super) fn push(&mut self, finding: Finding) {
         self.list.push(Finding { rule: self.rule, ..finding });
+    }
+
+    pub(super) fn push_all(&mut self, findings: impl IntoIterator<Item = Finding>) {
+        findings.into_iter().for_each(|finding| self.push(finding));
     }
 
     pub(super) fn into_inner(self) -> Vec<Finding> {

@@ -2,18 +2,48 @@
 
 use super::{Assignment, Findings, Rule, VmAssignment};
 use crate::topology::fixture::{address, topology};
+use crate::vm::{BackendKind, MachineType};
 
-/// What `rule` says of handing `devices` (addresses, space between) to one VM on the host in `fixture`: one line a
-/// finding, severity, subject and summary.
+/// What `rule` says of handing `devices` (addresses, space between, `|` between VMs) to VMs on the host in `fixture`: one
+/// line a finding, severity, subject and summary. A line `vm machine=pc memory=4G backend=xen` of the fixture says what
+/// the VMs are; without it they are q35 with 1G, run by QEMU.
 pub(super) fn check_rule(rule: &Rule, fixture: &str, devices: &str) -> Vec<String> {
-    let assignment = Assignment {
-        vms: vec![VmAssignment {
-            name: "bench".parse().expect("name"),
-            devices: devices.split_whitespace().map(address).collect(),
-        }],
-    };
+    let (assignment, host) = parts(fixture, devices);
     let mut findings = Findings::of(rule.id);
-    (rule.check)(&topology(fixture), &assignment, &mut findings);
+    (rule.check)(&topology(&host), &assignment, &mut findings);
     let lines = findings.into_inner().into_iter();
     lines.map(|f| format!("{} {}: {}", f.severity.name(), f.subject, f.summary)).collect()
+}
+
+/// What all rules say.
+pub(super) fn check_all(fixture: &str, devices: &str) -> Vec<super::Finding> {
+    let (assignment, host) = parts(fixture, devices);
+    super::check(&topology(&host), &assignment)
+}
+
+fn parts(fixture: &str, devices: &str) -> (Assignment, String) {
+    let is_vm = |line: &&str| line.trim_start().starts_with("vm ");
+    let (vm, host): (Vec<&str>, Vec<&str>) = fixture.lines().partition(is_vm);
+    let vms = devices.split('|').zip(1..).map(|(devices, number)| {
+        let mut one = VmAssignment {
+            name: format!("vm{number}").parse().expect("name"),
+            backend: BackendKind::Qemu,
+            machine: MachineType::Q35,
+            memory: "1G".parse().expect("memory"),
+            devices: devices.split_whitespace().map(address).collect(),
+        };
+        vm.iter().flat_map(|line| line.split_whitespace().skip(1)).for_each(|word| set(&mut one, word));
+        one
+    });
+    (Assignment { vms: vms.collect() }, host.join("\n"))
+}
+
+fn set(vm: &mut VmAssignment, word: &str) {
+    match word.split_once('=').expect("key=value") {
+        ("machine", value) => vm.machine = value.parse().expect("machine"),
+        ("memory", value) => vm.memory = value.parse().expect("memory"),
+        ("backend", "libvirt") => vm.backend = BackendKind::Libvirt,
+        ("backend", "xen") => vm.backend = BackendKind::Xen,
+        other => panic!("a VM in a fixture has no {other:?}"),
+    }
 }

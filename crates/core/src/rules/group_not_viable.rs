@@ -11,15 +11,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "group-not-viable",
     page: Page {
-        what: "A function of the same IOMMU group is bound to a host driver. QEMU says \"group N is not viable. Please ensure \
-               all devices within the iommu_group are bound to their vfio bus driver.\"",
-        why: "The members of a group cannot be told apart or kept apart by the IOMMU, so either all of them belong to user \
-              space or none. Tolerated beside vfio drivers are members without a driver and those on pci-stub or pcieport; \
-              before Linux 5.19 also any bridge.",
-        fix: "Hand the other members to the same VM, unbind them from their host driver, or move the card to a slot with a \
-              group of its own.",
-        source: "drivers/iommu/iommu.c: iommu_group_claim_dma_owner, iommu_device_use_default_domain (5.19 and later); \
-                 drivers/vfio/vfio.c: vfio_dev_driver_allowed (before)",
+        what: "A function of the same IOMMU group is bound to a host driver. QEMU says \"group N is not viable. \
+              Please ensure all devices within the iommu_group are bound to their vfio bus driver.\"",
+        why: "The members of a group cannot be told apart or kept apart by the IOMMU, so either all of them belong \
+              to user space or none. Tolerated beside vfio drivers are members without a driver and those on \
+              pci-stub or pcieport; before Linux 5.19 also any bridge.",
+        fix: "Hand the other members to the same VM, unbind them from their host driver, or move the card to a slot \
+              with a group of its own.",
+        source: "drivers/iommu/iommu.c: iommu_group_claim_dma_owner, iommu_device_use_default_domain (5.19 and \
+              later); drivers/vfio/vfio.c: vfio_dev_driver_allowed (before)",
     },
     check,
 };

@@ -7,39 +7,31 @@
 mod advice;
 
 use super::cannot_know;
+use super::masking::{Masking, masking};
 use super::{
     Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, fault,
 };
-use crate::facts::{Fact, FunctionFacts};
-use crate::pci::{PciAddress, PciId};
+use crate::facts::Fact;
+use crate::pci::PciAddress;
 use crate::topology::{LineReading, Sharer, Topology};
 
 pub(super) const RULE: Rule = Rule {
     id: "intx-shared",
     page: Page {
         what: "The VM does not start: \"Failed to set up TRIGGER eventfd signaling for interrupt INTX-0: \
-               VFIO_DEVICE_SET_IRQS failure: Device or resource busy\"; the kernel log has \"genirq: Flags mismatch irq N\" \
-               with both users of the line.",
-        why: "A device that cannot mask its own interrupt (made before PCI 2.3, listed as broken, or vfio-pci loaded with \
-              nointxmask) must have its interrupt line for itself, or a guest could block the host's other users of the line. \
-              Another driver holds the same line.",
-        fix: "Move the card to a slot whose line is free (behind a bridge the line changes with each slot), unbind the other \
-              user of the line, let the other user use MSI, or drop nointxmask if the device can mask after all.",
+              VFIO_DEVICE_SET_IRQS failure: Device or resource busy\"; the kernel log has \"genirq: Flags mismatch \
+              irq N\" with both users of the line.",
+        why: "A device that cannot mask its own interrupt (made before PCI 2.3, listed as broken, or vfio-pci loaded \
+              with nointxmask) must have its interrupt line for itself, or a guest could block the host's other \
+              users of the line. Another driver holds the same line.",
+        fix: "Move the card to a slot whose line is free (behind a bridge the line changes with each slot), unbind \
+              the other user of the line, let the other user use MSI, or drop nointxmask if the device can mask \
+              after all.",
         source: "drivers/vfio/pci/vfio_pci_intrs.c: vfio_intx_enable; drivers/vfio/pci/vfio_pci_core.c: \
-                 vfio_pci_core_enable; kernel/irq/manage.c: __setup_irq; PCI Local Bus 2.3 §6.2.2",
+              vfio_pci_core_enable; kernel/irq/manage.c: __setup_irq; PCI Local Bus 2.3 §6.2.2",
     },
     check,
 };
-
-/// Whether the function can mask its own interrupt, and how that is known.
-enum Masking {
-    /// It can, or need not.
-    Works,
-    /// It cannot, or is kept from it.
-    Missing(Evidence),
-    /// Only trying tells.
-    Unknown,
-}
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for address in assignment.devices() {
@@ -79,55 +71,6 @@ fn staying(
     sharers.retain(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function)));
     sharers
 }
-
-fn masking(topology: &Topology, function: &FunctionFacts) -> Masking {
-    if let Some(value) = topology.facts().kernel.parameter("vfio_pci", "nointxmask").filter(|v| v.is_on()) {
-        return Masking::Missing(Evidence::new(value.place.clone(), format!("nointxmask={}", value.value)));
-    }
-    if let Some(id) = function.id.known()
-        && let Some(known) = KNOWN_UNMASKABLE.iter().find(|known| known.matches(*id))
-    {
-        return Masking::Missing(Evidence::new(known.source, format!("{id}: {}", known.what)));
-    }
-    // PCI Express functions implement Interrupt Disable if they have INTx at all (PCIe Base 6.0 §7.5.1.1.3).
-    if topology.is_express(function.address) == Some(true) { Masking::Works } else { Masking::Unknown }
-}
-
-/// Functions that are known not to mask.
-struct Unmaskable {
-    vendor: u16,
-    /// `None`: every device of the vendor.
-    device: Option<u16>,
-    what: &'static str,
-    source: &'static str,
-}
-
-impl Unmaskable {
-    fn matches(&self, id: PciId) -> bool {
-        self.vendor == id.vendor && self.device.is_none_or(|device| device == id.device)
-    }
-}
-
-const fn unmaskable(vendor: u16, device: u16, what: &'static str, source: &'static str) -> Unmaskable {
-    Unmaskable { vendor, device: Some(device), what, source }
-}
-
-const QUIRKS: &str = "drivers/pci/quirks.c: quirk_broken_intx_masking";
-
-/// The kernel's list of devices whose DisINTx does not work, and chips older than the bit.
-const KNOWN_UNMASKABLE: &[Unmaskable] = &[
-    Unmaskable {
-        vendor: 0x9004,
-        device: None,
-        what: "Adaptec AIC-78xx, a PCI 2.1 design, has no interrupt disable bit",
-        source: "AIC-7850/7870 data sheets; the bit came with PCI 2.3",
-    },
-    unmaskable(0x1425, 0x0030, "Chelsio T310 does not mask INTx", QUIRKS),
-    unmaskable(0x1814, 0x0601, "Ralink RT2800 does not mask INTx", QUIRKS),
-    unmaskable(0x1b7c, 0x0004, "Ceton InfiniTV4 does not mask INTx", QUIRKS),
-    unmaskable(0x10ec, 0x8169, "Realtek RTL8169 does not mask INTx", QUIRKS),
-    unmaskable(0x1102, 0x000b, "Creative CA0132 (20K2) does not mask INTx", QUIRKS),
-];
 
 fn shared(
     topology: &Topology,

@@ -9,21 +9,28 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "iommu-disabled",
     page: Page {
-        what: "The host's IOMMU is not in use. No function is in an IOMMU group, binding to vfio-pci fails with error -22, \
-               and no VM can be given a device.",
-        why: "VFIO lets a guest program a device's DMA only where an IOMMU confines it. The IOMMU may be switched off in the \
-              firmware, not asked for on the kernel command line (Intel needs intel_iommu=on unless the kernel defaults to \
-              on), or its table may be broken. The line \"DMAR: IOMMU enabled\" only echoes the parameter.",
-        fix: "Switch on VT-d (Intel) or IOMMU/AMD-Vi (AMD) in the firmware setup; on Intel add intel_iommu=on to the kernel \
-              command line; reboot.",
+        what: "The host's IOMMU is not in use. No function is in an IOMMU group, binding to vfio-pci fails with \
+              error -22, and no VM can be given a device.",
+        why: "VFIO lets a guest program a device's DMA only where an IOMMU confines it. The IOMMU may be switched \
+              off in the firmware, not asked for on the kernel command line (Intel needs intel_iommu=on unless the \
+              kernel defaults to on), or its table may be broken. The line \"DMAR: IOMMU enabled\" only echoes the \
+              parameter.",
+        fix: "Switch on VT-d (Intel) or IOMMU/AMD-Vi (AMD) in the firmware setup; on Intel add intel_iommu=on to the \
+              kernel command line; reboot.",
         source: "drivers/iommu/intel/iommu.c: intel_iommu_setup, intel_iommu_init; drivers/vfio/vfio_main.c: \
-                 __vfio_register_dev; Documentation/admin-guide/kernel-parameters.txt",
+              __vfio_register_dev; Documentation/admin-guide/kernel-parameters.txt",
     },
     check,
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     if assignment.devices().next().is_none() {
+        return;
+    }
+    // Xen keeps the IOMMU to itself: its dom0 has no groups, whatever the IOMMU does.
+    if !assignment.uses_vfio() {
+        let needs = "whether Xen uses the IOMMU (xl dmesg says \"I/O virtualisation enabled\")";
+        findings.push(cannot_know(Subject::Host, needs, None));
         return;
     }
     let iommu = &topology.facts().iommu;
@@ -81,6 +88,14 @@ mod tests {
     #[test]
     fn a_host_with_iommu_is_quiet() {
         assert!(check_rule(&RULE, "iommu on\ndevice 0000:00:04.0 class=010000", "0000:00:04.0").is_empty());
+    }
+
+    #[test]
+    fn under_xen_missing_groups_say_nothing() {
+        let host = "vm backend=xen\niommu off\ndevice 0000:00:04.0";
+        assert!(
+            check_rule(&RULE, host, "0000:00:04.0")[0].starts_with("notes host: cannot tell: whether Xen")
+        );
     }
 
     #[test]

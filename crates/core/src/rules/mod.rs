@@ -4,20 +4,68 @@
 //! [`Assignment`]; it knows no plan, no other rule and no text width. A fact that it needs and that nobody could read
 //! makes it say so (severity [`Severity::Notes`]), never guess.
 
+mod acpi_dmar_broken;
+mod acs_check;
+mod acs_override_in_use;
+mod alias_behind_bridge;
+mod bar_held_by_framebuffer;
+mod bar_unassigned;
 mod boot_disk;
+mod bus_reset_takes_siblings;
+mod d3cold_power;
+mod device_in_use;
+mod dma_entry_limit;
+mod driver_binds_first;
 mod finding;
+mod flr_broken;
+mod group_has_critical_device;
 mod group_not_viable;
+mod host_driver_in_use;
+mod host_storage;
+mod hugepage_pin;
+mod id_match_hits_other_device;
+mod initramfs_missing_vfio;
+mod intx_asserted_at_handover;
+mod intx_no_masking;
 mod intx_shared;
+mod iommu_address_width;
 mod iommu_disabled;
+mod iommu_unsupported;
+mod iova_reserved;
+mod irq_unrouted;
+mod ivrs_1to1;
+mod kernel_parameter_conflict;
+mod last_console;
+mod management_nic;
+mod masking;
+mod memlock;
+mod memory_map;
+mod msi_absent;
+mod multifunction_split;
 mod no_intremap;
 mod no_reset;
+mod numa_mismatch;
+mod nvidia_kvm_hidden;
+mod option_rom_shadow;
+mod pcie_on_conventional_bus;
+mod pm_reset_is_soft;
+mod reset_broken_amd;
+mod rmrr;
+mod rom_missing;
+mod secure_boot_lockdown;
+mod sriov_mmio;
+mod vfio_ids;
+mod vfio_modules_missing;
+mod vfio_permission;
+mod vga_flags;
+mod virtualization_off;
 
 pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Subject};
 
 use crate::facts::{Fact, ReadFault};
 use crate::pci::PciAddress;
 use crate::topology::Topology;
-use crate::vm::VmName;
+use crate::vm::{BackendKind, MachineType, MemorySize, VmName};
 
 /// Which functions go to which VM: a request whose devices were found on the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,14 +79,38 @@ pub struct Assignment {
 pub struct VmAssignment {
     /// The VM.
     pub name: VmName,
+    /// Who runs it.
+    pub backend: BackendKind,
+    /// The chipset that it shows.
+    pub machine: MachineType,
+    /// Its memory.
+    pub memory: MemorySize,
     /// Its functions.
     pub devices: Vec<PciAddress>,
+}
+
+impl VmAssignment {
+    /// Whether its devices go through VFIO, as with every monitor here but Xen's.
+    #[must_use]
+    pub fn uses_vfio(&self) -> bool {
+        self.backend != BackendKind::Xen
+    }
 }
 
 impl Assignment {
     /// All functions that leave the host.
     pub fn devices(&self) -> impl Iterator<Item = PciAddress> {
         self.vms.iter().flat_map(|vm| vm.devices.iter().copied())
+    }
+
+    /// Functions with the VM that each goes to.
+    fn given(&self) -> impl Iterator<Item = (&VmAssignment, PciAddress)> {
+        self.vms.iter().flat_map(|vm| vm.devices.iter().map(move |device| (vm, *device)))
+    }
+
+    /// Whether any VM is given a function by VFIO.
+    fn uses_vfio(&self) -> bool {
+        self.vms.iter().any(|vm| vm.uses_vfio() && !vm.devices.is_empty())
     }
 
     /// Whether a function leaves the host.
@@ -73,12 +145,57 @@ pub struct Rule {
 
 /// All rules, by id.
 pub const RULES: &[Rule] = &[
+    acpi_dmar_broken::RULE,
+    acs_check::RULE,
+    acs_override_in_use::RULE,
+    alias_behind_bridge::RULE,
+    bar_held_by_framebuffer::RULE,
+    bar_unassigned::RULE,
     boot_disk::RULE,
+    bus_reset_takes_siblings::RULE,
+    d3cold_power::RULE,
+    device_in_use::RULE,
+    dma_entry_limit::RULE,
+    driver_binds_first::RULE,
+    flr_broken::RULE,
+    group_has_critical_device::RULE,
     group_not_viable::RULE,
+    host_driver_in_use::RULE,
+    host_storage::RULE,
+    hugepage_pin::RULE,
+    id_match_hits_other_device::RULE,
+    initramfs_missing_vfio::RULE,
+    intx_asserted_at_handover::RULE,
+    intx_no_masking::RULE,
     intx_shared::RULE,
+    iommu_address_width::RULE,
     iommu_disabled::RULE,
+    iommu_unsupported::RULE,
+    iova_reserved::RULE,
+    irq_unrouted::RULE,
+    ivrs_1to1::RULE,
+    kernel_parameter_conflict::RULE,
+    last_console::RULE,
+    management_nic::RULE,
+    memlock::RULE,
+    msi_absent::RULE,
+    multifunction_split::RULE,
     no_intremap::RULE,
     no_reset::RULE,
+    numa_mismatch::RULE,
+    nvidia_kvm_hidden::RULE,
+    option_rom_shadow::RULE,
+    pcie_on_conventional_bus::RULE,
+    pm_reset_is_soft::RULE,
+    reset_broken_amd::RULE,
+    rmrr::RULE,
+    rom_missing::RULE,
+    secure_boot_lockdown::RULE,
+    sriov_mmio::RULE,
+    vfio_modules_missing::RULE,
+    vfio_permission::RULE,
+    vga_flags::RULE,
+    virtualization_off::RULE,
 ];
 
 /// A rule by its id.
@@ -124,6 +241,8 @@ fn fault<T>(fact: &Fact<T>) -> Option<&ReadFault> {
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod sound;
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

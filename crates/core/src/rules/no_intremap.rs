@@ -13,21 +13,23 @@ pub(super) const RULE: Rule = Rule {
     id: "no-intremap",
     page: Page {
         what: "The IOMMU is in use but does not remap interrupts. Opening the device fails: \"No interrupt remapping \
-               support. Use the module param allow_unsafe_interrupts …\", QEMU says \"Failed to set iommu for container: \
-               Operation not permitted\".",
-        why: "A device's message-signalled interrupts are DMA writes. Without remapping a guest could aim them at any vector of \
-              the host, so VFIO wants remapping or the administrator's word that the guests are trusted.",
-        fix: "Switch on interrupt remapping (or x2APIC) with VT-d / IOMMU in the firmware, update the firmware, remove \
-              intremap=off; as a last resort, for trusted guests: options vfio_iommu_type1 allow_unsafe_interrupts=1.",
+              support. Use the module param allow_unsafe_interrupts …\", QEMU says \"Failed to set iommu for \
+              container: Operation not permitted\".",
+        why: "A device's message-signalled interrupts are DMA writes. Without remapping a guest could aim them at \
+              any vector of the host, so VFIO wants remapping or the administrator's word that the guests are \
+              trusted.",
+        fix: "Switch on interrupt remapping (or x2APIC) with VT-d / IOMMU in the firmware, update the firmware, \
+              remove intremap=off; as a last resort, for trusted guests: options vfio_iommu_type1 \
+              allow_unsafe_interrupts=1.",
         source: "drivers/vfio/vfio_iommu_type1.c: vfio_iommu_type1_attach_group; drivers/iommu/iommu.c: \
-                 iommu_group_has_isolated_msi",
+              iommu_group_has_isolated_msi",
     },
     check,
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let facts = topology.facts();
-    if assignment.devices().next().is_none() || facts.iommu.state == Switch::Off {
+    if !assignment.uses_vfio() || facts.iommu.state == Switch::Off {
         return;
     }
     let allowed = facts.kernel.parameter(MODULE, PARAMETER).filter(|value| value.is_on());

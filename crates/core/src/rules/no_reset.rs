@@ -11,14 +11,15 @@ use crate::topology::Topology;
 pub(super) const RULE: Rule = Rule {
     id: "no-reset",
     page: Page {
-        what: "No reset method exists for the function. It is handed over as the last user left it; QEMU says \"Cannot reset \
-               device …, no available reset mechanism\" and goes on, libvirt refuses a managed device.",
-        why: "Without Function Level Reset, a soft power-management reset or a bus of its own, nothing brings the function back \
-              to its power-on state. Interrupts may stay asserted and DMA may go on after the guest is gone.",
-        fix: "Give the card a slot of its own (a bus with one function can be reset as a whole), hand over the whole bus, or \
-              power-cycle the host between users.",
-        source: "drivers/pci/pci.c: pci_reset_fn_methods, pci_init_reset_methods; QEMU hw/vfio/pci.c: vfio_pci_reset; \
-                 libvirt src/util/virpci.c: virPCIDeviceReset",
+        what: "No reset method exists for the function. It is handed over as the last user left it; QEMU says \
+              \"Cannot reset device …, no available reset mechanism\" and goes on, libvirt refuses a managed device.",
+        why: "Without Function Level Reset, a soft power-management reset or a bus of its own, nothing brings the \
+              function back to its power-on state. Interrupts may stay asserted and DMA may go on after the guest is \
+              gone.",
+        fix: "Give the card a slot of its own (a bus with one function can be reset as a whole), hand over the whole \
+              bus, or power-cycle the host between users.",
+        source: "drivers/pci/pci.c: pci_reset_fn_methods, pci_init_reset_methods; QEMU hw/vfio/pci.c: \
+              vfio_pci_reset; libvirt src/util/virpci.c: virPCIDeviceReset",
     },
     check,
 };
@@ -27,7 +28,9 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for address in assignment.devices() {
         let Some(function) = topology.function(address) else { continue };
         match &function.reset_methods {
-            Fact::Known(methods) if methods.is_empty() => findings.push(none(address)),
+            Fact::Known(methods) if methods.is_empty() && !whole_bus_goes(topology, assignment, address) => {
+                findings.push(none(address));
+            }
             Fact::Known(_) => {}
             Fact::Absent => findings.push(cannot_know(
                 Subject::Device(address),
@@ -41,6 +44,14 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             )),
         }
     }
+}
+
+/// Whether the function can be reset by VFIO although the kernel lists no method: all that hangs on the reset line is
+/// given to one VM.
+fn whole_bus_goes(topology: &Topology, assignment: &Assignment, address: PciAddress) -> bool {
+    let companions = topology.reset_companions(address).unwrap_or_default();
+    let vm = assignment.given().find(|(_, device)| *device == address).map(|(vm, _)| vm);
+    !companions.is_empty() && vm.is_some_and(|vm| companions.iter().all(|other| vm.devices.contains(other)))
 }
 
 fn none(address: PciAddress) -> Finding {
@@ -75,6 +86,15 @@ mod tests {
     #[test]
     fn one_method_is_enough() {
         assert!(check_rule(&RULE, "device 0000:00:08.0 class=050000 reset=bus", "0000:00:08.0").is_empty());
+    }
+
+    #[test]
+    fn a_bus_that_goes_whole_can_be_reset_as_one() {
+        let host = "device 0000:00:01.0 class=060400
+            device 0000:01:00.0 parent=0000:00:01.0 reset=
+            device 0000:01:00.1 parent=0000:00:01.0 reset=";
+        assert!(check_rule(&RULE, host, "0000:01:00.0 0000:01:00.1").is_empty());
+        assert_eq!(check_rule(&RULE, host, "0000:01:00.0").len(), 1);
     }
 
     #[test]

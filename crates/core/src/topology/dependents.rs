@@ -34,6 +34,21 @@ pub enum DependentKind {
     },
 }
 
+/// Mount points without which a host does not live on (Filesystem Hierarchy Standard 3.0 §3).
+const VITAL: &[&str] = &["/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/etc", "/home"];
+
+impl DependentKind {
+    /// Whether the host dies without it: a file system that it runs from, or swap in use.
+    #[must_use]
+    pub fn is_vital(&self) -> bool {
+        match self {
+            DependentKind::Mount(point) => VITAL.contains(&point.as_str()),
+            DependentKind::Swap(_) => true,
+            DependentKind::Disk(_) | DependentKind::Network { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Dependent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use super::Topology;
 use crate::facts::{
-    BlockDevice, DevNumber, DriverName, Fact, Facts, FunctionFacts, GroupId, InterruptController,
-    InterruptLine, Mount, NetworkInterface, Origin, ParameterValue, ResetMethod, SourceKind, Switch,
+    BlockDevice, DevNumber, DriverName, Fact, Facts, FaultKind, FunctionFacts, GroupId, HeldBy,
+    InterruptController, InterruptLine, IommuVendor, Lockdown, LockedMemory, MemoryClaim, ModuleName,
+    ModuleState, Mount, NetworkInterface, Origin, ParameterValue, ReadFault, RemoteSession, ReservedKind,
+    ReservedRegion, ResetMethod, Resource, ResourceFlags, SourceKind, Switch,
 };
-use crate::pci::{ClassCode, PciAddress};
+use crate::pci::{ClassCode, ConfigSpace, PciAddress};
 
 /// The lab's bench: a SCSI card behind a PCIe-to-PCI bridge whose line a network card uses.
 pub(crate) const BENCH: &str = "
@@ -41,7 +43,11 @@ pub(crate) fn facts(text: &str) -> Facts {
     facts.usage.mounts = Fact::Known(Vec::new());
     facts.usage.swaps = Fact::Known(Vec::new());
     facts.usage.network = Fact::Known(Vec::new());
-    facts.kernel.modules = Fact::Known(BTreeMap::new());
+    facts.usage.sessions = Fact::Known(Vec::new());
+    facts.usage.open_handles = Fact::Known(Vec::new());
+    let loaded =
+        ["vfio", "vfio_pci", "vfio_iommu_type1"].map(|name| (module_name(name), ModuleState::Loaded));
+    facts.kernel.modules = Fact::Known(BTreeMap::from(loaded));
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let (word, rest) = line.split_once(' ').expect("a word and its values");
         match word {
@@ -51,7 +57,20 @@ pub(crate) fn facts(text: &str) -> Facts {
             "block" => block(&mut facts, rest),
             "mount" => mount(&mut facts, rest),
             "swap" => push(&mut facts.usage.swaps, rest.to_owned()),
-            "param" => parameter(&mut facts, rest),
+            "param" => parameter(&mut facts, None, rest),
+            "configured" => {
+                let (place, setting) = rest.rsplit_once(' ').expect("configured PLACE SETTING");
+                parameter(&mut facts, Some(place), setting);
+            }
+            "module" => module(&mut facts, rest),
+            "session" => session(&mut facts, rest),
+            "holds" => holds(&mut facts, rest),
+            "reserved" => reserved(&mut facts, rest),
+            "claim" => claim(&mut facts, rest),
+            "platform" => platform(&mut facts, rest),
+            "fault" => fault(&mut facts, rest),
+            "told" => facts.iommu.evidence.push(("kernel log".to_owned(), rest.to_owned())),
+            "unread" => unread(&mut facts, rest),
             "kernel" => facts.kernel.release = Fact::Known(rest.to_owned()),
             "cmdline" => facts.kernel.command_line = Fact::Known(rest.to_owned()),
             "iommu" => iommu(&mut facts, rest),
@@ -87,7 +106,20 @@ fn device(facts: &mut Facts, text: &str) {
             "irq" => function.irq = Fact::Known(value.parse().expect("irq")),
             "driver" => function.driver = Fact::Known(DriverName::new(value).expect("driver")),
             "express" => function.express = Fact::Known(true),
+            "conventional" => function.express = Fact::Known(false),
             "enabled" => function.enabled = Fact::Known(true),
+            "rev" => function.revision = Fact::Known(hex(value).try_into().expect("revision")),
+            "power" => function.power_state = Fact::Known(value.to_owned()),
+            "numa" => function.numa_node = Fact::Known(value.parse().expect("node")),
+            "boot_vga" => function.boot_vga = Fact::Known(true),
+            "bars" => {
+                function.resources =
+                    Fact::Known(value.split(',').filter(|b| !b.is_empty()).map(bar).collect());
+            }
+            "vfs" => function.sriov.total_vfs = Fact::Known(value.parse().expect("number of VFs")),
+            "physfn" => function.sriov.physical_function = Fact::Known(address(value)),
+            "config" => function.config = Fact::Known(config(value)),
+            "unread" => unread_of(&mut function, value),
             "reset" => {
                 let methods = value.split(',').filter(|m| !m.is_empty());
                 function.reset_methods =
@@ -100,6 +132,151 @@ fn device(facts: &mut Facts, text: &str) {
         function.enabled = Fact::Known(false);
     }
     facts.functions.insert(function.address, function);
+}
+
+fn hex(text: &str) -> u64 {
+    u64::from_str_radix(text, 16).expect("hexadecimal number")
+}
+
+fn module_name(text: &str) -> ModuleName {
+    ModuleName::new(text).expect("module")
+}
+
+/// `INDEX:START:SIZE:FLAGS`, the last three hexadecimal.
+fn bar(text: &str) -> Resource {
+    let parts: Vec<&str> = text.split(':').collect();
+    let [index, start, size, flags] = parts[..] else { panic!("bars=INDEX:START:SIZE:FLAGS") };
+    Resource {
+        index: index.parse().expect("index"),
+        start: hex(start),
+        size: hex(size),
+        flags: ResourceFlags(hex(flags)),
+    }
+}
+
+/// `SIZE` bytes, all zero but the words that follow: `256,04:00100000,34:40`; `dead` reads all ones.
+fn config(text: &str) -> ConfigSpace {
+    if text == "dead" {
+        return ConfigSpace::from_bytes(&[0xff; 64]);
+    }
+    let mut parts = text.split(',');
+    let size = parts.next().and_then(|size| size.parse().ok()).expect("size");
+    let mut space = ConfigSpace::from_bytes(&vec![0; size]);
+    for (offset, word) in parts.map(|part| part.split_once(':').expect("OFFSET:WORD")) {
+        let word = u32::try_from(hex(word)).expect("word");
+        for (offset, byte) in (u16::try_from(hex(offset)).expect("offset")..).zip(word.to_le_bytes()) {
+            assert!(space.set(offset, byte));
+        }
+    }
+    space
+}
+
+fn denied<T>(place: &str) -> Fact<T> {
+    Fact::Unreadable(ReadFault { place: place.to_owned(), kind: FaultKind::Denied })
+}
+
+fn unread_of(function: &mut FunctionFacts, what: &str) {
+    match what {
+        "group" => function.group = denied("iommu_group"),
+        "resources" => function.resources = denied("resource"),
+        "config" => function.config = denied("config"),
+        other => panic!("a fixture cannot leave {other:?} of a device unread"),
+    }
+}
+
+fn unread(facts: &mut Facts, what: &str) {
+    match what {
+        "block" => facts.usage.block = denied("/sys/class/block"),
+        "mounts" => facts.usage.mounts = denied("/proc/self/mountinfo"),
+        "network" => facts.usage.network = denied("/sys/class/net"),
+        "sessions" => facts.usage.sessions = denied("/proc/net/tcp"),
+        "handles" => facts.usage.open_handles = denied("/proc/*/fd"),
+        "framebuffers" => facts.platform.framebuffers = denied("/proc/iomem"),
+        "modules" => facts.kernel.modules = denied("/proc/modules"),
+        other => panic!("a fixture cannot leave {other:?} unread"),
+    }
+}
+
+fn module(facts: &mut Facts, text: &str) {
+    let (name, state) = text.split_once(' ').expect("module NAME STATE");
+    let Fact::Known(modules) = &mut facts.kernel.modules else { panic!("modules are unread") };
+    let state = match state {
+        "loaded" => ModuleState::Loaded,
+        "built-in" => ModuleState::BuiltIn,
+        "available" => ModuleState::Available,
+        "missing" => {
+            modules.remove(&module_name(name));
+            return;
+        }
+        other => panic!("a module is not {other:?}"),
+    };
+    modules.insert(module_name(name), state);
+}
+
+fn session(facts: &mut Facts, text: &str) {
+    let (peer, interface) = text.split_once(' ').expect("session PEER INTERFACE");
+    let session = RemoteSession { peer: peer.to_owned(), interface: interface.to_owned() };
+    push(&mut facts.usage.sessions, session);
+}
+
+fn holds(facts: &mut Facts, text: &str) {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [pid, name, path] = words[..] else { panic!("holds PID NAME PATH") };
+    let held = HeldBy { pid: pid.parse().expect("pid"), name: name.to_owned(), path: path.to_owned() };
+    push(&mut facts.usage.open_handles, held);
+}
+
+fn reserved(facts: &mut Facts, text: &str) {
+    let mut words = text.split_whitespace();
+    let kind = match words.next() {
+        Some("rmrr") => ReservedKind::Rmrr,
+        Some("ivmd") => ReservedKind::Ivmd,
+        Some("msi") => ReservedKind::Msi,
+        Some("direct") => ReservedKind::Direct,
+        Some("relaxable") => ReservedKind::DirectRelaxable,
+        Some("reserved") => ReservedKind::Reserved,
+        other => panic!("nothing is reserved as {other:?}"),
+    };
+    let (start, end) = (words.next().map(hex).expect("start"), words.next().map(hex).expect("end"));
+    facts.iommu.reserved.push(ReservedRegion { kind, start, end, devices: words.map(address).collect() });
+}
+
+fn claim(facts: &mut Facts, text: &str) {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [owner, start, end] = words[..] else { panic!("claim OWNER START END") };
+    let claim = MemoryClaim { owner: owner.to_owned(), start: hex(start), end: hex(end) };
+    match &mut facts.platform.framebuffers {
+        Fact::Known(list) => list.push(claim),
+        other => *other = Fact::Known(vec![claim]),
+    }
+}
+
+fn platform(facts: &mut Facts, text: &str) {
+    for (key, value) in pairs(text) {
+        let platform = &mut facts.platform;
+        match key {
+            "virtualization" => platform.virtualization = Fact::Known(value == "on"),
+            "lockdown" => {
+                platform.lockdown = Fact::Known(match value {
+                    "integrity" => Lockdown::Integrity,
+                    "confidentiality" => Lockdown::Confidentiality,
+                    _ => Lockdown::None,
+                });
+            }
+            "memlock" => {
+                let bytes = value.parse().map(LockedMemory::Bytes).unwrap_or(LockedMemory::Unlimited);
+                platform.locked_memory = Fact::Known(bytes);
+            }
+            "uid" => platform.user_id = Fact::Known(value.parse().expect("user id")),
+            other => panic!("a platform in a fixture has no {other:?}"),
+        }
+    }
+}
+
+fn fault(facts: &mut Facts, text: &str) {
+    let (place, what) = text.split_once(' ').expect("fault PLACE WHAT");
+    let kind = FaultKind::Malformed(what.to_owned());
+    facts.faults.push(ReadFault { place: place.to_owned(), kind });
 }
 
 fn interrupt(facts: &mut Facts, text: &str) {
@@ -128,6 +305,8 @@ fn network(facts: &mut Facts, text: &str) {
         match key {
             "function" => interface.function = Some(address(value)),
             "default" => interface.default_route = true,
+            "upper" => interface.upper.push(value.to_owned()),
+            "down" => interface.up = Fact::Known(false),
             other => panic!("an interface in a fixture has no {other:?}"),
         }
     }
@@ -175,11 +354,12 @@ fn mount(facts: &mut Facts, text: &str) {
     );
 }
 
-fn parameter(facts: &mut Facts, text: &str) {
+fn parameter(facts: &mut Facts, place: Option<&str>, text: &str) {
     let (name, value) = text.split_once('=').expect("module.parameter=value");
     let (module, name) = name.split_once('.').expect("module.parameter");
     let module = crate::facts::ModuleName::new(module).expect("module");
-    let place = format!("/sys/module/{module}/parameters/{name}");
+    let in_force = format!("/sys/module/{module}/parameters/{name}");
+    let place = place.map_or(in_force, str::to_owned);
     facts
         .kernel
         .parameters
@@ -195,6 +375,16 @@ fn iommu(facts: &mut Facts, text: &str) {
     for (key, value) in pairs(text) {
         match key {
             "intremap" => facts.iommu.interrupt_remapping = switch(value),
+            "width" => facts.iommu.address_bits = Fact::Known(value.parse().expect("width")),
+            "vendor" => {
+                facts.iommu.vendor = match value {
+                    "intel" => IommuVendor::Intel,
+                    "amd" => IommuVendor::Amd,
+                    "smmu" => IommuVendor::Smmu,
+                    _ => IommuVendor::None,
+                };
+            }
+            "table" => facts.iommu.tables.push(value.to_owned()),
             state => facts.iommu.state = switch(state),
         }
     }

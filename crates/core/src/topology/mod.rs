@@ -129,6 +129,26 @@ impl Topology {
         self.functions().filter(move |f| f.address.function_zero() == key)
     }
 
+    /// The other functions that a reset of the bus (or slot) above would hit: everything below the same bridge. None on
+    /// a root bus, which cannot be reset (`drivers/vfio/pci/vfio_pci_core.c: vfio_pci_for_each_slot_or_bus`).
+    #[must_use]
+    pub fn reset_companions(&self, address: PciAddress) -> Option<Vec<PciAddress>> {
+        let bridge = *self.bridges_above(address).first()?;
+        let mut found = Vec::new();
+        let mut queue = vec![bridge];
+        while let Some(at) = queue.pop() {
+            for child in self.children(at) {
+                if !found.contains(child) && *child != bridge {
+                    found.push(*child);
+                    queue.push(*child);
+                }
+            }
+        }
+        found.retain(|function| *function != address);
+        found.sort_unstable();
+        Some(found)
+    }
+
     /// Functions on the same bus.
     pub fn on_bus_of(&self, address: PciAddress) -> impl Iterator<Item = &FunctionFacts> {
         self.functions()

@@ -28,6 +28,11 @@ impl Snapshot {
         self.each_text("/proc/self/mountinfo", "options, servers, users", &mut told, &mounts);
         self.each_text("/proc/net/route", "all but default routes", &mut told, &routes);
         self.each_text("/proc/net/ipv6_route", "all but default routes", &mut told, &routes_ipv6);
+        self.each_text("/proc/cpuinfo", "all but flags", &mut told, &|text| lines_of(text, &["flags"]));
+        self.each_text("/proc/self/status", "all but user and capabilities", &mut told, &|text| {
+            lines_of(text, &["Uid", "CapEff"])
+        });
+        self.connections(&mut told);
         let configured: Vec<String> =
             self.files.keys().filter(|path| path.contains("/modprobe.d/")).cloned().collect();
         for path in configured {
@@ -45,6 +50,16 @@ impl Snapshot {
             if changed != *bytes {
                 told.push(format!("{path}: {what}"));
                 *bytes = changed;
+            }
+        }
+    }
+
+    /// Who is connected is nobody else's business, and of no use elsewhere.
+    fn connections(&mut self, told: &mut Vec<String>) {
+        for path in ["/proc/net/tcp", "/proc/net/tcp6"] {
+            if self.files.get(path).is_some_and(Result::is_ok) {
+                self.files.remove(path);
+                told.push(format!("{path}: connections"));
             }
         }
     }
@@ -139,6 +154,12 @@ fn contains(bytes: &[u8], part: &[u8]) -> bool {
 }
 
 /// Follows the extended capabilities (PCIe Base 6.0 §7.6.3) to the one with id 3 and zeroes its 8 bytes.
+/// The lines that are `NAME: …` for one of `names`; others may hold serial numbers (`Serial` on ARM) and names.
+fn lines_of(text: &str, names: &[&str]) -> String {
+    let wanted = |line: &&str| line.split_once(':').is_some_and(|(head, _)| names.contains(&head.trim()));
+    text.lines().filter(wanted).map(|line| format!("{line}\n")).collect()
+}
+
 fn zero_serial(content: &mut Content) -> bool {
     let byte = |content: &Content, at: usize| match content {
         Content::Whole(bytes) => bytes.get(at).copied(),

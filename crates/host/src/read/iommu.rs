@@ -27,6 +27,7 @@ pub(super) fn iommu(host: &dyn ReadHost, facts: &Facts, faults: &mut Vec<ReadFau
     let mut iommu = IommuFacts { units: fact(host.list(UNITS)), ..IommuFacts::default() };
     let (tables, tables_listed) = acpi::tables(host);
     iommu.tables = tables;
+    iommu.address_bits = address_bits(host, &iommu.units, faults);
     iommu.reserved = acpi::reserved(host, &iommu.tables, faults);
     let groups = fact(host.list(GROUPS));
     if let Fact::Unreadable(fault) = &groups {
@@ -45,6 +46,33 @@ pub(super) fn iommu(host: &dyn ReadHost, facts: &Facts, faults: &mut Vec<ReadFau
     interrupt_remapping(facts, &mut iommu);
     iommu.vendor = vendor(&iommu, tables_listed && !saved_tree);
     iommu
+}
+
+/// Width of the narrowest Intel unit, from its capability register (`intel_iommu_show_cap`: hexadecimal without 0x).
+/// Other vendors do not print it in a form that needs no driver to read.
+fn address_bits(host: &dyn ReadHost, units: &Fact<Vec<String>>, faults: &mut Vec<ReadFault>) -> Fact<u8> {
+    let mut narrowest = None;
+    for unit in units.known().into_iter().flatten().filter(|unit| unit.starts_with("dmar")) {
+        let path = format!("{UNITS}/{unit}/intel-iommu/cap");
+        match text(host, &path, ATTRIBUTE_BYTES) {
+            Ok(text) => match hex(text.trim()) {
+                Some(capabilities) => narrowest = width(capabilities).into_iter().chain(narrowest).min(),
+                None => faults.push(malformed(&path, "expected a hexadecimal number")),
+            },
+            Err(error) if error.is_not_found() => {}
+            Err(error) => faults.push(fault(&error)),
+        }
+    }
+    narrowest.into()
+}
+
+/// The smaller of MGAW (bits 21:16, one less) and the widest page table of SAGAW (bits 12:8; bit 1: 39, bit 2: 48, bit 3:
+/// 57 bits); Intel VT-d 4.1 §11.4.2.
+fn width(capabilities: u64) -> Option<u8> {
+    let mgaw = u8::try_from(capabilities >> 16 & 0x3f).ok()? + 1;
+    let sagaw = capabilities >> 8 & 0x1f;
+    let table = [(3, 57), (2, 48), (1, 39)].into_iter().find(|(bit, _)| sagaw >> bit & 1 == 1)?.1;
+    Some(mgaw.min(table))
 }
 
 fn members(facts: &Facts) -> BTreeMap<GroupId, Vec<PciAddress>> {
@@ -212,6 +240,13 @@ fn add_region(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn width_is_the_smaller_of_address_and_page_table() {
+        assert_eq!(width(0x00d2_078c_106f_0466), Some(48));
+        assert_eq!(width(0x01c0_000c_4066_0462), Some(39));
+        assert_eq!(width(0), None);
+    }
 
     #[test]
     fn rows_of_reserved_regions_are_read() {

@@ -10,7 +10,7 @@ use super::{ATTRIBUTE_BYTES, TEXT_BYTES, fact, fault, parameters, text};
 use crate::kernel::{ReadError, ReadHost};
 
 /// Modules that VFIO, KVM and Xen pass-through stand on, whether or not a function uses them now.
-const OF_INTEREST: [&str; 18] = [
+const OF_INTEREST: [&str; 19] = [
     "vfio",
     "vfio_pci",
     "vfio_pci_core",
@@ -27,6 +27,7 @@ const OF_INTEREST: [&str; 18] = [
     "intel_iommu",
     "amd_iommu",
     "virtio_iommu",
+    "vendor_reset",
     "igb_uio",
     "uio_pci_generic",
 ];

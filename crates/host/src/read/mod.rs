@@ -19,6 +19,8 @@ mod modalias;
 mod mounts;
 mod network;
 mod parameters;
+mod platform;
+mod sessions;
 
 use slotwise_core::facts::{Fact, Facts, FaultKind, Origin, ReadFault};
 
@@ -41,6 +43,8 @@ pub fn read(host: &dyn ReadHost, origin: Origin) -> Facts {
     facts.usage.swaps = mounts::swaps(host, &facts.usage);
     facts.usage.pools = block::pools(host, &facts.usage, &mut faults);
     facts.usage.network = network::interfaces(host, &mut faults);
+    facts.usage.sessions = sessions::sessions(host, &mut faults);
+    facts.platform = platform::platform(host, &facts.origin);
     facts.usage.open_handles = Fact::Unreadable(ReadFault {
         place: "/proc/*/fd".to_owned(),
         kind: FaultKind::Failed("not looked for while a host is read".to_owned()),

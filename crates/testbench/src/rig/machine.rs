@@ -2,9 +2,12 @@
 
 use std::error::Error;
 use std::io;
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use slotwise_backend::{Backend, ExitCause, Machine, StartOptions};
@@ -20,6 +23,8 @@ const POWER_OFF: Duration = Duration::from_secs(10);
 const TAIL_LINES: usize = 40;
 /// Bytes of the console that are kept: its end.
 const TAIL_BYTES: usize = 64 * 1024;
+/// How often it is looked whether the run is to end.
+const STOP_POLL: Duration = Duration::from_millis(50);
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -38,6 +43,8 @@ pub struct MachineRig<'a> {
     pub describe: &'a Describe<'a>,
     /// What the last machine's monitor said, for a diagnosis.
     pub messages: String,
+    /// Set when the run is to end at once: the guest's channel is cut, whatever it is at, and none is started again.
+    pub stop: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for MachineRig<'_> {
@@ -48,6 +55,7 @@ impl std::fmt::Debug for MachineRig<'_> {
 
 struct MachineGuest {
     transport: AgentTransport<UnixStream>,
+    _hangup: Hangup,
     machine: Box<dyn Machine>,
     console: Tail,
 }
@@ -77,8 +85,41 @@ fn plain(error: impl Into<BoxError>) -> Failed {
     (error.into(), None)
 }
 
+/// Cuts a guest's channel when the run is to end: a read of it may otherwise wait as long as the slowest command. Its
+/// thread ends when this is dropped.
+struct Hangup {
+    over: Arc<AtomicBool>,
+}
+
+impl Hangup {
+    fn over(link: &UnixStream, stop: &Arc<AtomicBool>) -> io::Result<Self> {
+        let over = Arc::new(AtomicBool::new(false));
+        let (link, stop, ended) = (link.try_clone()?, Arc::clone(stop), Arc::clone(&over));
+        thread::Builder::new().name("hangup".to_owned()).spawn(move || {
+            while !ended.load(Ordering::Relaxed) {
+                if stop.load(Ordering::Relaxed) {
+                    // A channel that is closed already needs no cutting.
+                    let _ = link.shutdown(Shutdown::Both);
+                    return;
+                }
+                thread::sleep(STOP_POLL);
+            }
+        })?;
+        Ok(Self { over })
+    }
+}
+
+impl Drop for Hangup {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+    }
+}
+
 impl MachineRig<'_> {
     fn boot(&mut self, guest: &GuestDefinition, console: &Tail) -> Result<MachineGuest, Failed> {
+        if self.stop.load(Ordering::Relaxed) {
+            return Err(plain("the run was told to end"));
+        }
         let files = guest.prepare(&self.prepare).map_err(|error| {
             let hint = error.hint();
             (error.into(), hint)
@@ -95,10 +136,11 @@ impl MachineRig<'_> {
             (error.into(), hint)
         })?;
         let link = machine.open_channel(&ChannelName::agent()).map_err(plain)?;
+        let hangup = Hangup::over(&link, &self.stop).map_err(plain)?;
         let answer = AgentTransport::connect(link, guest.capabilities().clone(), guest.start_limit());
         match answer {
             Ok(transport) if transport.complaints().is_empty() => {
-                Ok(MachineGuest { transport, machine, console: console.clone() })
+                Ok(MachineGuest { transport, _hangup: hangup, machine, console: console.clone() })
             }
             Ok(transport) => Err(plain(transport.complaints().join("; "))),
             Err(error) => {
@@ -163,6 +205,16 @@ mod tests {
     use std::io::Write;
 
     use super::*;
+
+    #[test]
+    fn a_read_that_waits_ends_when_the_run_is_to_end() {
+        let (mut ours, _theirs) = UnixStream::pair().expect("sockets");
+        let stop = Arc::new(AtomicBool::new(false));
+        let _hangup = Hangup::over(&ours, &stop).expect("a thread");
+        stop.store(true, Ordering::Relaxed);
+        ours.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
+        assert_eq!(io::Read::read(&mut ours, &mut [0]).expect("the end, not a timeout"), 0);
+    }
 
     #[test]
     fn the_end_of_the_console_is_kept() {

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use slotwise_lab::{Artifacts, BootOptions, Config, FaultState, Machine, PayloadFile};
+use slotwise_lab::{ArtifactError, Artifacts, BootOptions, Config, FaultState, Machine, PayloadFile};
 
 use crate::error::{Failure, Hint};
 use crate::{paths, print};
@@ -77,12 +77,5 @@ pub(super) fn artifacts(machine: &Machine) -> Result<Artifacts, Failure> {
         PayloadFile { guest: "/usr/local/lib/slotwise/slotwise-agent".into(), host: agent },
     ];
     let config = Config { cache_dir: paths::cache().join("lab"), payload, init_binary };
-    Artifacts::prepare(machine, &config, &print::progress).map_err(|error| {
-        let hint = error.hint();
-        let failure = Failure::from(error);
-        match hint {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })
+    Artifacts::prepare(machine, &config, &print::progress).map_err(Failure::hinted(ArtifactError::hint))
 }

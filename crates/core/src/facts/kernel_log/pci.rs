@@ -3,10 +3,9 @@
 //! Printed by `drivers/pci/probe.c` (`pci_setup_device`, `pci_read_bridge_io` …), `setup-res.c`, `setup-bus.c`. The
 //! wording changed with Linux 3.4 (class with its interface), 3.9 (`reg 0x10`) and 6.9 (`BAR 0 [mem …]`).
 
-use std::collections::BTreeMap;
-
-use super::{LOG, untold};
+use super::LOG;
 use crate::facts::line::{AboutFunction, about_function};
+use crate::facts::parents::{self, Extent, RootBuses};
 use crate::facts::{BusRange, DriverName, Fact, Facts, FunctionFacts, Resource, ResourceFlags};
 use crate::pci::{ClassCode, PciAddress, PciId};
 
@@ -70,22 +69,8 @@ impl State {
 
     /// Parents, from the buses below bridges.
     pub(super) fn finish(self, facts: &mut Facts) {
-        let bridges: BTreeMap<(u32, u8), PciAddress> = facts
-            .functions
-            .values()
-            .filter_map(|function| {
-                let buses = function.buses.known()?;
-                Some(((function.address.domain(), buses.secondary), function.address))
-            })
-            .collect();
-        for function in facts.functions.values_mut() {
-            let bus = (function.address.domain(), function.address.bus());
-            function.parent = match bridges.get(&bus) {
-                Some(bridge) if *bridge != function.address => Fact::Known(*bridge),
-                _ if self.root_buses.contains(&bus) => Fact::Absent,
-                _ => untold(),
-            };
-        }
+        let roots = RootBuses { told: &self.root_buses, extent: Extent::Part, source: LOG };
+        parents::derive(&mut facts.functions, &roots);
     }
 }
 

@@ -109,6 +109,11 @@ const FIELDS: &[(&str, &str, ReadField)] = &[
     }),
     ("Interrupt", "interrupt", read_interrupt),
     ("Flags", "flags", read_flags),
+    ("Status", "status", |function, value| {
+        function.described = true;
+        function.capability_list = Some(value.starts_with("Cap+"));
+        Some(())
+    }),
     ("Bus", "bus numbers", read_buses),
     ("I/O behind bridge", "I/O window", |function, value| {
         let window = window(value, 32)?;
@@ -158,6 +163,7 @@ fn read_interrupt(function: &mut LspciFunction, value: &str) -> Option<()> {
 
 /// `bus master, fast devsel, latency 0, IRQ 28, NUMA node 0, IOMMU group 1` of `lspci -v`.
 fn read_flags(function: &mut LspciFunction, value: &str) -> Option<()> {
+    function.described = true;
     for flag in value.split(", ") {
         if let Some(irq) = flag.strip_prefix("IRQ ") {
             function.irq = Some(irq.parse().ok()?);

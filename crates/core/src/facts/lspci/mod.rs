@@ -9,6 +9,8 @@
 //! ports); sizes are in bytes.
 
 mod capability;
+mod convert;
+mod features;
 mod fields;
 mod hex;
 mod lines;
@@ -17,6 +19,7 @@ mod region;
 mod title;
 
 pub use capability::LspciCapability;
+pub use convert::from_lspci;
 pub use region::{LspciRegion, RegionAddress};
 
 use super::{DriverName, GroupId, ModuleName};
@@ -157,6 +160,10 @@ pub struct LspciFunction {
     pub regions: Vec<LspciRegion>,
     /// Bus numbers and windows of a bridge.
     pub bridge: Option<LspciBridge>,
+    /// Whether the text describes the function further than in its title (`-v`).
+    pub described: bool,
+    /// Whether the status register says that there is a list of capabilities (`-vv`).
+    pub capability_list: Option<bool>,
     /// Capabilities as printed, in the order of the text.
     pub capabilities: Vec<LspciCapability>,
     /// Whether the text says that capabilities were not readable.
@@ -236,6 +243,8 @@ impl LspciFunction {
             slot: None,
             regions: Vec::new(),
             bridge: None,
+            described: false,
+            capability_list: None,
             capabilities: Vec::new(),
             capabilities_denied: false,
             config: ConfigSpace::empty(),
@@ -272,6 +281,8 @@ impl LspciFunction {
         put(&mut self.slot, &later.slot);
         put_list(&mut self.regions, &later.regions);
         put(&mut self.bridge, &later.bridge);
+        self.described |= later.described;
+        put(&mut self.capability_list, &later.capability_list);
         put_list(&mut self.capabilities, &later.capabilities);
         self.capabilities_denied =
             self.capabilities.is_empty() && (self.capabilities_denied || later.capabilities_denied);

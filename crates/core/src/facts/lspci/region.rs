@@ -57,7 +57,8 @@ pub(super) fn parse(line: &str) -> Parsed {
             None => return Parsed::Damaged,
         },
     };
-    let place = rest.trim_start_matches("[virtual] ");
+    // Enhanced allocation: the register is not what decides (`show_bases`).
+    let place = rest.trim_start_matches("[enhanced] ").trim_start_matches("[virtual] ");
     let (kind, place) = if let Some(place) = place.strip_prefix("Memory at ") {
         (memory_kind(place), place)
     } else if let Some(place) = place.strip_prefix("I/O ports at ") {

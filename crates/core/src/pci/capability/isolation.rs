@@ -9,6 +9,12 @@ use super::{Block, Body};
 pub struct AccessControlFlags(u16);
 
 impl AccessControlFlags {
+    /// The flags that a register of this value has.
+    #[must_use]
+    pub const fn from_bits(bits: u16) -> Self {
+        Self(bits)
+    }
+
     /// The register's value; bits that have no name included.
     #[must_use]
     pub const fn bits(self) -> u16 {

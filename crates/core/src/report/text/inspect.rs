@@ -2,7 +2,7 @@
 
 use crate::facts::FunctionFacts;
 use crate::pci::PciAddress;
-use crate::report::names::{device_name, vendor_name};
+use crate::report::names::vendor_and_device;
 use crate::report::{Names, Role, Text};
 use crate::topology::Topology;
 
@@ -75,15 +75,16 @@ fn row(text: &mut Text, topology: &Topology, function: &FunctionFacts, names: &d
     if let Some(class) = class {
         text.add(Role::Faint, format!("  {class}:"));
     }
-    let vendor = vendor_name(function, names).unwrap_or_default();
-    let device = device_name(function, names).unwrap_or_default();
-    text.add(Role::Plain, format!("  {}", format!("{vendor} {device}").trim()));
+    let (vendor, device) = vendor_and_device(function, names);
+    let name = [vendor, device].into_iter().flatten().collect::<Vec<_>>().join(" ");
+    text.add(Role::Plain, format!("  {name}"));
     if let Some(id) = function.id.known() {
         text.add(Role::Faint, format!(" [{id}]"));
     }
     match function.driver.known() {
         Some(driver) if driver.as_str().contains("vfio") => text.add(Role::Good, format!("  {driver}")),
         Some(driver) => text.add(Role::Plain, format!("  {driver}")),
+        None if function.driver.is_unreadable() => text.add(Role::Faint, "  driver unknown"),
         None => text.add(Role::Faint, "  no driver"),
     };
     details(text, topology, function, &indent);

@@ -7,7 +7,7 @@ use std::fmt;
 
 use super::{Remedy, RemedyKind};
 use crate::pci::PciAddress;
-use crate::topology::{LineReading, Topology};
+use crate::topology::{LineKnowledge, LineReading, Topology};
 
 /// A device number on the same bus, and what its line would be.
 struct Slot {
@@ -17,7 +17,7 @@ struct Slot {
 
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "slot {} ({}): {}", self.place.device(), self.place, self.line)
+        write!(f, "slot {} ({}): IRQ {}", self.place.device(), self.place, self.line.irq)
     }
 }
 
@@ -42,10 +42,11 @@ pub(super) fn slots(topology: &Topology, address: PciAddress, irq: u32) -> Optio
         .collect();
     if let Some(best) = free.first() {
         let text = format!(
-            "move the card to slot {} of the same bridge ({}): {}, which nobody uses",
+            "move the card to slot {} of the same bridge ({}): IRQ {}, which nobody uses ({})",
             best.place.device(),
             best.place,
-            best.line
+            best.line.irq,
+            known_by(&best.line.knowledge)
         );
         let steps = free.iter().take(SHOWN).map(ToString::to_string).collect();
         return Some(Remedy::new(RemedyKind::Hardware, text).with_steps(steps));
@@ -60,7 +61,18 @@ pub(super) fn slots(topology: &Topology, address: PciAddress, irq: u32) -> Optio
 }
 
 /// More slots than this no bridge card has.
-const SHOWN: usize = 6;
+const SHOWN: usize = 4;
+
+/// How sure the line is.
+fn known_by(knowledge: &LineKnowledge) -> String {
+    match knowledge {
+        LineKnowledge::Own => "seen".to_owned(),
+        LineKnowledge::SameWire(other) => format!("seen: {other} is on the same wire"),
+        LineKnowledge::Pattern { base, observations } => {
+            format!("likely: all {observations} lines seen here follow {base} + (device + pin) mod 4")
+        }
+    }
+}
 
 /// Device numbers above the card's by distance, then those below: bridge boards number their slots upwards.
 fn nearest_first(address: PciAddress, devices: impl Iterator<Item = u8>) -> Vec<u8> {

@@ -1,11 +1,12 @@
 //! `slotwise.inspect/1`.
 
 mod function;
+mod space;
 
 use serde::Serialize;
 
 use super::hex;
-use crate::facts::ReservedRegion;
+use crate::facts::{Facts, ReservedKind, ReservedRegion};
 use crate::pci::PciAddress;
 use crate::report::Names;
 use crate::topology::Topology;
@@ -32,6 +33,15 @@ struct Iommu {
     vendor: &'static str,
     interrupt_remapping: &'static str,
     reserved: Vec<Reserved>,
+    /// Ranges that no DMA may use at all; no mapping is needed for them.
+    unusable: Vec<Reserved>,
+    evidence: Vec<Evidence>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Evidence {
+    source: String,
+    text: String,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -61,7 +71,9 @@ impl Inspect {
                 state: facts.iommu.state.name(),
                 vendor: facts.iommu.vendor.name(),
                 interrupt_remapping: facts.iommu.interrupt_remapping.name(),
-                reserved: facts.iommu.reserved.iter().map(reserved).collect(),
+                reserved: ranges(facts, |kind| kind != ReservedKind::Reserved),
+                unusable: ranges(facts, |kind| kind == ReservedKind::Reserved),
+                evidence: facts.iommu.evidence.iter().map(evidence).collect(),
             },
             functions: functions.map(|f| function::Function::new(topology, f, names)).collect(),
             groups: topology
@@ -72,6 +84,14 @@ impl Inspect {
             faults: facts.faults.iter().map(ToString::to_string).collect(),
         }
     }
+}
+
+fn ranges(facts: &Facts, wanted: impl Fn(ReservedKind) -> bool) -> Vec<Reserved> {
+    facts.iommu.reserved.iter().filter(|region| wanted(region.kind)).map(reserved).collect()
+}
+
+fn evidence((source, text): &(String, String)) -> Evidence {
+    Evidence { source: source.clone(), text: text.clone() }
 }
 
 fn reserved(region: &ReservedRegion) -> Reserved {

@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use super::super::{hex, id};
-use crate::facts::{FunctionFacts, Resource};
-use crate::pci::{self, BarKind, Feature, Features as PciFeatures, Space, Window as PciWindow};
+use super::space::{Bar, Bridge, bars, bridge};
+use crate::facts::{FunctionFacts, ListedCapability};
+use crate::pci::{self, Feature, Features as PciFeatures, Space};
 use crate::report::Names;
-use crate::report::names::{device_name, vendor_name};
-use crate::topology::{LineKnowledge, Topology};
+use crate::report::names::vendor_and_device;
+use crate::topology::{LineKnowledge, Sharer, Topology};
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Function {
@@ -17,6 +18,8 @@ pub(super) struct Function {
     subsystem_vendor: Option<String>,
     subsystem_device: Option<String>,
     class: Option<String>,
+    class_name: Option<String>,
+    interface_name: Option<String>,
     revision: Option<String>,
     vendor_name: Option<String>,
     device_name: Option<String>,
@@ -26,9 +29,10 @@ pub(super) struct Function {
     numa_node: Option<u32>,
     parent: Option<String>,
     interrupt: Interrupt,
-    bars: Vec<Bar>,
+    bars: Option<Vec<Bar>>,
     bridge: Option<Bridge>,
-    capabilities: Vec<Capability>,
+    capabilities: Option<Vec<Capability>>,
+    further_capabilities: Vec<Capability>,
     features: Features,
     reset: Option<Vec<&'static str>>,
     physical_slot: Option<String>,
@@ -41,7 +45,7 @@ struct Interrupt {
     pin: Option<String>,
     line: Option<u8>,
     irq: Option<u32>,
-    shared_with: Vec<SharedWith>,
+    shared_with: Option<Vec<SharedWith>>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -51,35 +55,10 @@ struct SharedWith {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Bar {
-    index: u8,
-    kind: &'static str,
-    prefetchable: bool,
-    start: Option<String>,
-    size: Option<String>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Bridge {
-    primary: u8,
-    secondary: u8,
-    subordinate: u8,
-    io: Option<Window>,
-    memory: Option<Window>,
-    prefetchable: Option<Window>,
-}
-
-#[derive(Clone, Debug, Serialize)]
-struct Window {
-    start: String,
-    end: String,
-}
-
-#[derive(Clone, Debug, Serialize)]
 struct Capability {
     offset: String,
     space: &'static str,
-    id: String,
+    id: Option<String>,
     name: &'static str,
 }
 
@@ -123,7 +102,8 @@ struct ResizableBar {
 
 impl Function {
     pub(super) fn new(topology: &Topology, facts: &FunctionFacts, names: &dyn Names) -> Self {
-        let decoded = facts.config.known().and_then(|config| pci::decode(config).ok());
+        let decoded = facts.decoded();
+        let (vendor_name, device_name) = vendor_and_device(facts, names);
         let subsystem = facts.subsystem.known().copied();
         let faults = decoded.as_ref().map_or(&[][..], |d| &d.faults).iter().map(ToString::to_string);
         Self {
@@ -133,9 +113,11 @@ impl Function {
             subsystem_vendor: subsystem.map(|v| id(v.vendor)),
             subsystem_device: subsystem.map(|v| id(v.device)),
             class: facts.class.known().map(ToString::to_string),
+            class_name: facts.class.known().and_then(|class| names.class(*class)),
+            interface_name: facts.class.known().and_then(|class| names.interface(*class)),
             revision: facts.revision.known().map(|r| format!("{r:02x}")),
-            vendor_name: vendor_name(facts, names),
-            device_name: device_name(facts, names),
+            vendor_name,
+            device_name,
             driver: facts.driver.known().map(ToString::to_string),
             modules: facts.modules.iter().map(ToString::to_string).collect(),
             group: facts.group.known().map(|group| group.0),
@@ -143,9 +125,10 @@ impl Function {
             parent: facts.parent.known().map(ToString::to_string),
             interrupt: interrupt(topology, facts),
             bars: bars(facts, decoded.as_ref()),
-            bridge: decoded.as_ref().and_then(|d| d.bridge.as_ref()).map(bridge),
-            capabilities: decoded.as_ref().map_or_else(Vec::new, capabilities),
-            features: features(decoded.as_ref()),
+            bridge: bridge(facts, decoded.as_ref()),
+            capabilities: facts.capabilities().map(rows),
+            further_capabilities: rows(facts.further_capabilities()),
+            features: features(&facts.features()),
             reset: facts.reset_methods.known().map(|methods| methods.iter().map(|m| m.name()).collect()),
             physical_slot: facts.physical_slot.known().cloned(),
             driver_override: facts.driver_override.known().map(ToString::to_string),
@@ -158,86 +141,32 @@ fn interrupt(topology: &Topology, facts: &FunctionFacts) -> Interrupt {
     // A line told from a pattern is a forecast, not what is; then the number that the host shows stands.
     let line = topology.line(facts.address).filter(|l| !matches!(l.knowledge, LineKnowledge::Pattern { .. }));
     let irq = line.map(|l| l.irq).or_else(|| facts.irq.known().copied().filter(|irq| *irq != 0));
-    let sharers = irq.map_or_else(Vec::new, |irq| topology.sharers(irq, facts.address));
+    // Without a table of handlers nobody knows; without a number there is none to share.
+    let sharers = (!topology.facts().interrupts.is_unreadable())
+        .then(|| irq.map_or_else(Vec::new, |irq| topology.sharers(irq, facts.address)));
+    let row = |sharer: Sharer| SharedWith { irq: sharer.irq, by: sharer.handler };
     Interrupt {
         pin: topology.pin(facts.address).map(|pin| pin.to_string()),
         line: facts.interrupt_line.known().copied(),
         irq,
-        shared_with: sharers.into_iter().map(|s| SharedWith { irq: s.irq, by: s.handler }).collect(),
+        shared_with: sharers.map(|sharers| sharers.into_iter().map(row).collect()),
     }
 }
 
-/// BARs as the kernel assigned them; sizes are only known from there. Without, the registers as they stand.
-fn bars(facts: &FunctionFacts, decoded: Option<&pci::Function>) -> Vec<Bar> {
-    let registers = decoded.map_or(&[][..], |d| d.bars.as_slice());
-    match facts.resources.known() {
-        Some(resources) => resources.iter().filter_map(|r| of_resource(r, facts, registers)).collect(),
-        None => registers.iter().map(of_register).collect(),
-    }
-}
-
-fn of_register(bar: &pci::Bar) -> Bar {
-    Bar {
-        index: bar.index,
-        kind: bar.kind.name(),
-        prefetchable: bar.prefetchable,
-        start: bar.address.map(hex),
-        size: bar.size.map(hex),
-    }
-}
-
-/// Rows 0 to 5 are BARs (0 and 1 of a bridge), 6 is the ROM; the rest are windows and virtual functions' BARs.
-fn of_resource(resource: &Resource, facts: &FunctionFacts, registers: &[pci::Bar]) -> Option<Bar> {
-    let bridge = facts.class.known().is_some_and(|class| class.is_pci_bridge());
-    let last_bar = if bridge { 1 } else { 5 };
-    if resource.index > last_bar && resource.index != pci::ROM_INDEX {
-        return None;
-    }
-    let register = registers.iter().find(|bar| bar.index == resource.index);
-    let kind = if resource.index == pci::ROM_INDEX {
-        BarKind::Rom
-    } else if resource.flags.is_io() {
-        BarKind::Io
-    } else if resource.flags.is_64bit() || register.is_some_and(|bar| bar.kind == BarKind::Memory64) {
-        BarKind::Memory64
-    } else {
-        BarKind::Memory32
+fn rows(capabilities: Vec<ListedCapability>) -> Vec<Capability> {
+    let row = |c: ListedCapability| Capability {
+        offset: hex(c.offset.into()),
+        space: c.space.name(),
+        id: c.id.map(|id| match c.space {
+            Space::Standard => format!("{id:#04x}"),
+            Space::Extended => format!("{id:#06x}"),
+        }),
+        name: c.name,
     };
-    Some(Bar {
-        index: resource.index,
-        kind: kind.name(),
-        prefetchable: resource.flags.is_prefetchable(),
-        start: (!resource.flags.is_unset()).then(|| hex(resource.start)),
-        size: Some(hex(resource.size)),
-    })
+    capabilities.into_iter().map(row).collect()
 }
 
-fn bridge(bridge: &pci::Bridge) -> Bridge {
-    let window =
-        |window: &Option<PciWindow>| window.as_ref().map(|w| Window { start: hex(w.start), end: hex(w.end) });
-    Bridge {
-        primary: bridge.primary,
-        secondary: bridge.secondary,
-        subordinate: bridge.subordinate,
-        io: window(&bridge.io),
-        memory: window(&bridge.memory),
-        prefetchable: window(&bridge.prefetchable),
-    }
-}
-
-fn capabilities(function: &pci::Function) -> Vec<Capability> {
-    let row = |c: &pci::Capability| {
-        let (space, id) = match c.space {
-            Space::Standard => ("standard", format!("{:#04x}", c.id)),
-            Space::Extended => ("extended", format!("{:#06x}", c.id)),
-        };
-        Capability { offset: hex(c.offset.into()), space, id, name: c.name }
-    };
-    function.capabilities.iter().map(row).collect()
-}
-
-fn features(function: Option<&pci::Function>) -> Features {
-    let features = function.map_or_else(PciFeatures::unknown, pci::Function::features);
+fn features(features: &PciFeatures) -> Features {
     let acs = match features.acs {
         Feature::Present(acs) => {
             Some(Acs { capability: flags(acs.capability), control: acs.control.map(flags) })

@@ -1,0 +1,81 @@
+//! `bus-reset-takes-siblings`: only a reset of the whole bus would reset the function, and neighbours stay with the host.
+
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use crate::pci::PciAddress;
+use crate::topology::Topology;
+
+pub(super) const RULE: Rule = Rule {
+    id: "bus-reset-takes-siblings",
+    page: Page {
+        what: "The function has no reset of its own. Its bus could be reset, which resets its neighbours too, so \
+              VFIO refuses as long as one of them is not in the same VM: \"Cannot reset device …, depends on group N \
+              which is not owned\". The guest gets the function as its last user left it.",
+        why: "A hot reset pulls the reset line of a slot or bus. VFIO allows it only if the caller owns every \
+              function behind it. A neighbour on pcieport or pci-stub does not stop the hand-over, but does stop the \
+              reset.",
+        fix: "Hand all functions of the bus to the same VM, or move the card to a slot where it is alone.",
+        source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_dev_set_hot_reset, vfio_pci_dev_set_resettable; QEMU \
+              hw/vfio/pci.c: vfio_pci_hot_reset",
+    },
+    check,
+};
+
+fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    for (vm, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
+        let Some(methods) = topology.function(address).and_then(|f| f.reset_methods.known()) else {
+            continue;
+        };
+        if !methods.is_empty() {
+            continue;
+        }
+        let companions = topology.reset_companions(address).unwrap_or_default();
+        let staying: Vec<PciAddress> =
+            companions.into_iter().filter(|other| !vm.devices.contains(other)).collect();
+        if staying.is_empty() {
+            continue;
+        }
+        let list: Vec<String> = staying.iter().map(ToString::to_string).collect();
+        let list = list.join(", ");
+        findings.push(
+            Finding::new(
+                &RULE,
+                Severity::Warns,
+                address,
+                format!("only a bus reset would reset it, which {list} stands against"),
+            )
+            .shown(format!("/sys/bus/pci/devices/{address}/reset_method"), "empty: no reset of its own")
+            .remedy(RemedyKind::SpecChange, format!("hand {list} to VM {} as well", vm.name))
+            .remedy(RemedyKind::Hardware, "move the card to a slot where it is alone on its bus"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::check_rule;
+    use super::*;
+
+    const HOST: &str = "device 0000:00:01.0 class=060400
+        device 0000:01:00.0 class=030000 parent=0000:00:01.0 reset=
+        device 0000:01:00.1 class=040300 parent=0000:00:01.0 reset=";
+
+    #[test]
+    fn a_sibling_that_stays_is_told() {
+        let said = check_rule(&RULE, HOST, "0000:01:00.0");
+        assert_eq!(
+            said,
+            ["warns 0000:01:00.0: only a bus reset would reset it, which 0000:01:00.1 stands against"]
+        );
+        assert_eq!(check_rule(&RULE, HOST, "0000:01:00.0 | 0000:01:00.1").len(), 2);
+    }
+
+    #[test]
+    fn a_whole_bus_in_one_machine_is_quiet() {
+        assert!(check_rule(&RULE, HOST, "0000:01:00.0 0000:01:00.1").is_empty());
+    }
+
+    #[test]
+    fn a_reset_of_its_own_is_quiet() {
+        assert!(check_rule(&RULE, &HOST.replace("reset=", "reset=flr"), "0000:01:00.0").is_empty());
+    }
+}

@@ -1,0 +1,117 @@
+//! `rmrr`: firmware uses memory by this function's DMA, so it must keep its mapping and cannot be a guest's.
+
+use super::memory_map::{place, reserved_for, shown};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use crate::facts::{FunctionFacts, IommuVendor, KernelVersion, ReservedKind};
+use crate::topology::Topology;
+
+pub(super) const RULE: Rule = Rule {
+    id: "rmrr",
+    page: Page {
+        what: "The function, or a member of its group, has a range of memory that must stay mapped one to one. The \
+              kernel refuses: \"Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring \
+              the device without a 1:1 mapping\" (Linux 6.6 and later, Invalid argument), before \"Device is \
+              ineligible for IOMMU domain attach due to platform RMRR requirement\" (Operation not permitted).",
+        why: "A Reserved Memory Region tells the system that firmware, or a management controller behind it, \
+              exchanges data with the device by DMA. In a guest's address space those addresses are the guest's \
+              memory. USB and graphics are exempt, because their firmware use ends when the system starts.",
+        fix: "Switch off the firmware's use of that slot (HP ProLiant: shared memory of the slot), update the \
+              firmware, or move the card to a slot without it.",
+        source: "drivers/iommu/iommu.c: __iommu_device_set_domain (6.6); drivers/iommu/intel/iommu.c: \
+              intel_iommu_attach_device (3.17 to 6.5), device_rmrr_is_relaxable; Intel VT-d 4.1 §8.4",
+    },
+    check,
+};
+
+/// From here on any direct range blocks, whoever made the IOMMU.
+const ANY_VENDOR: KernelVersion = KernelVersion { major: 6, minor: 6 };
+
+fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    let vendor = topology.facts().iommu.vendor;
+    let since = topology.facts().kernel.version().is_some_and(|version| version >= ANY_VENDOR);
+    for function in assignment.devices().filter_map(|device| topology.function(device)) {
+        let address = function.address;
+        let regions = reserved_for(topology, address);
+        let region = regions.into_iter().find(|region| match (region.kind, vendor) {
+            (ReservedKind::Rmrr, _) => !is_exempt(function),
+            (ReservedKind::Direct, IommuVendor::Amd) => false,
+            (ReservedKind::Direct, IommuVendor::Intel) => true,
+            (ReservedKind::Direct, _) => since,
+            _ => false,
+        });
+        let Some(region) = region else { continue };
+        let mut finding = Finding::new(
+            &RULE,
+            Severity::Blocks,
+            address,
+            "firmware keeps memory mapped for it: the kernel refuses it",
+        )
+        .shown(place(topology, address, region.kind), shown(region));
+        if !region.devices.contains(&address) {
+            let names: Vec<String> = region.devices.iter().map(ToString::to_string).collect();
+            finding = finding.shown("the range belongs to", names.join(", "));
+        }
+        findings.push(
+            finding
+                .remedy(
+                    RemedyKind::Firmware,
+                    "switch off what uses the slot in the firmware setup, or update the firmware",
+                )
+                .remedy(RemedyKind::Hardware, "move the card to another slot"),
+        );
+    }
+}
+
+/// USB controllers and displays (`device_rmrr_is_relaxable`).
+fn is_exempt(function: &FunctionFacts) -> bool {
+    function.class.known().is_some_and(|class| class.base() == 0x03 || class.base_and_sub() == 0x0c03)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::check_rule;
+    use super::*;
+
+    const HOST: &str = "kernel 6.1.0
+        iommu on vendor=intel
+        device 0000:03:00.0 class=010700 group=5
+        device 0000:03:00.1 class=0c0320 group=6
+        reserved direct bdffe000 bdffffff 0000:03:00.0
+        reserved relaxable bdf00000 bdf0ffff 0000:03:00.1";
+
+    #[test]
+    fn a_direct_range_blocks_on_intel() {
+        let said = check_rule(&RULE, HOST, "0000:03:00.0");
+        assert_eq!(said, ["blocks 0000:03:00.0: firmware keeps memory mapped for it: the kernel refuses it"]);
+    }
+
+    #[test]
+    fn a_range_of_a_group_member_blocks_too() {
+        let host = HOST.replace("group=6", "group=5");
+        assert_eq!(check_rule(&RULE, &host, "0000:03:00.1").len(), 1);
+    }
+
+    #[test]
+    fn a_relaxable_range_is_quiet() {
+        assert!(check_rule(&RULE, HOST, "0000:03:00.1").is_empty());
+    }
+
+    #[test]
+    fn the_table_alone_is_read_with_its_exemptions_and_bridges() {
+        let host = "iommu on vendor=intel
+            device 0000:00:1c.0 class=060400
+            device 0000:03:00.0 class=010700 parent=0000:00:1c.0
+            device 0000:00:14.0 class=0c0330
+            reserved rmrr bdffe000 bdffffff 0000:00:1c.0 0000:00:14.0";
+        assert_eq!(check_rule(&RULE, host, "0000:03:00.0").len(), 1);
+        assert!(check_rule(&RULE, host, "0000:00:14.0").is_empty());
+    }
+
+    #[test]
+    fn amd_is_left_to_its_own_rule_and_others_to_late_kernels() {
+        assert!(check_rule(&RULE, &HOST.replace("intel", "amd"), "0000:03:00.0").is_empty());
+        assert!(check_rule(&RULE, &HOST.replace("intel", "smmu"), "0000:03:00.0").is_empty());
+        let host = HOST.replace("intel", "smmu").replace("6.1.0", "6.12.9");
+        assert_eq!(check_rule(&RULE, &host, "0000:03:00.0").len(), 1);
+    }
+}

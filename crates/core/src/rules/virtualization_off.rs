@@ -1,0 +1,58 @@
+//! `virtualization-off`: the processor's own virtualization cannot be used.
+
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject};
+use crate::topology::Topology;
+
+pub(super) const RULE: Rule = Rule {
+    id: "virtualization-off",
+    page: Page {
+        what: "The processor offers neither VT-x nor AMD-V. KVM does not start (\"kvm: support for 'kvm_intel' \
+              disabled by bios\"); a guest runs only translated, tens of times slower.",
+        why: "VT-x / SVM is another firmware switch than VT-d / IOMMU, and in a virtual machine the hypervisor must \
+              offer it. The devices themselves can be handed over without it.",
+        fix: "Switch on Intel Virtualization Technology (VT-x) or SVM in the firmware setup; in a virtual machine, \
+              allow nested virtualization on its host.",
+        source: "arch/x86/kernel/cpu/feat_ctl.c: init_ia32_feat_ctl; arch/x86/kvm/vmx/vmx.c: kvm_is_vmx_supported; \
+              arch/x86/kvm/svm/svm.c: kvm_is_svm_supported",
+    },
+    check,
+};
+
+fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    if !assignment.uses_vfio() || topology.facts().platform.virtualization.known() != Some(&false) {
+        return;
+    }
+    findings.push(
+        Finding::new(
+            &RULE,
+            Severity::Warns,
+            Subject::Host,
+            "the processor's virtualization is off: guests are translated",
+        )
+        .shown("/proc/cpuinfo", "flags have neither vmx nor svm")
+        .remedy(
+            RemedyKind::Firmware,
+            "switch on VT-x (Intel) or SVM (AMD), which is not the switch of the IOMMU",
+        ),
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::check_rule;
+    use super::*;
+
+    const HOST: &str = "device 0000:03:00.0 class=010802\nplatform virtualization=off";
+
+    #[test]
+    fn a_processor_without_virtualization_is_warned_about() {
+        let said = check_rule(&RULE, HOST, "0000:03:00.0");
+        assert_eq!(said, ["warns host: the processor's virtualization is off: guests are translated"]);
+    }
+
+    #[test]
+    fn virtualization_that_is_on_or_untold_is_quiet() {
+        assert!(check_rule(&RULE, &HOST.replace("=off", "=on"), "0000:03:00.0").is_empty());
+        assert!(check_rule(&RULE, "device 0000:03:00.0", "0000:03:00.0").is_empty());
+    }
+}

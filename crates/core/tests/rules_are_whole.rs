@@ -1,0 +1,34 @@
+//! Every rule is one file, named after its id, with test cases that see it fire and that see it stay quiet.
+
+use std::fs;
+use std::path::Path;
+
+use slotwise_core::rules::RULES;
+
+fn source(id: &str) -> String {
+    let name = format!("{}.rs", id.replace('-', "_"));
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/rules").join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn every_rule_has_a_file_of_its_own_with_a_firing_and_a_quiet_case() {
+    for rule in RULES {
+        let source = source(rule.id);
+        assert!(source.contains(&format!("id: \"{}\"", rule.id)), "{} is not in its file", rule.id);
+        let (_, tests) =
+            source.split_once("mod tests {").unwrap_or_else(|| panic!("{} has no tests", rule.id));
+        let firing = ["\"blocks", "\"warns", "\"notes", ".len(), "].iter().any(|mark| tests.contains(mark));
+        assert!(firing, "{} has no case that fires", rule.id);
+        assert!(tests.contains("is_empty()"), "{} has no case that stays quiet", rule.id);
+    }
+}
+
+#[test]
+fn every_page_names_where_it_is_known_from() {
+    for rule in RULES {
+        let source = rule.page.source;
+        let cites = [".c", ".h", "§", "(5)", "(7)", "(8)", "/proc", "/sys", "knowledge base"];
+        assert!(cites.iter().any(|mark| source.contains(mark)), "{}: {source}", rule.id);
+    }
+}

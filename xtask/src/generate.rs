@@ -1,0 +1,78 @@
+//! Pages of reference that are made from the code: rules and causes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::PathBuf;
+
+use slotwise_core::diagnose;
+use slotwise_core::rules::RULES;
+
+use crate::Result;
+use crate::build::root;
+
+/// What to do with pages that are not as the code makes them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// Write them.
+    Write,
+    /// Name them and fail.
+    Refuse,
+}
+
+/// Makes the pages, or checks that they are made.
+pub(crate) fn run(stale: Stale) -> Result {
+    let mut differing = Vec::new();
+    for (path, text) in pages() {
+        if fs::read_to_string(&path).is_ok_and(|there| there == text) {
+            continue;
+        }
+        differing.push(path.display().to_string());
+        if stale == Stale::Write {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            fs::write(&path, text)?;
+        }
+    }
+    match (stale, differing.len()) {
+        (_, 0) => Ok(()),
+        (Stale::Write, count) => {
+            println!("{count} pages written");
+            Ok(())
+        }
+        (Stale::Refuse, _) => {
+            let list = differing.join("\n  ");
+            Err(format!("these pages are not as the code makes them; run `cargo xtask gen`:\n  {list}")
+                .into())
+        }
+    }
+}
+
+fn pages() -> BTreeMap<PathBuf, String> {
+    let folder = root().join("docs/reference");
+    let mut pages = BTreeMap::from([(folder.join("rules.md"), rules())]);
+    for id in diagnose::ids() {
+        if let Some(page) = diagnose::explain(id) {
+            pages.insert(folder.join("causes").join(format!("{id}.md")), format!("{}\n", page.trim_end()));
+        }
+    }
+    pages
+}
+
+fn rules() -> String {
+    let mut text =
+        "# Rules\n\nWhat `slotwise plan` knows to foretell. Made from the code by `cargo xtask gen`.\n"
+            .to_owned();
+    for rule in RULES {
+        let page = rule.page;
+        let parts =
+            [("", page.what), ("**Why.** ", page.why), ("**Fix.** ", page.fix), ("*Source:* ", page.source)];
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "\n## {}", rule.id);
+        for (label, body) in parts {
+            let _ = writeln!(text, "\n{label}{body}");
+        }
+    }
+    text
+}

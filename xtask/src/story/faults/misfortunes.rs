@@ -1,0 +1,240 @@
+//! The misfortunes, each with what the user is told of it.
+
+use serde_json::Value;
+
+use super::{CARD, Misfortune, Scene};
+use crate::Result;
+use crate::story::asserts::{has, text_at, what};
+
+pub(super) const ALL: &[Misfortune] = &[
+    Misfortune { title: "the device is in another slot than the spec says", befall: device_elsewhere },
+    Misfortune { title: "no QEMU on this host", befall: no_monitor },
+    Misfortune { title: "not root", befall: not_root },
+    Misfortune { title: "no room for the journal", befall: disk_full },
+    Misfortune { title: "apply killed at each line of its journal", befall: apply_killed },
+    Misfortune { title: "apply after one that was killed", befall: apply_after_a_killed_one },
+    Misfortune { title: "undo killed at each line of its journal", befall: undo_killed },
+    Misfortune { title: "a second slotwise; then Ctrl-C during run", befall: second_at_work },
+    Misfortune { title: "SIGTERM during run", befall: run_terminated },
+    Misfortune { title: "run killed while its VM runs", befall: run_killed },
+    Misfortune { title: "the monitor is killed", befall: monitor_killed },
+    Misfortune { title: "a guest that never shows what is waited for", befall: guest_too_slow },
+    Misfortune { title: "Ctrl-C during a test", befall: test_interrupted },
+    Misfortune { title: "a guest that hangs during a test, and SIGTERM", befall: test_hangs },
+    Misfortune { title: "a neighbour in the group has a driver", befall: neighbour_bound },
+];
+
+fn device_elsewhere(scene: &Scene<'_>) -> Result<String> {
+    for command in
+        ["plan elsewhere.toml", "apply elsewhere.toml", "run elsewhere.toml bench", "test elsewhere.toml"]
+    {
+        scene.shows(&format!("slotwise {command}"), 2, &["0000:02:05.0", CARD])?;
+    }
+    Ok("exit 2, and where it is".into())
+}
+
+fn no_monitor(scene: &Scene<'_>) -> Result<String> {
+    for command in ["run bench.toml bench", "test bench.toml"] {
+        let script = format!("PATH=/nowhere /usr/local/bin/slotwise {command}");
+        scene.shows(&script, 2, &["qemu-system-x86_64 is not installed", "apt install qemu-system-x86"])?;
+    }
+    Ok("exit 2, and the package to install".into())
+}
+
+fn not_root(scene: &Scene<'_>) -> Result<String> {
+    for command in ["apply bench.toml", "run bench.toml bench", "test bench.toml", "undo"] {
+        let script = format!(
+            "mkdir -p /tmp/home && cp bench.toml /tmp/home && chmod -R a+rX /tmp/home && cd /tmp/home &&
+             setpriv --reuid 65534 --regid 65534 --clear-groups slotwise {command}"
+        );
+        scene.shows(&script, 2, &["cannot lock /run/slotwise.lock", "hint: changing a host takes root"])?;
+    }
+    Ok("exit 2 with a hint".into())
+}
+
+fn disk_full(scene: &Scene<'_>) -> Result<String> {
+    let script = "
+        mkdir -p /tmp/full && mount -t tmpfs -o size=64k none /tmp/full
+        dd if=/dev/zero of=/tmp/full/filler bs=4k 2>/dev/null
+        SLOTWISE_STATE=/tmp/full/state slotwise apply bench.toml; status=$?
+        cat /tmp/full/state/*.journal
+        umount /tmp/full; exit $status";
+    scene.shows(
+        script,
+        2,
+        &["cannot keep a journal", "No space left on device", "make room on that file system"],
+    )?;
+    Ok("refused before the first write, exit 2 with a hint".into())
+}
+
+/// How many lines a journal has after an apply, and after its undo.
+fn journal_lines(scene: &Scene<'_>) -> Result<(usize, usize)> {
+    let said = scene.script(
+        "slotwise apply bench.toml >/dev/null && wc -l <$next && slotwise undo >/dev/null && wc -l <$next",
+    )?;
+    let counts: Vec<usize> = said.out.lines().filter_map(|line| line.trim().parse().ok()).collect();
+    match counts[..] {
+        [applied, undone] if said.status == 0 => Ok((applied, undone)),
+        _ => Err(format!("apply and undo should work: {}{}", said.out, said.err).into()),
+    }
+}
+
+/// Runs a script that ends with `slotwise status`, undoes what there is to undo, and holds the host to what it was. Gives
+/// the standing of the last apply, as the status shows it.
+fn killed_then_undone(scene: &Scene<'_>, line: usize, script: &str) -> Result<String> {
+    let said =
+        scene.script(&format!("{script}\necho ---; slotwise undo; undo=$?; echo ---; STATE\nexit $undo"))?;
+    has(&said, "---", 0)?;
+    let parts: Vec<&str> = said.out.split("---\n").collect();
+    let [status, undone, state] = parts[..] else { return Err(format!("three parts: {}", said.out).into()) };
+    scene
+        .was(state)
+        .map_err(|error| format!("killed at line {line}: {error}\n{status}{undone}{}", said.err))?;
+    let heads = status.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+    Ok(heads.last().unwrap_or_default().to_owned())
+}
+
+fn apply_killed(scene: &Scene<'_>) -> Result<String> {
+    let (lines, _) = journal_lines(scene)?;
+    let mut half_done = 0;
+    // Line 0: as soon as it has begun; past the last: after it has ended.
+    for line in 0..=lines + 1 {
+        let script = format!(
+            "slotwise apply bench.toml >/dev/null 2>&1 & kill_at_line $! $next {line}; wait $! 2>/dev/null
+             slotwise status"
+        );
+        half_done += usize::from(killed_then_undone(scene, line, &script)?.contains("half done"));
+    }
+    let times = lines + 2;
+    what(half_done * 2 > times, "most applies were caught in the middle", &Value::from(half_done))?;
+    Ok(format!("{times} times, {half_done} of them half done; undone each time"))
+}
+
+fn apply_after_a_killed_one(scene: &Scene<'_>) -> Result<String> {
+    let script = "slotwise apply bench.toml >/dev/null 2>&1 & kill_at_line $! $next 5; wait $! 2>/dev/null
+        slotwise apply bench.toml";
+    scene.shows(script, 2, &["was ended in the middle", "hint: run `slotwise undo` first"])?;
+    scene.shows("slotwise undo", 0, &["undone: "])?;
+    Ok("refused until undone, exit 2 with a hint".into())
+}
+
+fn undo_killed(scene: &Scene<'_>) -> Result<String> {
+    let (from, to) = journal_lines(scene)?;
+    let mut cut_short = 0;
+    for line in from..=to {
+        let script = format!(
+            "slotwise apply bench.toml >/dev/null || exit
+             slotwise undo >/dev/null 2>&1 & kill_at_line $! $next {line}; wait $! 2>/dev/null
+             slotwise status"
+        );
+        cut_short += usize::from(!killed_then_undone(scene, line, &script)?.contains("undone"));
+    }
+    let times = to - from + 1;
+    what(cut_short > 0, "some were caught in the middle", &Value::from(cut_short))?;
+    Ok(format!("{times} times, {cut_short} of them not at its end; undone by the next"))
+}
+
+/// Starts a run in the background, does something while its VM runs, and gives its status and what it said.
+fn during_run(meanwhile: &str) -> String {
+    format!(
+        "slotwise run --until never --deadline 60 bench.toml bench >/tmp/run.log 2>&1 & run=$!
+         until_true vm_is_up
+         {meanwhile}
+         wait $run; status=$?; cat /tmp/run.log; exit $status"
+    )
+}
+
+fn second_at_work(scene: &Scene<'_>) -> Result<String> {
+    let meanwhile = "slotwise apply bench.toml 2>/tmp/second; echo \"second ended with $?\"; cat /tmp/second
+        grep -q \"process $run, \" /tmp/second && echo the process is named
+        kill -INT $run";
+    let texts = [
+        "second ended with 2",
+        "another slotwise is at work on this host",
+        "`slotwise run --until never --deadline 60 bench.toml bench`",
+        "the process is named",
+        "interrupted; the VM was ended",
+    ];
+    scene.shows(&during_run(meanwhile), 2, &texts)?;
+    Ok("the second is told whom to wait for; the first ends its VM, exit 2".into())
+}
+
+fn run_terminated(scene: &Scene<'_>) -> Result<String> {
+    scene.shows(&during_run("kill -TERM $run"), 2, &["interrupted; the VM was ended"])?;
+    Ok("the VM is ended, exit 2".into())
+}
+
+fn run_killed(scene: &Scene<'_>) -> Result<String> {
+    let script = during_run(
+        "kill -KILL $run
+         for i in $(seq 50); do vm_is_up || { echo the VM is gone; break; }; sleep 0.1; done
+         slotwise status",
+    );
+    scene.shows(
+        &script,
+        128 + 9,
+        &["the VM is gone", "  applied   (slotwise run ", "give 0000:02:06.0 to vfio-pci"],
+    )?;
+    scene.shows("slotwise undo", 0, &["undone: "])?;
+    Ok("the VM goes with it within 5 s; status tells, undo restores".into())
+}
+
+fn monitor_killed(scene: &Scene<'_>) -> Result<String> {
+    let script = during_run("sleep 3; kill -KILL $(vm)");
+    scene.shows(&script, 2, &["the VM ended: its process was killed", "hint: "])?;
+    Ok("exit 2 with a hint, the device given back".into())
+}
+
+fn guest_too_slow(scene: &Scene<'_>) -> Result<String> {
+    let script = "slotwise run --until never --deadline 12 bench.toml bench 2>&1 >/dev/null";
+    let said = scene.shows(script, 2, &["the VM did not show \"never\" within 12 s; its console "])?;
+    let showed = if said.out.contains("its console ends:\n") {
+        "with the end of its console"
+    } else {
+        "nothing was on its console yet"
+    };
+    Ok(format!("the VM is ended, exit 2, {showed}"))
+}
+
+fn test_interrupted(scene: &Scene<'_>) -> Result<String> {
+    let script = "
+        slotwise test bench.toml >/tmp/test.log 2>&1 & test=$!
+        until_true vm_is_up; until_true guest_works
+        kill -INT $test; since=$SECONDS; wait $test; status=$?
+        [ $((SECONDS - since)) -le 5 ] && echo in time
+        cat /tmp/test.log; exit $status";
+    scene.shows(script, 2, &["interrupted; the VM was ended", "in time"])?;
+    Ok("within 5 s the VM is ended, exit 2".into())
+}
+
+fn test_hangs(scene: &Scene<'_>) -> Result<String> {
+    let script = "
+        slotwise test bench.toml >/tmp/test.log 2>&1 & test=$!
+        until_true vm_is_up; until_true guest_works
+        kill -STOP $(vm)
+        kill -TERM $test; since=$SECONDS; wait $test; status=$?
+        [ $((SECONDS - since)) -le 10 ] && echo in time
+        cat /tmp/test.log; exit $status";
+    scene.shows(script, 2, &["interrupted; the VM was ended", "in time"])?;
+    Ok("within 10 s the VM is ended by force, exit 2".into())
+}
+
+fn neighbour_bound(scene: &Scene<'_>) -> Result<String> {
+    scene.shows("modprobe 8139cp", 0, &[""])?;
+    let plan = scene.shows("slotwise plan bench.toml", 1, &["group-not-viable", "0000:02:0a.0"]);
+    let refused =
+        scene.shows("slotwise run bench.toml bench", 1, &["group-not-viable", "nothing was changed"]);
+    let run = "slotwise run --despite group-not-viable --deadline 60 bench.toml bench";
+    let run = scene.shows(run, 1, &["is not viable", "group-not-viable"]);
+    let diagnosis = scene.lab.json(&["slotwise", "diagnose", "--json", "--vm", "bench"], 1);
+    // Whatever came of these, the neighbour is let go first.
+    scene.shows("modprobe -r 8139cp", 0, &[""])?;
+    plan.and(refused).and(run)?;
+    let diagnosis = diagnosis?;
+    what(
+        text_at(&diagnosis, "/findings/0/cause") == "group-not-viable",
+        "the first cause is group-not-viable",
+        &diagnosis,
+    )?;
+    Ok("planned, refused, launched all the same: QEMU fails as told, and the log is understood".into())
+}
