@@ -6,6 +6,7 @@ mod check;
 mod demo;
 mod deny;
 mod generate;
+mod mutation;
 mod oracle;
 mod packages;
 mod story;
@@ -51,6 +52,8 @@ enum Task {
     },
     /// Hold the PCI decoder against lspci, field by field
     Oracle,
+    /// Measure how many defects of a firmware the SCSI-2 suite finds
+    Mutation,
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
 }
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
             generate::run(if check { generate::Stale::Refuse } else { generate::Stale::Write })
         }
         Task::Oracle => oracle::run(),
+        Task::Mutation => mutation::run(),
         Task::Tidy => tidy::run(),
     };
     match result {

@@ -26,6 +26,39 @@ fn evidence_keeps_the_line_number_of_each_input() {
 }
 
 #[test]
+fn the_first_line_of_evidence_is_the_one_that_decides() {
+    let log = "[ 0.1] efifb: framebuffer at 0xe0000000, using 8128k\n\
+               [ 0.2] pci 0000:01:00.0: vgaarb: setting as boot VGA device\n\
+               [ 9.1] vfio-pci 0000:01:00.0: BAR 1: can't reserve [mem 0xe0000000-0xefffffff 64bit pref]\n\
+               e0000000-e07effff : BOOTFB\n";
+    let diagnosis = read(log.as_bytes());
+    let evidence = &diagnosis.findings[0].evidence;
+    assert_eq!(diagnosis.findings[0].cause.id, "bar-held-by-framebuffer");
+    assert_eq!(evidence[0].line, 3);
+    assert_eq!(
+        evidence[0].text,
+        "[ 9.1] vfio-pci 0000:01:00.0: BAR 1: can't reserve [mem 0xe0000000-0xefffffff 64bit pref]"
+    );
+    assert!(evidence.len() > 1);
+}
+
+#[test]
+fn what_surrounds_a_hit_in_the_middle_of_a_long_log_is_read_like_a_short_one() {
+    let filler =
+        "[    1.000000] usb 1-1: New USB device found, idVendor=1d6b, idProduct=0002\n".repeat(30_000);
+    let story = format!("After installing a new card all IOMMU groups have changed\n{VIABLE}\nthe end\n");
+    let short = read(story.as_bytes());
+    let long = read(format!("{filler}{story}{filler}").as_bytes());
+    let of =
+        |diagnosis: &Diagnosis| diagnosis.findings.iter().map(|found| found.cause.id).collect::<Vec<_>>();
+    assert_eq!(of(&long), of(&short));
+    let line = |diagnosis: &Diagnosis| diagnosis.findings[0].evidence[0].line;
+    assert_eq!(line(&long), line(&short) + 30_000);
+    let ends = read(format!("{story}{filler}{filler}{story}").as_bytes());
+    assert_eq!(of(&ends), of(&short));
+}
+
+#[test]
 fn a_long_log_is_read_through_the_gate_with_the_same_result() {
     let filler =
         "[    1.000000] usb 1-1: New USB device found, idVendor=1d6b, idProduct=0002\n".repeat(60_000);

@@ -8,6 +8,7 @@
 //! - [`artifacts`]: the images it boots from, built from the distribution's files
 //! - [`host`]: a running lab host
 //! - [`session`]: commands and files, in this process's lab host or one that another process shares
+//! - [`target`]: a SCSI-2 disk whose firmware can be given defects, to measure test suites with
 //! - [`channel`]: the byte stream beneath
 
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ pub mod channel;
 pub mod host;
 pub mod machine;
 pub mod session;
+pub mod target;
 
 pub use artifacts::{ArtifactError, Artifacts, Config, PayloadFile};
 pub use host::{BootOptions, LabError, LabHost};

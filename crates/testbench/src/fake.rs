@@ -36,6 +36,8 @@ pub(crate) enum Defect {
 
 const BLOCK: usize = 512;
 const BLOCKS: usize = 4096;
+/// DPO and FUA are understood (device-specific parameter of MODE SENSE).
+const DPOFUA: u8 = 0x10;
 
 pub(crate) struct FakeDisk {
     blocks: Vec<u8>,
@@ -60,6 +62,18 @@ fn big_endian(bytes: &[u8], at: usize, width: usize) -> usize {
     (at..at + width).fold(0, |value, at| value << 8 | byte(bytes, at))
 }
 
+/// Whether one of the bits is set that this version reserves, as far as the suite looks.
+fn reserved(cdb: &[u8]) -> bool {
+    match byte(cdb, 0) {
+        0x00 => big_endian(cdb, 1, 4) & 0x1fff_ffff != 0,
+        0x03 => big_endian(cdb, 2, 2) != 0,
+        0x16 | 0x1d => byte(cdb, 1) & 0x11 != 0,
+        0x1a => byte(cdb, 3) != 0,
+        0x25 | 0x28 | 0x2a | 0x2f => byte(cdb, 6) != 0,
+        _ => false,
+    }
+}
+
 fn cut(mut data: Vec<u8>, allocation: usize) -> Vec<u8> {
     data.truncate(allocation);
     data
@@ -80,7 +94,7 @@ impl FakeDisk {
         let six = (big_endian(cdb, 1, 3) & 0x1f_ffff, byte(cdb, 4));
         let ten = (big_endian(cdb, 2, 4), big_endian(cdb, 7, 2));
         let control = byte(cdb, if opcode < 0x20 { 5 } else { 9 });
-        if control & 3 != 0 {
+        if control & 0xc3 != 0 || reserved(cdb) {
             return Err(refuse(5, 0x24));
         }
         match opcode {
@@ -158,8 +172,8 @@ impl FakeDisk {
         let length = descriptor.len() + pages.len();
         let small = |value: usize| u8::try_from(value).unwrap_or(u8::MAX);
         let header = match long {
-            false => vec![small(length + 3), 0, 0, small(descriptor.len())],
-            true => vec![0, small(length + 6), 0, 0, 0, 0, 0, small(descriptor.len())],
+            false => vec![small(length + 3), 0, DPOFUA, small(descriptor.len())],
+            true => vec![0, small(length + 6), 0, DPOFUA, 0, 0, 0, small(descriptor.len())],
         };
         let allocation = if long { big_endian(cdb, 7, 2) } else { byte(cdb, 4) };
         Ok(cut([&header, descriptor, &pages].concat(), allocation))

@@ -4,8 +4,9 @@
 //! multi-pattern search of `aho_corasick::packed` (Teddy), which runs at gigabytes a second as long as hits are
 //! rare; only lines with a hit are decoded and matched. Words have at least four bytes and are rare in ordinary
 //! kernel logs: Teddy compares four-byte fingerprints, and a shorter or commoner word slows the whole set tenfold.
-//! They need not cover every anchor, only the lines: nearly all that matter name VFIO, QEMU, the IOMMU or Xen. The
-//! logs of `tests/diagnosis_messages.rs` are read through the gate as well to show it. Case matters here.
+//! They need not cover every anchor, only the lines: nearly all that matter name VFIO, QEMU, the IOMMU or Xen, and
+//! what stands around the first hits and at both ends of the log is read in full (`scan`). The logs of
+//! `tests/diagnosis_messages.rs` are read through the gate as well to show it. Case matters here.
 
 use std::sync::LazyLock;
 
@@ -15,9 +16,7 @@ use aho_corasick::{AhoCorasick, packed};
 pub(super) const WORDS: &[&str] = &[
     "vfio",
     "no space",
-    "bus reset",
     "lacking",
-    "page-al",
     "could not acc",
     "VFIO",
     "IOMM",
@@ -50,7 +49,6 @@ pub(super) const WORDS: &[&str] = &[
     "header type",
     "has fallen",
     "BAR ",
-    "x2ap",
     "INV_TIM",
     "PAGE_FAULT",
     "Time-out",
@@ -69,13 +67,17 @@ pub(super) const WORDS: &[&str] = &[
     "map irq",
     "delivery mode",
     "ockdown",
-    "usage count",
     "NVRM",
     "Link Act",
     "fault addr",
     "AER:",
     "Disabling IRQ",
-    "BIOS is",
+    "TASK ERR",
+    "OT_DEVICE",
+    "bus reset",
+    "INTR-REM",
+    "qi_submit",
+    "Link Down",
 ];
 
 /// How many words go into one search; more of them make it slower than a second search is.

@@ -87,7 +87,7 @@ pub struct Finding {
     pub confidence: f64,
     /// Host addresses of the devices concerned.
     pub devices: Vec<PciAddress>,
-    /// The lines that show it, in the order of the inputs.
+    /// The lines that show it: first the one that speaks loudest, then the others in the order of the inputs.
     pub evidence: Vec<Evidence>,
     /// What happened, in one to three sentences.
     pub explanation: String,
@@ -184,7 +184,10 @@ fn evidence(candidate: &Candidate<'_>, scan: &Scan) -> Vec<Evidence> {
             }
         }
     }
-    chosen.sort_by_key(|(hit, _)| hit.place);
+    // The strongest primary line stays first; what goes with it follows as it stands in the inputs.
+    if let Some((_, rest)) = chosen.split_first_mut() {
+        rest.sort_by_key(|(hit, _)| hit.place);
+    }
     chosen
         .into_iter()
         .map(|(hit, means)| Evidence {

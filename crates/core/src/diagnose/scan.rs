@@ -17,6 +17,18 @@ use crate::pci::PciAddress;
 /// Longest input that is read line by line, in bytes; longer ones go through the gate.
 const SHORT: usize = 2 * 1024 * 1024;
 
+/// How much of each end of a long input is read line by line, in bytes: there people write what it is about.
+const EDGE: usize = 64 * 1024;
+
+/// How many words of the gate have their surroundings read as well.
+const SURROUNDINGS: usize = 256;
+
+/// How many lines before and after a word are its surroundings.
+const AROUND: usize = 10;
+
+/// Length from which a line of a long input counts as endless, in bytes.
+const ENDLESS: usize = 2 * EDGE;
+
 /// Lines kept of each row.
 const HITS_PER_ROW: usize = 24;
 
@@ -71,32 +83,62 @@ impl Scan {
 
     fn read_all(&mut self, input: usize, lines: &Lines<'_>) {
         let mut window = Window::default();
-        let mut start = 0;
-        let mut number = 1;
-        while start < lines.bytes.len() {
-            let end = lines.end(start);
-            self.look_at(lines, &mut window, Span { start, end, place: Place { input, line: number } }, true);
-            start = end + 1;
-            number += 1;
-        }
+        self.read_lines(
+            lines,
+            &mut window,
+            Cursor { at: 0, place: Place { input, line: 1 } },
+            lines.bytes.len(),
+        );
     }
 
+    /// Reads every line that begins at `from` or later and before `to`, and says where the next one begins. In a
+    /// long log it stops before a line that is endless.
+    fn read_lines(&mut self, lines: &Lines<'_>, window: &mut Window, from: Cursor, to: usize) -> Cursor {
+        let mut cursor = from;
+        let is_short = lines.bytes.len() <= SHORT;
+        while cursor.at < to.min(lines.bytes.len()) {
+            let end = lines.end(cursor.at);
+            if !is_short && end - cursor.at > ENDLESS {
+                break;
+            }
+            self.look_at(lines, window, Span { start: cursor.at, end, place: cursor.place }, true);
+            cursor.at = end + 1;
+            cursor.place.line += 1;
+        }
+        cursor
+    }
+
+    /// Both ends and what surrounds the first words of the gate are read like a short log, of the rest only the
+    /// lines with a word.
     fn read_gated(&mut self, input: usize, lines: &Lines<'_>) {
         let mut gate = Gate::new(lines.bytes);
         let mut window = Window::default();
-        let (mut from, mut counted, mut number) = (0, 0, 1_u64);
-        while let Some(position) = gate.next_from(from) {
-            let start = lines.start(position).max(counted);
+        let start = Cursor { at: 0, place: Place { input, line: 1 } };
+        let mut cursor = self.read_lines(lines, &mut window, start, EDGE);
+        let tail = lines.tail();
+        let mut surroundings = SURROUNDINGS;
+        let mut from = cursor.at;
+        while let Some(position) = gate.next_from(from).filter(|position| *position < tail) {
+            cursor = lines.advance(cursor, lines.start(position));
+            if surroundings > 0 {
+                surroundings -= 1;
+                let before = lines.before(cursor, from);
+                let after = self.read_lines(lines, &mut window, before, lines.after(position));
+                if after.at > position {
+                    cursor = after;
+                    from = after.at;
+                    continue;
+                }
+            }
             let end = lines.end(position);
-            number += lines.count(counted, start);
-            counted = start;
-            let place = Place { input, line: number };
             // Of an endless line only the neighbourhood of the word is read.
-            let near = start.max(position.saturating_sub(LINE_CAP / 2));
+            let near = cursor.at.max(position.saturating_sub(LINE_CAP / 2));
             let far = end.min(position + LINE_CAP / 2);
-            self.look_at(lines, &mut window, Span { start: near, end: far, place }, false);
+            self.look_at(lines, &mut window, Span { start: near, end: far, place: cursor.place }, false);
             from = if far < end { far } else { end + 1 };
         }
+        let rest = lines.advance(cursor, tail.max(from));
+        self.read_lines(lines, &mut window, rest, lines.bytes.len());
     }
 
     fn look_at(&mut self, lines: &Lines<'_>, window: &mut Window, span: Span, prose: bool) {
@@ -149,6 +191,13 @@ struct Span {
     place: Place,
 }
 
+/// A line that is reached: where it begins, and its place.
+#[derive(Clone, Copy)]
+struct Cursor {
+    at: usize,
+    place: Place,
+}
+
 struct Lines<'a> {
     bytes: &'a [u8],
     separator: u8,
@@ -168,6 +217,44 @@ impl Lines<'_> {
     fn count(&self, from: usize, to: usize) -> u64 {
         let between = self.bytes.get(from..to).unwrap_or_default();
         memchr::memchr_iter(self.separator, between).count() as u64
+    }
+
+    /// The cursor of the line that begins at `to`, which must not lie before `from`.
+    fn advance(&self, from: Cursor, to: usize) -> Cursor {
+        if to <= from.at {
+            return from;
+        }
+        let line = from.place.line + self.count(from.at, to);
+        Cursor { at: to, place: Place { line, ..from.place } }
+    }
+
+    /// The cursor a few lines before `cursor`, not before `floor`.
+    fn before(&self, cursor: Cursor, floor: usize) -> Cursor {
+        let mut before = cursor;
+        for _ in 0..AROUND {
+            let Some(end) = before.at.checked_sub(1).filter(|end| *end > floor) else { break };
+            let start = self.start(end);
+            if start < floor || end - start > ENDLESS {
+                break;
+            }
+            before = Cursor { at: start, place: Place { line: before.place.line - 1, ..before.place } };
+        }
+        before
+    }
+
+    /// Where the end begins that is read line by line: at the end of all when the last line is endless.
+    fn tail(&self) -> usize {
+        let tail = self.start(self.bytes.len().saturating_sub(EDGE));
+        if self.bytes.len() - tail > ENDLESS { self.bytes.len() } else { tail }
+    }
+
+    /// Where the lines that are read with the one at `position` end.
+    fn after(&self, position: usize) -> usize {
+        let mut end = self.end(position);
+        for _ in 0..AROUND {
+            end = self.end((end + 1).min(self.bytes.len()));
+        }
+        end
     }
 
     fn normalised(&self, start: usize, end: usize) -> String {
@@ -262,11 +349,14 @@ impl Window {
     }
 
     fn try_text(&self, regex: &'static Regex, text: &str) -> Option<Found> {
-        let matched = regex.captures(text.as_bytes())?;
+        // ASCII case folding keeps every byte in its place, so spans of the folded text hold in the text itself.
+        let folded = text.to_ascii_lowercase();
+        let matched = regex.captures(folded.as_bytes())?;
         let mut captures = BTreeMap::new();
         for name in regex.capture_names().flatten() {
             if let Some(value) = matched.name(name) {
-                captures.insert(name, String::from_utf8_lossy(value.as_bytes()).chars().take(80).collect());
+                let own = text.as_bytes().get(value.range()).unwrap_or_default();
+                captures.insert(name, String::from_utf8_lossy(own).chars().take(80).collect());
             }
         }
         let mut devices: Vec<PciAddress> = ["device", "device2"]
@@ -310,7 +400,7 @@ fn addresses(text: &str) -> Vec<PciAddress> {
     static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| build(ADDRESS).ok());
     let Some(regex) = REGEX.as_ref() else { return Vec::new() };
     let mut found = Vec::new();
-    for matched in regex.find_iter(text.as_bytes()).take(8) {
+    for matched in regex.find_iter(text.to_ascii_lowercase().as_bytes()).take(8) {
         if let Ok(text) = std::str::from_utf8(matched.as_bytes())
             && let Ok(address) = text.parse::<PciAddress>()
             && !found.contains(&address)
@@ -360,12 +450,41 @@ fn regex_of(row: usize) -> Option<&'static Regex> {
     REGEXES.get(row)?.get_or_init(|| compile(pattern).ok()).as_ref()
 }
 
-/// The regular expression of a row, with `%D` and `%B` replaced; matches ignore case. Messages are ASCII, and
-/// expressions over bytes compile many times faster than those over Unicode.
+/// The regular expression of a row, with `%D` and `%B` replaced, for text in lower case. Messages are ASCII, and
+/// expressions over bytes of one case compile many times faster than those over Unicode or both cases.
 pub(super) fn compile(pattern: &Pattern) -> Result<Regex, regex::Error> {
-    build(&pattern.regex.replace("%D", &format!("(?P<device>{ADDRESS})")).replace("%B", ADDRESS))
+    build(&lower_case(&pattern.regex.replace("%D", &format!("(?P<device>{ADDRESS})")).replace("%B", ADDRESS)))
+}
+
+/// `pattern` in lower case but for escapes (`\S`) and names of groups (`(?P<name>`).
+fn lower_case(pattern: &str) -> String {
+    let mut out = String::with_capacity(pattern.len());
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        out.push(character.to_ascii_lowercase());
+        if character == '\\' {
+            out.extend(characters.next());
+        } else if out.ends_with("(?p") {
+            out.pop();
+            out.push('P');
+            out.extend(characters.by_ref().take_while(|next| *next != '>'));
+            out.push('>');
+        }
+    }
+    out
 }
 
 fn build(pattern: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(pattern).case_insensitive(true).unicode(false).size_limit(4 << 20).build()
+    RegexBuilder::new(pattern).unicode(false).size_limit(4 << 20).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_in_lower_case_keeps_its_escapes_and_group_names() {
+        assert_eq!(lower_case(r"BAR (?P<bar>\S+)[A-F]\W"), r"bar (?P<bar>\S+)[a-f]\W");
+        assert_eq!(lower_case(r"(?:A|(?P<Own>B))"), r"(?:a|(?P<Own>b))");
+    }
 }

@@ -20,6 +20,8 @@ const CEILING: f32 = 7.0;
 const FAULT_FLOOR: f32 = 0.8;
 /// What a candidate loses where nothing shows that the log is about a passthrough.
 const NO_SUBJECT: f32 = 2.0;
+/// What a candidate loses where a VM is named and nothing else of a passthrough.
+const VM_ONLY: f32 = 0.8;
 /// Weight from which a primary clue is decisive whatever the log is about.
 const DECISIVE: f32 = 3.0;
 /// Least confidence of a further fault that is listed below the first.
@@ -87,7 +89,11 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
         && !counted.iter().any(|(clue, _)| catalogue::is_about_passthrough(clue.row))
         && *first < DECISIVE
         && catalogue::SUBJECT.iter().all(|row| scan.seen(row).is_none());
-    let penalty = if off_subject { NO_SUBJECT } else { 0.0 };
+    let penalty = match (off_subject, scan.seen(catalogue::VM_NAMED).is_some()) {
+        (false, _) => 0.0,
+        (true, true) => VM_ONLY,
+        (true, false) => NO_SUBJECT,
+    };
     let score = (first + further.iter().sum::<f32>() * FURTHER + shift - penalty).min(CEILING);
     counted.sort_by(|(a, _), (b, _)| {
         (b.role == Role::Primary).cmp(&(a.role == Role::Primary)).then(b.weight.total_cmp(&a.weight))

@@ -22,7 +22,8 @@ pub fn from_text(bytes: &[u8], name: &str) -> Option<Facts> {
     let bytes = with_line_feeds(&bytes);
     let text = || String::from_utf8_lossy(&bytes);
     match recognise(&bytes)? {
-        SourceKind::Lspci => Some(from_lspci(&bytes, name)),
+        // Other forms of lspci (`-mm`, `-t`) have addresses too.
+        SourceKind::Lspci => Some(from_lspci(&bytes, name)).filter(|facts| !facts.functions.is_empty()),
         SourceKind::Groups => Some(from_groups(&text(), name)),
         SourceKind::Udevadm => Some(from_udevadm(&text(), name)),
         SourceKind::Log => Some(from_log(&text(), name)),

@@ -2,9 +2,11 @@
 //!
 //! A plan touches no host. Its steps each name the request that they serve; carrying them out adds no decision.
 
+mod address_map;
 mod resolve;
 mod steps;
 
+pub use address_map::AddressMap;
 pub use resolve::resolve;
 
 use crate::action::{StepFault, Steps};
@@ -45,6 +47,8 @@ pub struct VmPlan {
     pub request: VmRequest,
     /// The host functions that it is given, in the order of the request.
     pub devices: Vec<PlannedDevice>,
+    /// Where their BARs will be in the guest.
+    pub address_map: AddressMap,
 }
 
 /// A function that leaves the host.
@@ -103,6 +107,7 @@ pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
         .map(|(request, vm)| VmPlan {
             request: request.clone(),
             devices: vm.devices.iter().map(planned).collect(),
+            address_map: address_map::address_map(topology, vm),
         })
         .collect();
     Ok(Plan { origin: topology.facts().origin.clone(), verdict, findings, steps, vms })
@@ -112,6 +117,7 @@ pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
 mod tests {
     use super::*;
     use crate::topology::fixture::{BENCH, topology};
+    use crate::vm::address_space::Window;
     use crate::vm::spec::parse;
 
     const SPEC: &str =
@@ -135,6 +141,19 @@ mod tests {
         assert_eq!(plan.verdict, Verdict::NeedsChanges);
         let actions: Vec<&str> = plan.steps.as_slice().iter().map(|step| step.action().name()).collect();
         assert_eq!(actions, ["set-driver-override", "unbind", "probe"]);
+    }
+
+    #[test]
+    fn bars_have_their_place_in_the_guest_where_their_sizes_are_known() {
+        let card = "device 0000:02:04.0 class=010000";
+        let host = BENCH.replace(card, &format!("{card} bars=0:c000:100:40101,1:fe440000:400:40200"));
+        let map = planned(&host).vms.remove(0).address_map;
+        let rows: Vec<_> =
+            map.rows.iter().map(|row| (row.bar, row.size, row.window.map(Window::name))).collect();
+        assert_eq!(rows, [(0, 256, Some("io")), (1, 1024, Some("32-bit"))]);
+        assert!(map.rows.iter().all(|row| row.start.is_some()), "{map:?}");
+        let unread = planned(BENCH).vms.remove(0).address_map;
+        assert_eq!((unread.rows.len(), unread.unknown.len()), (0, 1));
     }
 
     #[test]

@@ -21,7 +21,9 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for address in assignment.devices() {
-        let Some((bridge, alias)) = alias(topology, address) else { continue };
+        let Some((bridge, alias)) = alias(topology, address).filter(|(_, alias)| *alias != address) else {
+            continue;
+        };
         let summary = format!("its DMA is seen as {alias}, the id of the bridge {bridge}");
         let neighbours: Vec<String> = topology
             .group_members(address)
@@ -89,6 +91,14 @@ mod tests {
         let said = check_rule(&RULE, &host, "0000:03:04.0");
         assert_eq!(said.len(), 1);
         assert!(said[0].contains("seen as 0000:02:00.0"), "{said:?}");
+    }
+
+    #[test]
+    fn a_function_that_does_not_answer_is_not_taken_for_conventional() {
+        let host = HOST
+            .replace("class=010802 express", "class=010802 config=dead")
+            .replace("0000:05:00.0", "0000:05:01.0");
+        assert!(check_rule(&RULE, &host, "0000:05:01.0").is_empty());
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod finding;
 mod flr_broken;
 mod group_has_critical_device;
 mod group_not_viable;
+mod guest_mmio_window;
 mod host_driver_in_use;
 mod host_storage;
 mod hugepage_pin;
@@ -160,6 +161,7 @@ pub const RULES: &[Rule] = &[
     flr_broken::RULE,
     group_has_critical_device::RULE,
     group_not_viable::RULE,
+    guest_mmio_window::RULE,
     host_driver_in_use::RULE,
     host_storage::RULE,
     hugepage_pin::RULE,

@@ -117,6 +117,10 @@ impl Topology {
         let function = self.function(address)?;
         let decoded = || {
             let config = pci::decode(function.config.known()?).ok()?;
+            // A function that does not answer says nothing of itself.
+            if matches!(config.header.kind, pci::HeaderKind::Unknown(_)) {
+                return None;
+            }
             let express = config.express().is_some();
             (express || config.complete(pci::Space::Standard)).then_some(express)
         };

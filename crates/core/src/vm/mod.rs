@@ -7,6 +7,7 @@
 //!
 //! Sizes are in bytes unless a name says otherwise.
 
+pub mod address_space;
 mod boot;
 mod definition;
 mod device;

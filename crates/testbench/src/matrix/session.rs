@@ -7,7 +7,8 @@ use super::device::{self, Found};
 use super::{Outcome, Place, Row, Start};
 use crate::capability::{Capabilities, Capability};
 use crate::rig::{Rig, RunningGuest};
-use crate::suite::{Case, CaseRun, Harm, Names, Suite, Verdict};
+use crate::suite::{Batch, Case, CaseRun, Harm, Names, Suite, Verdict};
+use crate::transport::TransportError;
 
 /// How often a guest is started for one device, the first time included.
 const START_LIMIT: usize = 4;
@@ -237,25 +238,38 @@ impl<'a> Session<'a> {
                 run.out_of_time(limit);
                 break;
             }
+            let (route, batch) = match batch {
+                Batch::Commands(route, commands) => (route, commands),
+                Batch::Event(event) => {
+                    let (guest, _) = self.guest.as_mut()?;
+                    match guest.transport().event(event) {
+                        Ok(()) => continue,
+                        Err(error) => return self.lost(run, &error),
+                    }
+                }
+            };
             // A stuck command must reach the kernel's own timeout, so that it is the device's fault and not a crash.
             let slowest = batch.iter().map(|command| command.timeout_ms).max().unwrap_or_default();
             let patience = left.min(limit) + Duration::from_millis(slowest.into()) + RECOVERY;
             let (guest, found) = self.guest.as_mut()?;
-            match guest.transport().execute(found.address, &batch, patience) {
+            match guest.transport().execute_by(route, found.address, &batch, patience) {
                 Ok(outcomes) => run.answer(outcomes),
-                Err(error) => {
-                    let reason = chain(&error);
-                    run.lost(reason.clone());
-                    if !error.is_fatal() {
-                        return None;
-                    }
-                    let (mut guest, _) = self.guest.take()?;
-                    let console = guest.console_tail();
-                    guest.stop();
-                    return Some(Useless { reason, console });
-                }
+                Err(error) => return self.lost(run, &error),
             }
         }
         None
+    }
+
+    /// Ends a run whose transport failed; gives the guest if it is of no use any more.
+    fn lost(&mut self, run: &mut CaseRun<'_>, error: &TransportError) -> Option<Useless> {
+        let reason = chain(error);
+        run.lost(reason.clone());
+        if !error.is_fatal() {
+            return None;
+        }
+        let (mut guest, _) = self.guest.take()?;
+        let console = guest.console_tail();
+        guest.stop();
+        Some(Useless { reason, console })
     }
 }

@@ -30,9 +30,12 @@ fn a_sound_disk_passes_every_case_that_can_run() {
         .map(|row| (&row.case, &row.reason))
         .collect();
     assert!(run.passed(), "{told:#?}");
-    let skipped: Vec<_> =
-        run.rows.iter().filter(|row| row.outcome == Outcome::Skip).map(|row| row.case.as_str()).collect();
-    assert_eq!(skipped, ["ca-kept", "lun-inq-absent", "ua-power-on"]);
+    for row in run.rows.iter().filter(|row| row.outcome == Outcome::Skip) {
+        let reason = row.reason.as_deref().unwrap_or_default();
+        let beyond = ["needs ", "only where ", "its harm is "].iter().any(|begin| reason.starts_with(begin));
+        assert!(beyond, "{}: {reason}", row.case);
+    }
+    assert!(run.count(Outcome::Pass) > run.count(Outcome::Skip));
     assert_eq!(rig.starts, 1);
 }
 

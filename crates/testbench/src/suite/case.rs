@@ -6,6 +6,7 @@ use super::command::CdbTemplate;
 use super::expression::Expression;
 use crate::capability::Capabilities;
 use crate::scsi::{SenseCode, Status};
+use crate::transport::{Event, Route};
 
 /// What a case may do to the device's contents, from the least to the most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +94,8 @@ impl Case {
 pub(crate) enum Step {
     Send(Box<Send>),
     Repeat(Box<Repeat>),
+    /// Something done to the device.
+    Event(Event),
 }
 
 /// Steps done once for each value of a name.
@@ -119,6 +122,7 @@ pub(crate) struct Send {
     pub(crate) line: usize,
     /// What the command is called.
     pub(crate) title: String,
+    pub(crate) route: Route,
     pub(crate) cdb: CdbTemplate,
     pub(crate) data: Data,
     /// Name for the data that come back.

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use case::{Case, Harm};
-pub use run::{CaseRun, Exchange, Finding, FindingKind, Names, Verdict};
+pub use run::{Batch, CaseRun, Exchange, Finding, FindingKind, Names, Verdict};
 
 use case::Step;
 use expression::{Kind, Scope};
@@ -271,6 +271,13 @@ mod tests {
             ),
             ("step = []", "x.toml:6:8: a case has at least one step", None),
             ("needs = ['magic']\nstep = []", "x.toml:6:10: no capability `magic`", Some("raw-sense")),
+            ("step = [{ event = 'fire' }]", "x.toml:6:19: no event `fire`", Some("power-cycle")),
+            (
+                "step = [{ event = 'bus-reset', send = 'inquiry' }]",
+                "x.toml:6:19: a step with `event` has nothing else",
+                None,
+            ),
+            ("step = [{ send = 'inquiry', identify = 8 }]", "x.toml:6:40: a LUN is 0 to 7, not 8", None),
             ("stepp = []", "x.toml:6:1: unknown field `stepp`", None),
         ] {
             let (told, own_hint) = fault(step);

@@ -12,6 +12,7 @@ use super::wire;
 use crate::capability::Capability;
 use crate::scsi::{SenseCode, Status};
 use crate::source::{FileError, Source};
+use crate::transport::{Event, Initiator, Route, SenseFetch};
 
 pub(super) type Commands = BTreeMap<String, CommandDefinition>;
 
@@ -162,6 +163,13 @@ impl Reader<'_> {
     }
 
     fn step(&mut self, raw: wire::Step, depth: usize) -> Result<Step, FileError> {
+        if let Some(name) = &raw.event {
+            return event(
+                &self.source,
+                name,
+                raw.send.is_none() && raw.cdb.is_none() && raw.repeat.is_none(),
+            );
+        }
         match (&raw.send, &raw.cdb, &raw.repeat) {
             (Some(_), None, None) | (None, Some(_), None) if raw.step.is_empty() => {
                 Ok(Step::Send(Box::new(self.send(&raw)?)))
@@ -205,6 +213,7 @@ impl Reader<'_> {
             (None, Some(text)) => self.literal(text, &raw.with)?,
             (None, None) => return Err(self.source.error(&(0..0), "neither `send` nor `cdb`")),
         };
+        let route = self.route(raw)?;
         let data = self.data(raw, length)?;
         // What comes back may be named by this very step's own checks.
         let save = raw.save.as_ref().map(|name| self.name(name, Kind::Bytes)).transpose()?;
@@ -228,7 +237,23 @@ impl Reader<'_> {
             Some(timeout) => limited(&self.source, timeout)?,
         };
         let line = self.source.error(&place, "").line;
-        Ok(Send { line, title, cdb, data, save, lets: named, answers, timeout_ms })
+        Ok(Send { line, title, route, cdb, data, save, lets: named, answers, timeout_ms })
+    }
+
+    fn route(&self, raw: &wire::Step) -> Result<Route, FileError> {
+        let initiator = match raw.initiator {
+            None | Some(wire::Initiator::First) => Initiator::First,
+            Some(wire::Initiator::Second) => Initiator::Second,
+        };
+        let sense = match raw.sense {
+            None | Some(wire::SenseFetch::Automatic) => SenseFetch::Automatic,
+            Some(wire::SenseFetch::Left) => SenseFetch::Left,
+        };
+        let identify = raw.identify.as_ref().map(|lun| match lun.get_ref() {
+            value @ 0..=7 => Ok(*value),
+            value => Err(self.source.error(&lun.span(), format!("a LUN is 0 to 7, not {value}"))),
+        });
+        Ok(Route { initiator, identify: identify.transpose()?, sense })
     }
 
     /// A command by name.
@@ -395,6 +420,18 @@ impl Reader<'_> {
         let within = expect.within_ms.map(|time| Duration::from_millis(time.into()));
         Ok(Answer { status, sense, checks, within })
     }
+}
+
+fn event(source: &Source<'_>, name: &Spanned<String>, alone: bool) -> Result<Step, FileError> {
+    if !alone {
+        return Err(source.error(&name.span(), "a step with `event` has nothing else"));
+    }
+    let event = Event::ALL.into_iter().find(|event| event.name() == name.get_ref());
+    event.map(Step::Event).ok_or_else(|| {
+        let names = Event::ALL.map(Event::name).join(", ");
+        let message = format!("no event `{}`", name.get_ref());
+        source.error_with_hint(&name.span(), message, format!("one of {names}"))
+    })
 }
 
 const DATA_HINT: &str = "data = { hex = \"…\" }, { fill = 0x55 }, { pattern = \"…\" } or { copy = \"name\" }";

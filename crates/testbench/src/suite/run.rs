@@ -12,8 +12,9 @@ use std::time::Duration;
 use super::Suite;
 use super::case::{Case, Send, Step};
 use super::expression::{Environment, Value};
+use crate::transport::{Event, Route};
 use crate::wire::{BATCH_COMMAND_LIMIT, BATCH_DATA_LIMIT_BYTES, Command, CommandOutcome};
-use walk::Walk;
+use walk::{Next, Walk};
 
 /// Values that a suite's setup has found out: the last block, the block's length.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +71,15 @@ const EXCHANGE_LIMIT: usize = 64;
 /// Commands one case may send.
 const COMMAND_LIMIT: usize = 50_000;
 
+/// What to do next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Batch {
+    /// Commands to send, one after another; their outcomes go to [`CaseRun::answer`].
+    Commands(Route, Vec<Command>),
+    /// Something to do to the device; nothing is answered.
+    Event(Event),
+}
+
 /// Which part of a run a step belongs to; in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
@@ -96,6 +106,9 @@ pub struct CaseRun<'a> {
     walk: Walk<'a>,
     names: Environment,
     pending: Vec<Pending<'a>>,
+    /// Values that names of data sent had before the pending commands were made: what stands before those commands in
+    /// the batch, and belongs to data of an earlier one, is judged with them.
+    before: Environment,
     findings: Vec<Finding>,
     exchanges: Vec<Exchange>,
     sent: usize,
@@ -129,6 +142,7 @@ impl<'a> CaseRun<'a> {
             walk: Walk::new(setup),
             names: names.0.clone(),
             pending: Vec::new(),
+            before: Environment::new(),
             findings: Vec::new(),
             exchanges: Vec::new(),
             sent: 0,
@@ -147,12 +161,17 @@ impl<'a> CaseRun<'a> {
         })
     }
 
-    /// The next commands to send, or `None` at the end. Each batch must be answered before the next is asked for.
-    pub fn next_batch(&mut self) -> Option<Vec<Command>> {
+    /// What to do next, or `None` at the end. Commands must be answered before the next batch is asked for.
+    pub fn next_batch(&mut self) -> Option<Batch> {
         let mut data = 0_usize;
         while self.phase != Phase::Done && self.pending.len() < BATCH_COMMAND_LIMIT {
             let step = match self.walk.peek(&mut self.names) {
-                Ok(Some(send)) => send,
+                Ok(Some(Next::Send(send))) => send,
+                Ok(Some(Next::Event(event))) if self.pending.is_empty() => {
+                    self.walk.advance();
+                    return Some(Batch::Event(event));
+                }
+                Ok(Some(Next::Event(_))) => break,
                 Ok(None) if self.pending.is_empty() => {
                     self.enter(self.phase_after());
                     continue;
@@ -166,8 +185,14 @@ impl<'a> CaseRun<'a> {
                     continue;
                 }
             };
-            if self.waits_for_pending(step) {
+            let other_way = self.pending.first().is_some_and(|first| first.send.route != step.route);
+            if other_way || self.waits_for_pending(step) {
                 break;
+            }
+            if let Some(name) = build::name_sent(step)
+                && let Some(value) = self.names.get(name)
+            {
+                self.before.entry(name.to_owned()).or_insert_with(|| value.clone());
             }
             match build::command(step, &mut self.names) {
                 Ok(command) => {
@@ -184,17 +209,16 @@ impl<'a> CaseRun<'a> {
                 Err(reason) => self.fault(reason, Some(step.line)),
             }
         }
-        if self.pending.is_empty() {
-            return None;
-        }
+        let route = self.pending.first()?.send.route;
         self.sent += self.pending.len();
-        Some(self.pending.iter().map(|pending| pending.command.clone()).collect())
+        Some(Batch::Commands(route, self.pending.iter().map(|pending| pending.command.clone()).collect()))
     }
 
     /// Takes what came of the batch; fewer outcomes than commands mean that the last of them was not answered.
     pub fn answer(&mut self, outcomes: Vec<CommandOutcome>) {
         let mut outcomes = outcomes.into_iter();
         let mut failed = false;
+        self.names.append(&mut self.before);
         for pending in std::mem::take(&mut self.pending) {
             let Some(outcome) = outcomes.next() else {
                 // The one before was not answered, and that is a finding already, or the transport lost outcomes.

@@ -85,10 +85,32 @@ pub(super) struct Step {
     pub(super) expect: Option<Spanned<Expect>>,
     #[serde(default)]
     pub(super) or: Vec<Spanned<Expect>>,
+    /// Which initiator sends.
+    pub(super) initiator: Option<Initiator>,
+    /// The LUN of the IDENTIFY message.
+    pub(super) identify: Option<Spanned<u8>>,
+    /// Whether sense is fetched at once.
+    pub(super) sense: Option<SenseFetch>,
+    /// Something done to the device, instead of a command.
+    pub(super) event: Option<Spanned<String>>,
     pub(super) timeout_ms: Option<Spanned<u32>>,
     pub(super) repeat: Option<Spanned<Repeat>>,
     #[serde(default)]
     pub(super) step: Vec<Step>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Initiator {
+    First,
+    Second,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SenseFetch {
+    Automatic,
+    Left,
 }
 
 /// A number, or an expression that gives one.

@@ -4,11 +4,13 @@
 //! that needs more is skipped with that reason instead of failing.
 
 mod agent;
+mod route;
 
 use std::io;
 use std::time::Duration;
 
 pub use agent::{AgentTransport, Link};
+pub use route::{Event, Initiator, Route, SenseFetch};
 
 use crate::capability::Capabilities;
 use crate::wire::{Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus};
@@ -43,6 +45,33 @@ pub trait Transport {
         commands: &[Command],
         limit: Duration,
     ) -> Result<Vec<CommandOutcome>, TransportError>;
+
+    /// Sends commands by another way than the plain one. A transport that knows only the plain one refuses the others.
+    ///
+    /// # Errors
+    ///
+    /// As for [`scan`](Self::scan).
+    fn execute_by(
+        &mut self,
+        route: Route,
+        device: DeviceAddress,
+        commands: &[Command],
+        limit: Duration,
+    ) -> Result<Vec<CommandOutcome>, TransportError> {
+        if route == Route::default() {
+            return self.execute(device, commands, limit);
+        }
+        Err(TransportError::Refused { reason: "no choice of initiator, LUN or sense".into() })
+    }
+
+    /// Does something to the device itself. Refused by a transport that cannot.
+    ///
+    /// # Errors
+    ///
+    /// As for [`scan`](Self::scan).
+    fn event(&mut self, event: Event) -> Result<(), TransportError> {
+        Err(TransportError::Refused { reason: format!("no way to do {}", event.name()) })
+    }
 
     /// What the guest's kernel logged from record `since` on, and the number to go on from. Empty without a guest.
     ///

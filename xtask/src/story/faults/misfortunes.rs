@@ -96,8 +96,8 @@ fn killed_then_undone(scene: &Scene<'_>, line: usize, script: &str) -> Result<St
     scene
         .was(state)
         .map_err(|error| format!("killed at line {line}: {error}\n{status}{undone}{}", said.err))?;
-    let heads = status.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
-    Ok(heads.last().unwrap_or_default().to_owned())
+    let mut heads = status.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+    Ok(heads.next_back().unwrap_or_default().to_owned())
 }
 
 fn apply_killed(scene: &Scene<'_>) -> Result<String> {

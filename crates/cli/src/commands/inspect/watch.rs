@@ -49,7 +49,7 @@ pub(super) fn run(
         match events.wait(PATIENCE)? {
             Waited::Nothing => {}
             Waited::Lost => {
-                print::note(Role::Caution, "warning", "too much happened at once, some of it is missing")
+                print::note(Role::Caution, "warning", "too much happened at once, some of it is missing");
             }
             Waited::Event(event) if wanted(&event) => {
                 if json {

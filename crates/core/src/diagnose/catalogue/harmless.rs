@@ -284,4 +284,11 @@ pub(super) const ROWS: &[Pattern] = &[
         "Linux kvm",
         "the guest touched a model-specific register that KVM does not have",
     ),
+    row(
+        "ok-io-window",
+        &["no space for [", "failed to assign", "can't assign; no space"],
+        r"(?:no space for|failed to assign) \[io |\[io +size 0x[0-9a-f]+\]: (?:can't assign|failed to assign)",
+        "Linux pci_assign_resource",
+        "a bridge got no I/O ports, which hardly any device needs",
+    ),
 ];

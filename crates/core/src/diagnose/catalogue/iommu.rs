@@ -210,6 +210,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the AMD IOMMU waits for an invalidation that never completes",
     ),
     row(
+        "fault-status-ite",
+        &["handling fault status reg"],
+        r"fault status reg (?:0x)?[0-9a-f]?[4-7c-f][0-9a-f]\b",
+        "Linux dmar_fault, DMA_FSTS_ITE",
+        "the fault status register reports an invalidation time-out",
+    ),
+    row(
         "type1-no-ir",
         &["nterrupt remapping support", "allow_unsafe_interrupts\" to enable"],
         r"No interrupt remapping support|to enable VFIO IOMMU support",

@@ -183,4 +183,11 @@ pub(super) const ROWS: &[Pattern] = &[
         "QEMU pci_add_option_rom",
         "the ROM file cannot be opened",
     ),
+    row(
+        "host-validate-iommu",
+        &["IOMMU appears to be disabled", "No ACPI DMAR table found", "No ACPI IVRS table found"],
+        "",
+        "libvirt virt-host-validate",
+        "the check of the host finds no active IOMMU",
+    ),
 ];

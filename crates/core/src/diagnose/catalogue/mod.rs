@@ -92,6 +92,9 @@ pub(super) fn is_said(index: usize) -> bool {
 pub(super) const SUBJECT: &[&str] =
     &["passthrough-named", "hostpci-option", "vfio-group-node", "xen-present", "said-iommu-off"];
 
+/// Row that shows that the log is about a VM at least.
+pub(super) const VM_NAMED: &str = "vm-named";
+
 /// Every row.
 pub(super) static ALL: LazyLock<Vec<&'static Pattern>> =
     LazyLock::new(|| GROUPS.iter().chain(PROSE).copied().flatten().collect());

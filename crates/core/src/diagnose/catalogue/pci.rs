@@ -125,6 +125,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the device could not be resumed",
     ),
     row(
+        "power-own-driver",
+        &["power state", "device inaccessible", "ms after resume"],
+        r"\b(?:nvme|xhci_hcd|thunderbolt|iwlwifi|ath1\dk\w*|e1000e|igc|r8169|mt7921e|ahci|sdhci-pci|rtsx_pci|i915|nouveau) %B: ",
+        "Linux pci_power_up under a driver of the host",
+        "the host's own driver, not VFIO, cannot wake the device",
+    ),
+    row(
         "header-7f",
         &["unknown header type 7f", "ignoring device"],
         r"unknown header type 7f",
@@ -145,6 +152,27 @@ pub(super) const ROWS: &[Pattern] = &[
         r"BAR (?P<bar>\d+)[^\n]*?(?:no space|failed to assign)",
         "Linux pci_assign_resource",
         "no address space is left for a BAR",
+    ),
+    row(
+        "assign-failed-large",
+        &["no space for [", "failed to assign", "can't assign; no space"],
+        r"BAR \d+[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|(?:BAR \d+|bridge window) \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign)",
+        "Linux pci_assign_resource",
+        "no address space is left for a BAR of 256 MiB or more, or for the window to it",
+    ),
+    row(
+        "assign-failed-io",
+        &["no space for [", "failed to assign", "can't assign; no space"],
+        r"\[io ",
+        "Linux pci_assign_resource",
+        "no I/O ports are left, which hardly any device needs",
+    ),
+    row(
+        "window-cannot-fit",
+        &["cannot fit 0x"],
+        r"bridge window .*cannot fit",
+        "Linux pci_bus_size_bridges",
+        "the window of a bridge is too small for what lies behind it",
     ),
     row(
         "bar-assigned",
@@ -260,6 +288,13 @@ pub(super) const ROWS: &[Pattern] = &[
         r"(?:severity=Uncorrect\w+ \((?:Non-)?Fatal\)|AER:.*Uncorrect\w+ \((?:Non-)?Fatal\))",
         "Linux aer_print_error",
         "an uncorrectable PCIe error was reported",
+    ),
+    row(
+        "aer-multiple",
+        &["AER: Multiple"],
+        "",
+        "Linux aer_print_port_info",
+        "PCIe errors arrive faster than they are read",
     ),
     row(
         "aer-norecover",

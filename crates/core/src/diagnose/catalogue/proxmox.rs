@@ -77,4 +77,11 @@ pub(super) const ROWS: &[Pattern] = &[
         "Proxmox VE, libvirt",
         "the VM did not start",
     ),
+    row(
+        "pve-no-vf",
+        &["no pci device info"],
+        r"no pci device info.*'(?:[0-9a-f]{4}:)?(?:[0-9a-f]{2}:1[0-9a-f]\.[0-7]|00:02\.[1-7])",
+        "Proxmox VE SysFSTools",
+        "there is no device at an address where virtual functions are",
+    ),
 ];

@@ -9,7 +9,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "open-group-enoent",
         OPEN,
-        r"(?:fail|error|could not|cannot|can't|unable)[^\n]{0,80}open[^\n]{0,40}/dev/vfio/(?P<group>\d+)'?:? ?[^\n]{0,30}(?:No such file|\(2\))",
+        r"(?:fail|error|could not|cannot|can't|unable)[^\n]{0,80}open[^\n]{0,40}/dev/vfio/(?P<group>\d+)'?:? ?[^\n]{0,30}(?:No such file|\(2\))|/dev/vfio/(?P<group2>\d+)'? does not exist",
         "QEMU vfio_group_get",
         "the group node does not exist",
     ),
@@ -48,8 +48,14 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "group-not-viable",
-        &["is not viable", "are bound to their vfio bus driver"],
-        r"(?:group (?P<group>\d+) is not viable|bound to their vfio bus driver)",
+        &[
+            "is not viable",
+            "are bound to their vfio bus driver",
+            "has devices not bound to vfio",
+            "must be bound to vfio",
+            "group must be bound",
+        ],
+        r"(?:group (?P<group>\d+) is not viable|bound to their vfio bus driver|group (?P<group2>\d+) has devices not bound|iommu.group must be bound)",
         "QEMU vfio_group_get",
         "other members of the IOMMU group are on host drivers",
     ),
@@ -244,8 +250,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "iommufd-cdev",
-        &["vfio-dev", "/dev/vfio/devices", "/dev/iommu"],
-        r"(?:(?:fail|could|unable|cannot|no such).{0,60}(?:vfio-dev|/dev/vfio/devices|/dev/iommu)|(?:vfio-dev|/dev/vfio/devices|/dev/iommu)\S*?'?:? .{0,40}(?:No such|failed|not exist|missing))",
+        &["vfio-dev", "/dev/vfio/devices", "/dev/iommu", "VFIO_DEVICE_CDEV"],
+        r"(?:VFIO_DEVICE_CDEV.{0,40}(?:not|disabled|missing|unset|n\b)|(?:fail|could|unable|cannot|no such).{0,60}(?:vfio-dev|/dev/vfio/devices|/dev/iommu)|(?:vfio-dev|/dev/vfio/devices|/dev/iommu)\S*?'?:? .{0,40}(?:No such|failed|not exist|missing))",
         "QEMU iommufd_cdev_getfd",
         "there is no per-device VFIO node for iommufd",
     ),

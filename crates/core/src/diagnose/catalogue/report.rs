@@ -53,6 +53,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the hardware is said to have no IOMMU",
     ),
     row(
+        "said-cpu-unsupported",
+        &["VT-d", "IOMMU", "iommu", "AMD-Vi"],
+        r"(?:cpu|processor|chipset|motherboard|mainboard|\bi[3579]-\d{3,5}\w*|core ?2|celeron|pentium|phenom|hardware|laptop)\b[^.\n]{0,80}(?:does ?n.?t|do not|does not|lacks?|without)\s+(?:\w+ ){0,2}(?:support(?:s|ed|ing)? |have |has |any )(?:\w+ ){0,2}(?:vt-?d|iommu|amd-vi)\b|(?:vt-?d|iommu|amd-vi) (?:is )?not supported (?:by|on) (?:this|the|my|your|that) (?:cpu|processor|chipset|board|motherboard|hardware)",
+        "reports",
+        "the processor or chipset is said to have no IOMMU",
+    ),
+    row(
         "said-iommu-off",
         &["IOMMU", "iommu", "VT-d", "vt-d", "AMD-Vi", "SMMU"],
         r"(?:iommu|vt-?d|amd-vi|smmu)\w*\s+(?:is |was |has been |appears |seems )?(?:to be )?(?:not (?:enabled|activated|turned on|active|present|available|found|detected|working)|disabled|off\b|missing)|(?:forgot to|did not|did n.t) (?:enable|turn on|activate)\s+(?:\w+ ){0,3}(?:iommu|vt-?d|amd-vi)|no iommu (?:groups?|detected|found|support)|(?:iommu_groups|iommu groups).{0,30}(?:empty|missing|nothing|no )|(?:without|missing) .{0,10}(?:intel_iommu|amd_iommu|iommu=)|no VT-d",
@@ -61,8 +68,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "said-gpu-second-boot",
-        &["reboot", "restart", "second", "shutdown", "shut down", "again"],
-        r"(?:second|2nd|next|another|after (?:a |the )?(?:guest |vm |windows )?(?:reboot|restart|shut ?down|first|crash|stopp)|re-?start\w*|reboot\w*|again).{0,80}(?:black|fail|hang|crash|no (?:signal|output|display)|won.?t|does ?n.?t|can.?t|error|freez|stuck|127|until)|(?:only|works|start\w*|boot\w*) (?:\w+ ){0,4}(?:once|first time|one time)|(?:until|unless|requires?|need\w*|have to|must) .{0,20}(?:host (?:re)?boot|reboot (?:the |my )?host|power cycle|cold boot|full power)",
+        &["reboot", "restart", "second", "shutdown", "shut down", "again", "1 time", "one time", "once"],
+        r"(?:second|2nd|next|another|after (?:a |the )?(?:guest |vm |windows )?(?:reboot|restart|shut ?down|first|crash|stopp)|re-?start\w*|reboot\w*|again).{0,80}(?:black|fail|hang|crash|lock|no (?:signal|output|display)|won.?t|does ?n.?t|can.?t|error|freez|stuck|127|until)|(?:only|works|start\w*|boot\w*) (?:\w+ ){0,4}(?:once|first time|one time|1 time)|(?:second|2nd) time .{0,60}(?:no |black|fail|hang|not|won)|(?:until|unless|requires?|need\w*|have to|must) .{0,20}(?:host (?:re)?boot|reboot (?:the |my )?host|power cycle|cold boot|full power)",
         "reports",
         "it works once and fails after a restart of the guest",
     ),
@@ -97,7 +104,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "group-shifted",
         &["group", "Group"],
-        r"(?:iommu )?groups? (?:number\w* |id\w* |layout )?(?:have |has |were |was |all |also |got |are )?(?:now )?(?:changed|shifted|different|renumber\w*|rearranged|reordered|moved)|(?:change|shift|renumber)\w* (?:of |in |the |my |all )*(?:iommu )?group|(?:new|different|another|other) (?:iommu )?group (?:after|since|now|number)",
+        r"(?:iommu )?groups? (?:number\w* |id\w* |layout )?(?:have |has |were |was |all |also |got |are )?(?:now )?(?:changed|shifted|different|renumber\w*|rearranged|reordered|moved)|(?:change|shift|renumber)\w* (?:of |in |the |my |all )*(?:iommu )?group|(?:new|different|another|other) (?:iommu )?group (?:after|since|now|number)|group \d+\b.{0,40}\bnow\b.{0,30}group \d+|(?:was|were|used to be) in (?:iommu )?group \d+|groups? .{0,20}from \d+ to \d+",
         "reports",
         "IOMMU groups are not what they were",
     ),
@@ -173,7 +180,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "numa-mismatch-said",
         &["NUMA", "numa"],
-        r"(?:different|wrong|other|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect)[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|different|wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|TopologyAffinityError|Resources cannot be allocated with Topology locality",
+        r"numa.{0,160}(?:slow|bandwidth|latenc|throughput|halv)|(?:slow|bandwidth|latenc|throughput).{0,160}numa|(?:different|wrong|other|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect)[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|different|wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|TopologyAffinityError|Resources cannot be allocated with Topology locality",
         "reports, Kubernetes topology manager",
         "the device and the guest sit on different NUMA nodes",
     ),

@@ -109,6 +109,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the domain definition is wrong",
     ),
     row(
+        "un-qemu-rom",
+        &["ailed to find romfile"],
+        r#"romfile "?(?:\S*/)?(?:vgabios|efi|pxe|slof)[-.]"#,
+        "QEMU pci_add_option_rom",
+        "a ROM of an emulated device is not installed",
+    ),
+    row(
         "un-network",
         &[
             "network 'default' is not active",

@@ -179,4 +179,11 @@ pub(super) const ROWS: &[Pattern] = &[
         "Linux pci_enable_resources",
         "VFIO opens the device",
     ),
+    row(
+        "unraid-not-found",
+        &["unable to bind device", "not found at 0"],
+        r"not found at (?P<device>%B)",
+        "Unraid vfio-pci script",
+        "another device, or none, is at the configured address",
+    ),
 ];

@@ -9,8 +9,9 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
+        primary("aer-multiple", 1.4).times(2),
         primary("aer-line", 2.0).times(6),
-        primary("aer-fatal", 1.1),
+        primary("aer-fatal", 1.3),
         primary("aer-fatal", 1.8).times(4),
         primary("unrecoverable", 3.0),
         primary("aer-norecover", 2.4),

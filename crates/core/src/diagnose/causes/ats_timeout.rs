@@ -9,6 +9,9 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
+        primary("fault-status-ite", 3.0),
+        against("vendor-reset", 1.6),
+        against("said-gpu-second-boot", 1.0),
         primary("ats-timeout-intel", 3.0),
         primary("ats-timeout-amd", 3.2),
         primary("amd-completion-timeout", 2.6),

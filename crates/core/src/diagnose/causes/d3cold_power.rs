@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("d3cold-power"),
     clues: &[
+        against("power-own-driver", 1.6),
         primary("d0-d3cold", 2.9),
         primary("stuck-d3", 2.4),
         primary("d0-refused", 2.2),

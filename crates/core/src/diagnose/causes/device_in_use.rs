@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("device-in-use"),
     clues: &[
+        against("link-down", 2.2),
+        against("fell-off-bus", 2.2),
         primary("open-group-ebusy", 3.6),
         primary("libvirt-in-use", 4.4),
         primary("libvirt-in-use-bare", 3.0).unless(&["xen-present", "libvirt-in-use"]),

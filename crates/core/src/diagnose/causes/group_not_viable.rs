@@ -12,6 +12,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("group-not-viable", 4.5),
         primary("set-container-eperm", 2.6),
         against("acs-lacking", 1.0),
+        against("group-shifted", 1.5),
         against("fw-1to1", 1.0),
     ],
     look_alikes: &[

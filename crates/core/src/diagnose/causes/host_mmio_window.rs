@@ -14,7 +14,12 @@ pub(super) const CAUSE: Cause = Cause {
             .cured_by(&["bar-assigned"]),
         primary("cant-enable-unassigned", 2.2).unless(&["guest-hypervisor"]),
         primary("claim-failed", 0.3).cured_by(&["bar-assigned"]),
-        primary("nvrm-bar", 2.0).unless(&["guest-hypervisor", "hostpci-option"]),
+        primary("assign-failed-large", 3.0)
+            .unless(&["guest-hypervisor", "vf-bar-failed"])
+            .cured_by(&["bar-assigned"]),
+        primary("window-cannot-fit", 1.4).unless(&["guest-hypervisor"]),
+        against("assign-failed-io", 1.6),
+        primary("nvrm-bar", 3.0).unless(&["guest-hypervisor", "hostpci-option"]),
         primary("resize-failed", 1.8),
         primary("bar-above-4g", 1.5),
         primary("get-device-einval", 2.0),

@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("iommu-disabled"),
     clues: &[
+        primary("host-validate-iommu", 3.2),
+        against("said-cpu-unsupported", 2.5),
         primary("no-iommu-group", 4.2),
         primary("intel-iommu-off", 2.4),
         primary("cmdline-iommu-off", 2.8),

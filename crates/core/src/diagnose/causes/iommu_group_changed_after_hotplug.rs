@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("iommu-group-changed-after-hotplug"),
     clues: &[
         primary("group-shifted", 2.4),
+        primary("group-shifted", 3.6).with(&["hardware-added"]),
         supporting("hardware-added", 1.0),
         supporting("open-group-enoent", 0.6),
         supporting("group-not-viable", 0.3),

@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("iommu-unsupported"),
     clues: &[
+        primary("said-cpu-unsupported", 3.4),
         primary("dmar-no-width", 3.2),
         primary("said-unsupported", 1.8),
         supporting("host-no-passthrough", 0.5),

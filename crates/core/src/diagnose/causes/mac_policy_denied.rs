@@ -11,8 +11,8 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("apparmor-denied", 3.6).with(&["mac-vfio-path"]),
         primary("selinux-denied", 3.4).with(&["mac-vfio-path"]),
-        primary("apparmor-denied", 0.9).with(&["passthrough-named"]),
-        primary("selinux-denied", 0.9).with(&["passthrough-named"]),
+        primary("apparmor-denied", 0.7).with(&["passthrough-named"]),
+        primary("selinux-denied", 0.7).with(&["passthrough-named"]),
         supporting("open-group-eacces", 0.6),
         against("un-apparmor-other", 2.0),
         against("un-image-open", 1.0),

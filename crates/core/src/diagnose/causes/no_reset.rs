@@ -14,7 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("no-reset-methods", 3.4),
         primary("reset-depends", 2.6),
         primary("pve-reset-fail", 3.0),
-        primary("no-reset-mechanism", 0.9),
+        primary("no-reset-mechanism", 0.7),
         primary("hot-reset-info", 1.4),
         primary("hot-reset-failed", 0.9),
         primary("sysfs-reset-failed", 0.6).unless(&["pve-reset-try"]),

@@ -10,7 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: None,
     clues: &[
         primary("x-vga-unsupported", 3.4),
-        primary("vga-arbitration-said", 1.0).with(&["vga-wrong-card"]),
+        primary("vga-arbitration-said", 1.6).with(&["vga-wrong-card"]),
         primary("vga-wrong-card", 0.3).with(&["vga-arb"]),
         supporting("vga-wrong-card", 0.8),
         supporting("vga-arb", 0.2),

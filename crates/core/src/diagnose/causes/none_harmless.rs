@@ -47,6 +47,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("ok-no-dmar-acpi", 0.4),
         primary("ok-lockdown-debug", 0.4),
         primary("ok-ignoring-msr", 0.4),
+        primary("ok-io-window", 1.0),
         supporting("said-works", 1.2),
     ],
     look_alikes: &[],

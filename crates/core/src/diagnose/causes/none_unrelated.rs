@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("un-usage", 2.0),
         primary("un-bus-missing", 2.0),
         primary("un-xml", 2.0),
+        primary("un-qemu-rom", 2.0),
         primary("un-network", 1.8),
         primary("un-vm-ram", 1.8),
         primary("un-pve-storage", 2.0),

@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("numa-mismatch"),
     clues: &[
+        primary("numa-mismatch-said", 1.6),
         primary("numa-mismatch-said", 1.8).with(&["passthrough-named"]),
         supporting("emulated-numa", 0.4),
     ],

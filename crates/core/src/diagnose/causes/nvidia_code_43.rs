@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("nvidia-code-43"),
     clues: &[
         primary("code-43", 1.6),
+        primary("code-43", 3.0).with(&["kvm-hidden"]),
         supporting("nvidia-gpu", 1.8),
         supporting("kvm-hidden", 0.8),
         against("amd-gpu", 1.6),

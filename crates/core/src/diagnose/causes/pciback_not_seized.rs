@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("pciback-not-seized"),
     clues: &[
+        primary("xen-not-assignable", 3.2).with(&["xen-pciback-hide"]),
+        primary("host-driver-bound", 2.6).with(&["xen-pciback-hide"]),
         primary("xen-pciback-not-seized", 3.6),
         primary("xen-msix-insecure", 2.0),
         primary("xen-not-owned", 2.8).with(&["xen-pciback-hide"]),

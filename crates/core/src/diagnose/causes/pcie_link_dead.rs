@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
+        against("amd-gpu", 0.6),
+        against("power-own-driver", 1.6),
         primary("fell-off-bus", 2.9),
         primary("link-not-active", 2.7),
         primary("link-down", 1.8),

@@ -9,7 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("pf-driver-reloaded"),
     clues: &[
-        primary("pf-unload-vfs", 2.8),
+        primary("pf-unload-vfs", 3.2),
         primary("pf-reset", 1.8),
         primary("sriov-disabled", 2.0),
         supporting("vfio-request-user", 0.8),

@@ -9,10 +9,11 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("reset-broken-amd"),
     clues: &[
+        primary("amd-completion-timeout", 1.2).with(&["amd-gpu"]),
         primary("vendor-reset", 2.2),
         primary("reset-recovery", 1.2).with(&["amd-gpu"]).times(2),
         primary("header-127", 1.2).with(&["amd-gpu"]),
-        primary("not-ready-bus", 1.6).with(&["amd-gpu"]),
+        primary("not-ready-bus", 2.5).with(&["amd-gpu"]),
         primary("vbios-ppgtt", 1.0).with(&["passthrough-named"]),
         primary("said-gpu-second-boot", 0.8).with(&["amd-gpu"]),
         primary("stuck-d3", 0.8).with(&["amd-gpu"]),

@@ -10,9 +10,9 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("rom-invalid"),
     clues: &[
         primary("rom-unreadable", 2.2),
-        primary("rom-signature", 1.0),
-        primary("romfile-open", 2.4),
-        primary("guest-radeon-rom", 2.2),
+        primary("rom-signature", 0.7),
+        primary("romfile-open", 2.4).unless(&["un-qemu-rom"]),
+        primary("guest-radeon-rom", 3.0),
         primary("no-rom", 0.1).with(&["said-fails", "rom-signature"]),
         primary("code-43", 0.8).with(&["no-rom"]),
         supporting("no-rom", 0.8),

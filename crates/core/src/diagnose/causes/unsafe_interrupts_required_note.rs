@@ -6,7 +6,7 @@ use crate::diagnose::cause::{Cause, Kind, LookAlike, against, primary};
 pub(super) const CAUSE: Cause = Cause {
     id: "unsafe-interrupts-required-note",
     definition: "The setup works, but only because unsafe interrupts are allowed.",
-    kind: Kind::Fault,
+    kind: Kind::Harmless,
     rule: Some("unsafe-interrupts-required-note"),
     clues: &[
         primary("iommufd-msi-unsafe", 3.0),
@@ -27,5 +27,5 @@ pub(super) const CAUSE: Cause = Cause {
         "Switch interrupt remapping on and take the parameter away",
     ],
     sources: &["Linux drivers/vfio/vfio_iommu_type1.c; drivers/iommu/iommufd/device.c: iommufd_device_bind"],
-    explanation: "The host does not isolate interrupts, and {device|the device} is passed only because that check is overridden.",
+    explanation: "A note, no fault: the device is passed although the host does not isolate interrupts",
 };

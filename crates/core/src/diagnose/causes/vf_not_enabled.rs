@@ -8,7 +8,12 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The virtual functions of the configuration were never created (sriov_numvfs is 0).",
     kind: Kind::Fault,
     rule: Some("vf-not-enabled"),
-    clues: &[primary("no-vf", 2.8), against("sriov-no-mmio", 2.5), against("pf-unload-vfs", 1.5)],
+    clues: &[
+        primary("pve-no-vf", 3.4),
+        primary("no-vf", 2.8),
+        against("sriov-no-mmio", 2.5),
+        against("pf-unload-vfs", 1.5),
+    ],
     look_alikes: &[
         LookAlike { cause: "sriov-mmio", tell: "then creating them fails for lack of address space" },
         LookAlike { cause: "pf-driver-reloaded", tell: "then they existed and vanished" },

@@ -6,11 +6,10 @@ use crate::diagnose::cause::{Cause, Kind, LookAlike, against, primary, supportin
 pub(super) const CAUSE: Cause = Cause {
     id: "x2apic-opt-out",
     definition: "The firmware asks to opt out of x2APIC; interrupt remapping is limited.",
-    kind: Kind::Fault,
+    kind: Kind::Harmless,
     rule: Some("x2apic-opt-out"),
     clues: &[
-        primary("x2apic-opt-out", 1.0).with(&["said-fails"]),
-        primary("x2apic-opt-out", 0.9).unless(&["said-works", "ir-on"]),
+        primary("x2apic-opt-out", 1.4),
         supporting("ir-failed", 1.2),
         supporting("set-iommu-eperm", 0.4),
         against("type1-no-ir", 0.6),
@@ -29,5 +28,5 @@ pub(super) const CAUSE: Cause = Cause {
     settle: &["`dmesg | grep -e x2apic -e 'IRQ remapping'`"],
     remedies: &["Override with `intremap=no_x2apic_optout`", "Switch x2APIC on in the firmware setup"],
     sources: &["Linux drivers/iommu/intel/irq_remapping.c: intel_prepare_irq_remapping"],
-    explanation: "The firmware opts out of x2APIC, so interrupt remapping is limited on this host.",
+    explanation: "A note, no fault: interrupt remapping works without x2APIC",
 };

@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("xen-not-assignable"),
     clues: &[
+        against("xen-pciback-hide", 2.0),
         primary("xen-not-assignable", 4.2),
         primary("xen-not-owned", 2.4).unless(&["xen-pciback-hide"]),
         against("xen-pciback-missing", 2.0),

@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("xen-subpage-bar"),
     clues: &[
+        primary("xend-unaligned-bar", 4.2),
         primary("xen-subpage", 2.4).with(&["xen-present"]),
         primary("xen-subpage", 0.6),
         primary("xen-pt-map-fail", 1.0),

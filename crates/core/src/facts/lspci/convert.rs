@@ -4,7 +4,7 @@
 //! same text show theirs. Everything else that is not printed is unknown.
 
 use super::features::{complete, features};
-use super::{LspciFaultKind, LspciFunction, LspciRegion, RegionAddress, read};
+use super::{LspciFaultKind, LspciFunction, LspciRegion, RegionAddress, class_names, read};
 use crate::facts::parents::{self, Extent, RootBuses};
 use crate::facts::{
     BusRange, Fact, Facts, FaultKind, FunctionFacts, IommuVendor, Origin, PrintedCapability, PrintedConfig,
@@ -100,14 +100,15 @@ fn of_function(text: &LspciFunction, shown: Shown) -> FunctionFacts {
     facts.physical_slot = or_absent(text.slot.as_ref(), shown.slots && text.described);
     interrupt(&mut facts, text, decoded.as_ref());
     facts.buses = buses(text, decoded.as_ref());
-    facts.resources = resources(text, decoded.as_ref());
+    let regions = regions(text);
+    facts.resources = resources(text, &regions, decoded.as_ref());
     let (standard_complete, _) = complete(text);
     let row = |c: &super::LspciCapability| PrintedCapability { offset: c.offset, space: c.space, id: c.id };
     facts.printed = Some(Box::new(PrintedConfig {
         capabilities: text.capabilities.iter().map(row).collect(),
         standard_complete,
         features: features(text),
-        regions: text.regions.clone(),
+        regions,
         bridge: text.bridge.clone(),
     }));
     facts
@@ -125,7 +126,8 @@ fn identity(facts: &mut FunctionFacts, text: &LspciFunction, decoded: Option<&pc
         ClassCode::new(base, sub, text.interface.unwrap_or(0))
     };
     let header = header.filter(|h| answers(&h.id) || text.class.is_none());
-    let printed = text.class.map(class);
+    let by_name = || class_names::by_name(text.class_name.as_deref()?);
+    let printed = text.class.or_else(by_name).map(class);
     facts.class = header.map(|h| h.class).or(printed).map_or_else(unknown, Fact::Known);
     // Left out where it is 0 (`lspci.c: show_terse`).
     let titled = (text.id.is_some() || text.name.is_some()).then_some(0);
@@ -164,8 +166,31 @@ fn buses(text: &LspciFunction, decoded: Option<&pci::Function>) -> Fact<BusRange
     }
 }
 
+/// The regions without the upper halves of 64-bit ones, which lspci shows as regions of their own where it reads a dump.
+fn regions(text: &LspciFunction) -> Vec<LspciRegion> {
+    let mut kept: Vec<LspciRegion> = Vec::new();
+    for region in &text.regions {
+        let half = kept.last().is_some_and(|lower| {
+            let next = match (lower.index, region.index) {
+                (Some(lower), Some(upper)) => lower.checked_add(1) == Some(upper),
+                (None, None) => region.address == RegionAddress::Unassigned && region.size.is_none(),
+                _ => false,
+            };
+            lower.kind == BarKind::Memory64 && next
+        });
+        if !half {
+            kept.push(*region);
+        }
+    }
+    kept
+}
+
 /// Rows as sysfs has them, if the text gives index and size of every region.
-fn resources(text: &LspciFunction, decoded: Option<&pci::Function>) -> Fact<Vec<Resource>> {
+fn resources(
+    text: &LspciFunction,
+    regions: &[LspciRegion],
+    decoded: Option<&pci::Function>,
+) -> Fact<Vec<Resource>> {
     let registers = decoded.map_or(&[][..], |d| d.bars.as_slice());
     let row = |region: &LspciRegion| {
         let at = |address| registers.iter().find(|bar| bar.address == Some(address)).map(|bar| bar.index);
@@ -180,7 +205,7 @@ fn resources(text: &LspciFunction, decoded: Option<&pci::Function>) -> Fact<Vec<
             flags: flags(region, start.is_some()),
         })
     };
-    let rows: Option<Vec<Resource>> = text.regions.iter().map(row).collect();
+    let rows: Option<Vec<Resource>> = regions.iter().map(row).collect();
     match rows {
         Some(rows) if text.described && (!rows.is_empty() || registers.is_empty()) => Fact::Known(rows),
         _ => unknown(),
@@ -265,6 +290,27 @@ mod tests {
         assert_eq!(rows, [(0, 256), (1, 4096), (6, 65536)]);
         assert_eq!(card.interrupt_pin, Fact::Known(1));
         assert_eq!(card.subsystem, Fact::Known(PciId { vendor: 0x9004, device: 0x7850 }));
+    }
+
+    #[test]
+    fn names_without_numbers_give_the_class_and_no_ids() {
+        let facts = from_lspci(
+            b"00:1f.2 SATA controller: Intel Corporation 8 Series (prog-if 01 [AHCI 1.0])\n",
+            "test",
+        );
+        let function = facts.functions.values().next().expect("a function");
+        assert_eq!(function.class, Fact::Known(ClassCode::new(1, 6, 1)));
+        assert!(function.id.is_unreadable());
+    }
+
+    #[test]
+    fn upper_halves_of_regions_are_no_regions() {
+        let text = b"00:08.0 System peripheral: x\n\tStatus: Cap+\n\
+            \tRegion 0: Memory at 622d19a000 (64-bit, non-prefetchable) [disabled]\n\
+            \tRegion 1: Memory at <unassigned> (low-1M, non-prefetchable) [disabled]\n";
+        let facts = from_lspci(text, "test");
+        let printed = facts.functions.values().next().and_then(|f| f.printed.as_ref());
+        assert_eq!(printed.map(|printed| printed.regions.len()), Some(1));
     }
 
     #[test]

@@ -9,6 +9,7 @@
 //! ports); sizes are in bytes.
 
 mod capability;
+mod class_names;
 mod convert;
 mod features;
 mod fields;

@@ -1,12 +1,17 @@
 //! A plan for a person.
 
 use super::wrap;
-use crate::plan::{Plan, Verdict};
+use crate::pci::{BarKind, ROM_INDEX};
+use crate::plan::{AddressMap, Plan, Verdict};
 use crate::report::{Role, Text};
 use crate::rules::{Finding, Severity};
+use crate::vm::address_space::{Bytes, SurveyRow, Window};
 
 /// Columns that running text is broken at.
 const WIDTH: usize = 96;
+
+/// Rows of the map of a guest's address space; the rest is in the JSON.
+const MAP_ROWS: usize = 6;
 
 /// A plan: the word, the findings with their evidence and ways out, the steps, the VMs.
 #[must_use]
@@ -78,5 +83,80 @@ fn vms(text: &mut Text, plan: &Plan) {
                 text.line(Role::Faint, format!("    the host loses {dependent}"));
             }
         }
+        address_map(text, &vm.address_map);
+    }
+}
+
+/// The largest memory BARs, and how many more there are.
+fn address_map(text: &mut Text, map: &AddressMap) {
+    for device in &map.unknown {
+        text.line(
+            Role::Faint,
+            format!("  in the guest: where {device} lands is unknown, its BARs could not be read"),
+        );
+    }
+    let mut rows: Vec<&SurveyRow> = map.rows.iter().filter(|row| row.kind != BarKind::Io).collect();
+    if rows.is_empty() {
+        return;
+    }
+    rows.sort_by_key(|row| (std::cmp::Reverse(row.size), row.device, row.bar));
+    text.line(Role::Plain, "  in the guest:");
+    for row in rows.iter().take(MAP_ROWS) {
+        let bar = if row.bar == ROM_INDEX { "ROM  ".to_owned() } else { format!("BAR {}", row.bar) };
+        text.line(Role::Strong, format!("    {}  {bar}", row.device));
+        text.add(Role::Plain, format!("  {:>8}  {}", Bytes(row.size).to_string(), place(row)));
+    }
+    if rows.len() > MAP_ROWS {
+        text.line(Role::Faint, format!("    and {} more", rows.len() - MAP_ROWS));
+    }
+}
+
+fn place(row: &SurveyRow) -> String {
+    match (row.start, row.window) {
+        (Some(start), _) => format!("at {start:#x}"),
+        (None, Some(Window::Below4G)) => "below 4 GiB".to_owned(),
+        (None, Some(Window::Above4G)) => "above 4 GiB".to_owned(),
+        _ => "where, depends on the guest's firmware".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pci::PciAddress;
+
+    fn row(bar: u8, kind: BarKind, size: u64, start: Option<u64>, window: Option<Window>) -> SurveyRow {
+        let device = PciAddress::new(0, 2, 4, 0).expect("address");
+        SurveyRow { device, bar, kind, size, start, window }
+    }
+
+    fn shown(rows: Vec<SurveyRow>) -> String {
+        let mut text = Text::default();
+        address_map(&mut text, &AddressMap { rows, unknown: Vec::new() });
+        text.to_string()
+    }
+
+    #[test]
+    fn memory_bars_have_a_line_each_and_ports_none() {
+        let text = shown(vec![
+            row(0, BarKind::Io, 256, Some(0xc000), Some(Window::Io)),
+            row(1, BarKind::Memory32, 1024, Some(0xfebf_e000), Some(Window::Below4G)),
+            row(2, BarKind::Memory64, 1 << 28, None, None),
+        ]);
+        let expected = "  in the guest:
+    0000:02:04.0  BAR 2   256 MiB  where, depends on the guest's firmware
+    0000:02:04.0  BAR 1     1 KiB  at 0xfebfe000
+";
+        assert_eq!(text, expected);
+        assert_eq!(shown(vec![row(0, BarKind::Io, 256, Some(0xc000), Some(Window::Io))]), "");
+    }
+
+    #[test]
+    fn many_bars_are_cut_short() {
+        let rows =
+            (0..6).chain(0..3).map(|bar| row(bar, BarKind::Memory32, 4096, None, Some(Window::Below4G)));
+        let text = shown(rows.collect());
+        assert_eq!(text.lines().count(), 1 + MAP_ROWS + 1);
+        assert!(text.ends_with("and 3 more\n"), "{text}");
     }
 }

@@ -29,9 +29,17 @@ pub(super) fn command(send: &Send, names: &mut Environment) -> Result<Command, S
     Ok(Command { cdb: HexBytes(cdb), direction, timeout_ms: send.timeout_ms })
 }
 
-/// The name a step gives to the data it sends, with these.
+/// The name a step gives to the data it sends.
+pub(super) fn name_sent(send: &Send) -> Option<&str> {
+    match &send.data {
+        Data::Out { save, .. } => save.as_deref(),
+        Data::None | Data::In(_) => None,
+    }
+}
+
+/// The same with these data.
 pub(super) fn data_sent<'a>(send: &'a Send, command: &Command) -> Option<(&'a str, Value)> {
-    let Data::Out { save: Some(name), .. } = &send.data else { return None };
+    let name = name_sent(send)?;
     let data = match &command.direction {
         Direction::Out { data } => data.0.clone(),
         Direction::None | Direction::In { .. } => Vec::new(),

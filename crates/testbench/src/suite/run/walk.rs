@@ -2,6 +2,7 @@
 
 use crate::suite::case::{Send, Step, Values};
 use crate::suite::expression::{Environment, Value};
+use crate::transport::Event;
 
 /// Values one repeat may take.
 const VALUE_LIMIT: i64 = 65_536;
@@ -11,6 +12,13 @@ struct Frame<'a> {
     next: usize,
     /// The repeat these steps belong to: its name, its value now, and those to come in reverse.
     repeat: Option<(&'a str, i64, Vec<i64>)>,
+}
+
+/// What comes next.
+#[derive(Clone, Copy)]
+pub(super) enum Next<'a> {
+    Send(&'a Send),
+    Event(Event),
 }
 
 /// A place among steps.
@@ -23,12 +31,17 @@ impl<'a> Walk<'a> {
         Self { frames: vec![Frame { steps, next: 0, repeat: None }] }
     }
 
-    /// The next command without going past it; the names of repeats get their values. `None` at the end.
-    pub(super) fn peek(&mut self, names: &mut Environment) -> Result<Option<&'a Send>, String> {
+    /// The next command or event without going past it; the names of repeats get their values. `None` at the end.
+    pub(super) fn peek(&mut self, names: &mut Environment) -> Result<Option<Next<'a>>, String> {
         loop {
             let Some(frame) = self.frames.last_mut() else { return Ok(None) };
             match frame.steps.get(frame.next) {
-                Some(Step::Send(send)) => return Ok(Some(send)),
+                Some(Step::Send(send)) => {
+                    // Judging what was sent before has given the repeats' names older values.
+                    self.name_repeats(names);
+                    return Ok(Some(Next::Send(send)));
+                }
+                Some(Step::Event(event)) => return Ok(Some(Next::Event(*event))),
                 Some(Step::Repeat(repeat)) => {
                     let mut values = values(&repeat.values, names)?;
                     frame.next += 1;
@@ -53,7 +66,13 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Goes past the command and gives the values of the repeats it stands in.
+    fn name_repeats(&self, names: &mut Environment) {
+        for (name, now, _) in self.frames.iter().filter_map(|frame| frame.repeat.as_ref()) {
+            names.insert((*name).to_owned(), Value::Number(*now));
+        }
+    }
+
+    /// Goes past it and gives the values of the repeats it stands in.
     pub(super) fn advance(&mut self) -> Vec<(&'a str, i64)> {
         if let Some(frame) = self.frames.last_mut() {
             frame.next += 1;

@@ -5,6 +5,7 @@ use serde::Serialize;
 use crate::action::Step;
 use crate::plan::{self, VmPlan};
 use crate::rules;
+use crate::vm::address_space::Window;
 
 /// A plan.
 #[derive(Clone, Debug, Serialize)]
@@ -56,8 +57,19 @@ struct Vm {
     name: String,
     backend: &'static str,
     devices: Vec<String>,
-    address_map: Vec<()>,
+    address_map: Vec<MapRow>,
     host_loses: Vec<String>,
+}
+
+/// A BAR in the guest. What is not known before the guest runs is null: of a function whose BARs could not be read all but
+/// the function, else the address or window that depends on the firmware's release.
+#[derive(Clone, Debug, Serialize)]
+struct MapRow {
+    device: String,
+    bar: Option<u8>,
+    start: Option<String>,
+    size: Option<String>,
+    window: Option<&'static str>,
 }
 
 impl Plan {
@@ -103,12 +115,26 @@ fn step(step: &Step) -> PlanStep {
 }
 
 fn vm(vm: &VmPlan) -> Vm {
+    let known = vm.address_map.rows.iter().map(|row| MapRow {
+        device: row.device.to_string(),
+        bar: Some(row.bar),
+        start: row.start.map(|start| format!("{start:#x}")),
+        size: Some(format!("{:#x}", row.size)),
+        window: row.window.map(Window::name),
+    });
+    let unknown = vm.address_map.unknown.iter().map(|device| MapRow {
+        device: device.to_string(),
+        bar: None,
+        start: None,
+        size: None,
+        window: None,
+    });
     let loses = vm.devices.iter().flat_map(|device| &device.dependents);
     Vm {
         name: vm.request.name.to_string(),
         backend: vm.request.backend.name(),
         devices: vm.devices.iter().map(|device| device.address.to_string()).collect(),
-        address_map: Vec::new(),
+        address_map: known.chain(unknown).collect(),
         host_loses: loses.map(ToString::to_string).collect(),
     }
 }

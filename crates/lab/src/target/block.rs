@@ -1,0 +1,280 @@
+//! Commands that move or check blocks (9.2): ranges, transfers, VERIFY, SEEK, READ CAPACITY, the cache.
+
+use super::command::Task;
+use super::defect::Defect;
+use super::medium::Through;
+use super::sense::Sense;
+use super::{BLOCK_BYTES, Data, Protection, Refusal, Reply, Target, data, nothing};
+
+/// First block and number of blocks.
+type Extent = (u32, u32);
+
+impl Target {
+    /// Refuses what is not wholly on the medium (7.2.3).
+    fn range(&self, (lba, count): Extent) -> Result<(), Refusal> {
+        let end = if self.has(Defect::RangeWraps) {
+            u64::from(lba.wrapping_add(count))
+        } else if self.has(Defect::RangeFirstOnly) {
+            u64::from(lba) + u64::from(count.min(1))
+        } else {
+            u64::from(lba) + u64::from(count)
+        };
+        let start_fits = lba < self.medium.blocks || count == 0 && lba == self.medium.blocks;
+        let fits = end <= u64::from(self.medium.blocks) && (start_fits || self.has(Defect::RangeWraps));
+        if fits || self.has(Defect::RangeUnchecked) { Ok(()) } else { Err(Sense::RANGE.into()) }
+    }
+
+    fn writable(&self) -> Result<(), Refusal> {
+        match self.medium.protection {
+            Protection::On if !self.has(Defect::ProtectIgnored) => Err(Sense::PROTECTED.into()),
+            Protection::On | Protection::Off => Ok(()),
+        }
+    }
+
+    /// Address and length of the six-byte form: 21 bits, and 0 means 256 (9.2.5, 9.2.20).
+    fn six(&self, task: &Task<'_>, zero_is_none: Defect) -> Extent {
+        let bits = if self.has(Defect::SixByteMask) { 0x0f_ffff } else { 0x1f_ffff };
+        let count = match task.byte(4) {
+            0 if self.has(zero_is_none) => 0,
+            0 => 256,
+            count => count.into(),
+        };
+        (task.be24(1) & bits, count)
+    }
+
+    /// Address and length of the ten-byte form: 0 means none.
+    fn ten(&self, task: &Task<'_>, zero_is_256: Defect) -> Extent {
+        let count = match task.be16(7) {
+            0 if self.has(zero_is_256) => 256,
+            count => count.into(),
+        };
+        (task.be32(2), count)
+    }
+
+    /// DPO and FUA are taken; RelAdr means something only in a linked command (9.1.11).
+    fn flags(&self, task: &Task<'_>) -> Result<Through, Refusal> {
+        if task.bit(1, 0) && !self.has(Defect::RelativeIgnored) {
+            return Err(Sense::field(1).into());
+        }
+        let fua = task.bit(1, 3);
+        if fua && self.has(Defect::ModeDpoFuaFalse) {
+            return Err(Sense::field(1).into());
+        }
+        let cached = self.pages.write_cache() || self.has(Defect::CacheUnasked);
+        let through = fua && !self.has(Defect::FuaIgnored);
+        Ok(if cached && !through { Through::Cache } else { Through::Medium })
+    }
+
+    fn read(&mut self, extent: Extent) -> Reply {
+        self.range(extent)?;
+        let (lba, count) = extent;
+        let last = self.medium.last();
+        if lba <= last && last - lba < count && self.has(Defect::LastBlockUnreadable) {
+            return Err(Sense::READ_ERROR.at(last).into());
+        }
+        let mut bytes = Vec::new();
+        for step in 0..count {
+            let step = if step >= 128 && self.has(Defect::LongTransferCut) { step % 128 } else { step };
+            let at = self.place(lba.wrapping_add(step));
+            let on_medium = at <= last;
+            bytes.extend(if on_medium { self.medium.read(at) } else { [0; BLOCK_BYTES] });
+        }
+        let next = lba.wrapping_add(count);
+        if count > 0 && next <= last {
+            self.medium.read_ahead(next);
+        }
+        data(bytes)
+    }
+
+    /// Where a block lies.
+    fn place(&self, lba: u32) -> u32 {
+        // 2^32 bytes are 2^23 blocks.
+        if self.has(Defect::AddressWraps24) { lba & 0x7f_ffff } else { lba }
+    }
+
+    fn write(&mut self, extent: Extent, bytes: &[u8], through: Through) -> Reply {
+        self.writable()?;
+        let range = self.range(extent);
+        if range.is_err() && !self.has(Defect::WriteStraddles) {
+            range?;
+        }
+        let (lba, count) = extent;
+        let lost = count > 1 && count % 2 == 1 && self.has(Defect::WriteLosesLast)
+            || self.has(Defect::WriteLost) && self.commands.is_multiple_of(16);
+        let kept = if lost { count.saturating_sub(1) } else { count };
+        let mut last = None;
+        for (step, block) in (0..kept).zip(bytes.chunks(BLOCK_BYTES)) {
+            let at = self.place(lba.wrapping_add(step));
+            if at <= self.medium.last() {
+                self.medium.write(at, block, through);
+                last = Some((at, block));
+            }
+        }
+        if let Some((at, block)) = last
+            && at < self.medium.last()
+            && self.has(Defect::WriteSpills)
+        {
+            self.medium.write(at + 1, block, through);
+        }
+        range?;
+        nothing()
+    }
+
+    fn out_bytes(task: &Task<'_>, (_, count): Extent) -> Vec<u8> {
+        task.data_out(usize::try_from(count).unwrap_or(0).saturating_mul(BLOCK_BYTES))
+    }
+
+    pub(super) fn read_6(&mut self, task: &Task<'_>) -> Reply {
+        let mut reply = self.read(self.six(task, Defect::Read6ZeroIsNone))?;
+        if self.has(Defect::BytesSwapped) {
+            for pair in reply.bytes.chunks_exact_mut(2) {
+                pair.reverse();
+            }
+        }
+        Ok(reply)
+    }
+
+    pub(super) fn read_10(&mut self, task: &Task<'_>) -> Reply {
+        self.flags(task)?;
+        self.read(self.ten(task, Defect::Read10ZeroIs256))
+    }
+
+    pub(super) fn write_6(&mut self, task: &Task<'_>) -> Reply {
+        let extent = self.six(task, Defect::Write6ZeroIsNone);
+        let cached = self.pages.write_cache() || self.has(Defect::CacheUnasked);
+        let through = if cached { Through::Cache } else { Through::Medium };
+        self.write(extent, &Self::out_bytes(task, extent), through)
+    }
+
+    pub(super) fn write_10(&mut self, task: &Task<'_>) -> Reply {
+        let through = self.flags(task)?;
+        let (mut lba, count) = self.ten(task, Defect::Write10ZeroIs256);
+        if self.has(Defect::TenByteMask) {
+            lba &= 0x1f_ffff;
+        }
+        self.write((lba, count), &Self::out_bytes(task, (lba, count)), through)
+    }
+
+    pub(super) fn write_and_verify(&mut self, task: &Task<'_>) -> Reply {
+        self.flags(task)?;
+        let extent = (task.be32(2), u32::from(task.be16(7)));
+        if self.has(Defect::WriteVerifyLost) {
+            return self.range(extent).map(|()| Data::default());
+        }
+        self.write(extent, &Self::out_bytes(task, extent), Through::Medium)
+    }
+
+    pub(super) fn write_same(&mut self, task: &Task<'_>) -> Reply {
+        // PBdata and LBdata have the target change the block; RelAdr needs a link.
+        if task.byte(1) & 0x07 != 0 {
+            return Err(Sense::field(1).into());
+        }
+        let lba = task.be32(2);
+        // A number of zero is all the rest (9.2.24).
+        let count = match u32::from(task.be16(7)) {
+            0 => self.medium.blocks.saturating_sub(lba),
+            count => count,
+        };
+        let block = task.data_out(BLOCK_BYTES);
+        self.writable()?;
+        self.range((lba, count))?;
+        for step in 0..count {
+            self.medium.write(lba.wrapping_add(step), &block, Through::Medium);
+        }
+        nothing()
+    }
+
+    /// Compares with BytChk, otherwise only checks the medium (9.2.19).
+    pub(super) fn verify(&mut self, task: &Task<'_>) -> Reply {
+        if task.bit(1, 0) && !self.has(Defect::RelativeIgnored) {
+            return Err(Sense::field(1).into());
+        }
+        let extent = (task.be32(2), u32::from(task.be16(7)));
+        if !self.has(Defect::VerifyRange) {
+            self.range(extent)?;
+        }
+        if !task.bit(1, 1) || self.has(Defect::VerifyIgnoresData) {
+            return nothing();
+        }
+        let bytes = Self::out_bytes(task, extent);
+        if self.has(Defect::VerifyWrites) {
+            return self.write(extent, &bytes, Through::Medium);
+        }
+        for (step, block) in (0..extent.1).zip(bytes.chunks(BLOCK_BYTES)) {
+            let at = extent.0.wrapping_add(step);
+            let skipped = step > 0 && self.has(Defect::VerifyFirstOnly);
+            if self.medium.read(at) != block && !skipped {
+                return Err(Sense::MISCOMPARE.at(at).into());
+            }
+        }
+        nothing()
+    }
+
+    pub(super) fn rezero_unit(&mut self, _: &Task<'_>) -> Reply {
+        nothing()
+    }
+
+    fn seek(&self, lba: u32) -> Reply {
+        if !self.has(Defect::SeekRange) {
+            self.range((lba, 1))?;
+        }
+        nothing()
+    }
+
+    pub(super) fn seek_6(&mut self, task: &Task<'_>) -> Reply {
+        self.seek(task.be24(1) & 0x1f_ffff)
+    }
+
+    pub(super) fn seek_10(&mut self, task: &Task<'_>) -> Reply {
+        self.seek(task.be32(2))
+    }
+
+    pub(super) fn read_capacity(&mut self, task: &Task<'_>) -> Reply {
+        let (lba, pmi) = (task.be32(2), task.bit(8, 0));
+        if task.bit(1, 0) || lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
+            return Err(Sense::field(2).into());
+        }
+        if pmi {
+            self.range((lba, 1))?;
+        }
+        let last = match self.defect {
+            Some(Defect::CapacityIsCount) => self.medium.blocks,
+            Some(Defect::CapacityShort) => self.medium.last().saturating_sub(1),
+            // There is no substantial delay before the end.
+            Some(Defect::CapacityAlignmentWrong) if pmi => lba & 0xff,
+            _ => self.medium.last(),
+        };
+        let shift = if self.has(Defect::CapacityLengthShifted) { 8 } else { 0 };
+        let length = u32::try_from(BLOCK_BYTES).unwrap_or(u32::MAX) << shift;
+        data([last.to_be_bytes(), length.to_be_bytes()].concat())
+    }
+
+    /// A number of zero is all the rest (9.2.3).
+    fn rest(task: &Task<'_>) -> Extent {
+        (task.be32(2), u32::from(task.be16(7)).max(1))
+    }
+
+    pub(super) fn pre_fetch(&mut self, task: &Task<'_>) -> Reply {
+        if task.bit(1, 0) {
+            return Err(Sense::field(1).into());
+        }
+        self.range(Self::rest(task))?;
+        Ok(Data { bytes: Vec::new(), condition_met: true })
+    }
+
+    pub(super) fn synchronize_cache(&mut self, task: &Task<'_>) -> Reply {
+        if self.has(Defect::SyncHangs) {
+            return Err(Refusal::Silence);
+        }
+        if task.bit(1, 0) {
+            return Err(Sense::field(1).into());
+        }
+        if !self.has(Defect::SyncRange) {
+            self.range(Self::rest(task))?;
+        }
+        if !self.has(Defect::SyncIgnored) {
+            self.medium.flush();
+        }
+        nothing()
+    }
+}

@@ -1,0 +1,150 @@
+//! The commands this firmware has: one table, with the bits that mean something.
+
+use super::defect::Defect;
+use super::sense::Sense;
+use super::{Initiator, Refusal, Reply, Target};
+
+pub(super) const REQUEST_SENSE: u8 = 0x03;
+pub(super) const INQUIRY: u8 = 0x12;
+
+/// A command as it came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Task<'a> {
+    pub(super) initiator: Initiator,
+    pub(super) cdb: &'a [u8],
+    /// What the initiator has to send.
+    pub(super) out: &'a [u8],
+}
+
+impl Task<'_> {
+    /// A byte of the block; those past its end are zero.
+    pub(super) fn byte(&self, at: usize) -> u8 {
+        self.cdb.get(at).copied().unwrap_or_default()
+    }
+
+    pub(super) fn bit(&self, at: usize, bit: u8) -> bool {
+        self.byte(at) >> bit & 1 == 1
+    }
+
+    pub(super) fn opcode(&self) -> u8 {
+        self.byte(0)
+    }
+
+    pub(super) fn be16(&self, at: usize) -> u16 {
+        u16::from_be_bytes([self.byte(at), self.byte(at + 1)])
+    }
+
+    pub(super) fn be24(&self, at: usize) -> u32 {
+        u32::from_be_bytes([0, self.byte(at), self.byte(at + 1), self.byte(at + 2)])
+    }
+
+    pub(super) fn be32(&self, at: usize) -> u32 {
+        u32::from(self.be16(at)) << 16 | u32::from(self.be16(at + 2))
+    }
+
+    /// The first `length` bytes the initiator sends; what it does not have comes as zeros.
+    pub(super) fn data_out(&self, length: usize) -> Vec<u8> {
+        let mut data: Vec<u8> = self.out.iter().copied().take(length).collect();
+        data.resize(length, 0);
+        data
+    }
+}
+
+/// Who may send a command, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Access {
+    /// Whatever is reserved (9.2.12).
+    Always,
+    /// Not against a reservation.
+    Exclusive,
+    /// Not against a reservation, and only when the unit is ready.
+    Medium,
+}
+
+/// A command of the firmware.
+pub(super) struct Row {
+    opcode: u8,
+    /// Bits with a meaning, from byte 1 on, without the control byte. Bits 7 to 5 of byte 1 are the LUN's (7.2.2).
+    meaning: &'static [u8],
+    pub(super) access: Access,
+    pub(super) run: fn(&mut Target, &Task<'_>) -> Reply,
+}
+
+macro_rules! rows {
+    ($($opcode:literal [$($mask:literal)*] $access:ident $run:ident;)*) => {
+        &[$(Row { opcode: $opcode, meaning: &[$($mask),*], access: Access::$access, run: Target::$run },)*]
+    };
+}
+
+const ROWS: &[Row] = rows! {
+    0x00 [0x00 0x00 0x00 0x00] Medium test_unit_ready;
+    0x01 [0x00 0x00 0x00 0x00] Medium rezero_unit;
+    0x03 [0x00 0x00 0x00 0xff] Always request_sense;
+    0x04 [0x1f 0xff 0xff 0xff] Exclusive format_unit;
+    0x07 [0x00 0x00 0x00 0x00] Medium reassign_blocks;
+    0x08 [0x1f 0xff 0xff 0xff] Medium read_6;
+    0x0a [0x1f 0xff 0xff 0xff] Medium write_6;
+    0x0b [0x1f 0xff 0xff 0x00] Medium seek_6;
+    0x12 [0x01 0xff 0x00 0xff] Always inquiry;
+    0x15 [0x11 0x00 0x00 0xff] Exclusive mode_select_6;
+    0x16 [0x1f 0xff 0xff 0xff] Exclusive reserve;
+    0x17 [0x1f 0xff 0x00 0x00] Always release;
+    0x1a [0x08 0xff 0x00 0xff] Exclusive mode_sense_6;
+    0x1b [0x01 0x00 0x00 0x03] Exclusive start_stop_unit;
+    0x1c [0x00 0x00 0xff 0xff] Exclusive receive_diagnostic;
+    0x1d [0x17 0x00 0xff 0xff] Exclusive send_diagnostic;
+    0x1e [0x00 0x00 0x00 0x01] Always prevent_allow;
+    0x25 [0x01 0xff 0xff 0xff 0xff 0x00 0x00 0x01] Medium read_capacity;
+    0x28 [0x19 0xff 0xff 0xff 0xff 0x00 0xff 0xff] Medium read_10;
+    0x2a [0x19 0xff 0xff 0xff 0xff 0x00 0xff 0xff] Medium write_10;
+    0x2b [0x00 0xff 0xff 0xff 0xff 0x00 0x00 0x00] Medium seek_10;
+    0x2e [0x13 0xff 0xff 0xff 0xff 0x00 0xff 0xff] Medium write_and_verify;
+    0x2f [0x13 0xff 0xff 0xff 0xff 0x00 0xff 0xff] Medium verify;
+    0x34 [0x03 0xff 0xff 0xff 0xff 0x00 0xff 0xff] Medium pre_fetch;
+    0x35 [0x03 0xff 0xff 0xff 0xff 0x00 0xff 0xff] Medium synchronize_cache;
+    0x37 [0x00 0x1f 0x00 0x00 0x00 0x00 0xff 0xff] Medium read_defect_data;
+    0x3b [0x07 0xff 0xff 0xff 0xff 0xff 0xff 0xff] Exclusive write_buffer;
+    0x3c [0x07 0xff 0xff 0xff 0xff 0xff 0xff 0xff] Exclusive read_buffer;
+    0x41 [0x07 0xff 0xff 0xff 0xff 0x00 0xff 0xff] Medium write_same;
+    0x55 [0x11 0x00 0x00 0x00 0x00 0x00 0xff 0xff] Exclusive mode_select_10;
+    0x5a [0x08 0xff 0x00 0x00 0x00 0x00 0xff 0xff] Exclusive mode_sense_10;
+};
+
+pub(super) fn find(opcode: u8) -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.opcode == opcode)
+}
+
+impl Row {
+    /// Bytes of the block: opcode, what has a meaning, control.
+    pub(super) fn length(&self) -> usize {
+        self.meaning.len() + 2
+    }
+
+    /// Reserved bits are zero (7.1.1), and so is the control byte: no vendor bits, no linked commands (7.2.7).
+    pub(super) fn check(&self, task: &Task<'_>, defect: Option<Defect>) -> Result<(), Refusal> {
+        for (at, meaning) in (1_u8..).zip(self.meaning) {
+            let lun = if at == 1 { 0xe0 } else { 0x00 };
+            let reserved = task.byte(at.into()) & !(meaning | lun);
+            let ignored = match (task.opcode(), at) {
+                (INQUIRY, 3) => defect == Some(Defect::InquiryWideLength),
+                (0x1a, 3) => defect == Some(Defect::ModeReservedIgnored),
+                _ => false,
+            };
+            if reserved != 0 && !ignored && defect != Some(Defect::ReservedIgnored) {
+                return Err(Sense::field(at).into());
+            }
+        }
+        let ignored = match defect {
+            Some(Defect::LinkIgnored) => 0x01,
+            Some(Defect::FlagIgnored) => 0x02,
+            Some(Defect::VendorIgnored) => 0xc0,
+            Some(Defect::ReservedIgnored) => 0x3c,
+            _ => 0x00,
+        };
+        let control = self.length() - 1;
+        if task.byte(control) & !ignored != 0 {
+            return Err(Sense::field(u8::try_from(control).unwrap_or(u8::MAX)).into());
+        }
+        Ok(())
+    }
+}

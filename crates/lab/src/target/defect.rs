@@ -1,0 +1,253 @@
+//! What can be wrong with the firmware: one row each, one place in the code each.
+//!
+//! Sources are reports against firmware that people use: P is `PiSCSI/piscsi`, S `uweseimet/scsi2pi`, B1 and B2
+//! `erichelgeson/BlueSCSI-v1` and `BlueSCSI/BlueSCSI-v2`, Z `ZuluSCSI/ZuluSCSI-firmware`, SD
+//! `rabbitholecomputing/SCSI2SD`; `#` is an issue, `PR` a pull request, otherwise a commit or a version of the changelog.
+//! A row without a source is of the same kind as one with: another boundary, another field, another lifetime.
+
+/// A row: what a defect is called, what the firmware does wrong, and who has seen it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DefectRow {
+    /// The defect.
+    pub defect: Defect,
+    /// Its name in reports.
+    pub id: &'static str,
+    /// What the firmware does wrong.
+    pub fault: &'static str,
+    /// Where it was reported; empty where it was made up after the others.
+    pub source: &'static str,
+}
+
+macro_rules! defects {
+    ($($name:ident $id:literal $fault:literal $source:literal;)*) => {
+        /// One thing a firmware does wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Defect { $(#[doc = $fault] $name,)* }
+
+        /// All there are.
+        pub const DEFECTS: &[DefectRow] = &[
+            $(DefectRow { defect: Defect::$name, id: $id, fault: $fault, source: $source },)*
+        ];
+    };
+}
+
+defects! {
+    // Sense data.
+    SenseKeyLost "sense-key-lost" "CHECK CONDITION, but the sense key is 0" "P #116";
+    SenseOutlivesCommand "sense-outlives-command" "old sense is there after a later good command" "P #366";
+    SenseCodeStays "sense-code-stays" "reading sense clears the key alone" "S #43";
+    SenseValidAlways "sense-valid-always" "Valid is set with every error" "B2 f7feb1db, Z PR 798";
+    SenseShared "sense-shared" "one store of sense for all initiators" "";
+    SenseLostToOther "sense-lost-to-other" "a command of another initiator drops sense" "86Box PR 4702";
+    SenseOutlivesReset "sense-outlives-reset" "a reset keeps sense" "Z PR 916";
+    SenseLengthWrong "sense-length-wrong" "the additional sense length is one too high" "";
+    SenseLengthCut "sense-length-cut" "the additional sense length follows the allocation length" "";
+    SensePadded "sense-padded" "sense is padded to the allocation length" "";
+    SenseZeroIsFour "sense-zero-is-four" "an allocation length of 0 gives four bytes, as SCSI-1 had it" "";
+    SenseDeferred "sense-deferred" "every error is reported as deferred" "";
+    SenseFieldPointer "sense-field-pointer" "the field pointer is one off" "";
+    SenseRefusedIfShort "sense-refused-if-short" "REQUEST SENSE for less than 18 bytes is refused" "";
+    SenseBlockedByReservation "sense-blocked-by-reservation" "REQUEST SENSE meets RESERVATION CONFLICT" "";
+    // Codes.
+    OpcodeCodeWrong "opcode-code-wrong" "an unknown opcode gives 5/24/00" "";
+    FieldCodeMissing "field-code-missing" "an invalid field gives 5/00/00" "P #116";
+    RangeCodeWrong "range-code-wrong" "an address past the end gives 5/24/00" "";
+    RangeKeyWrong "range-key-wrong" "an address past the end is a MEDIUM ERROR" "";
+    MiscompareKeyWrong "miscompare-key-wrong" "a miscompare is a MEDIUM ERROR" "";
+    // Unit attention.
+    AttentionMissing "attention-missing" "no attention after power-on" "Z PR 952";
+    AttentionStays "attention-stays" "attention is never cleared" "Apple note DV14";
+    AttentionClearedByInquiry "attention-cleared-by-inquiry" "INQUIRY clears attention" "";
+    AttentionBlocksInquiry "attention-blocks-inquiry" "INQUIRY is refused under attention" "";
+    AttentionExecutes "attention-executes" "the command under attention is carried out all the same" "";
+    AttentionForOneOnly "attention-for-one-only" "the first initiator to ask clears attention for all" "";
+    AttentionAfterResetMissing "attention-after-reset-missing" "a bus reset is not reported" "B2 #318, PR 319";
+    AttentionAfterDeviceResetMissing "attention-after-device-reset-missing" "BUS DEVICE RESET is not reported" "";
+    AttentionIdle "attention-idle" "attention without a cause every 150 commands" "";
+    AttentionCodeWrong "attention-code-wrong" "a reset is reported as a change of medium" "";
+    AttentionMediumMissing "attention-medium-missing" "a change of medium is not reported" "P #689, Z #247, PR 283";
+    AttentionModeToSelf "attention-mode-to-self" "changed mode parameters are reported to the one who changed them" "";
+    AttentionModeMissing "attention-mode-missing" "changed mode parameters are not reported to others" "";
+    // INQUIRY.
+    InquiryPadded "inquiry-padded" "INQUIRY is padded to the allocation length" "P #458";
+    InquiryLengthCut "inquiry-length-cut" "the additional length follows the allocation length" "B2 #152";
+    InquiryLengthWrong "inquiry-length-wrong" "the additional length counts the whole reply" "Z #603";
+    InquiryWideLength "inquiry-wide-length" "byte 3 is taken as part of the allocation length" "Z PR 818";
+    InquiryRemovableInPage "inquiry-removable-in-page" "the removable bit is put into the page code" "Z PR 857";
+    InquiryNulText "inquiry-nul-text" "text is filled with NUL" "P #1146";
+    InquiryVersion "inquiry-version" "the version claimed is 1" "Z #123";
+    InquiryReservedSet "inquiry-reserved-set" "a reserved byte is not zero" "B2 #152";
+    InquiryPageIgnored "inquiry-page-ignored" "a page code without EVPD is ignored" "";
+    InquiryUnstable "inquiry-unstable" "the revision changes after 50 commands" "";
+    InquiryNeedsReady "inquiry-needs-ready" "INQUIRY is refused when the unit is stopped" "";
+    InquiryLinkedClaimed "inquiry-linked-claimed" "linked commands are claimed and refused" "Z #836, PR 837";
+    VpdUnordered "vpd-unordered" "pages are listed in descending order" "";
+    VpdLengthWrong "vpd-length-wrong" "the page length counts its header" "";
+    VpdLengthCut "vpd-length-cut" "the page length follows the allocation length" "";
+    VpdUnlistedAnswered "vpd-unlisted-answered" "an unlisted page is answered" "";
+    VpdCodeMissing "vpd-code-missing" "every page has code 0" "";
+    SerialUnstable "serial-unstable" "the serial number changes with a reset" "";
+    // Logical units.
+    LunInquirySame "lun-inquiry-same" "INQUIRY is the same for all LUNs" "B1 #239, PR 121";
+    LunInquiryRefused "lun-inquiry-refused" "INQUIRY to an absent LUN is refused" "B2 #127, PR 128";
+    LunSenseEmpty "lun-sense-empty" "REQUEST SENSE to an absent LUN reports no error" "B2 #112";
+    LunOthersExecuted "lun-others-executed" "commands to an absent LUN reach LUN 0" "SD 4.0";
+    LunOfIdentifyIgnored "lun-of-identify-ignored" "the LUN of IDENTIFY is ignored" "P #309, #317";
+    LunCodeWrong "lun-code-wrong" "commands to an absent LUN are refused with 5/24/00" "P #124";
+    // MODE SENSE.
+    ModeLengthShort "mode-length-short" "MODE SENSE(6) tells one byte less" "";
+    Mode10LengthHigh "mode10-length-high" "MODE SENSE(10) tells one byte too much" "P #459";
+    Mode10ShortHeader "mode10-short-header" "MODE SENSE(10) has the header of the six-byte form" "P #234, #262";
+    ModePadded "mode-padded" "the allocation length is sent instead of the data" "P #278, PR 280";
+    ModeControlInCode "mode-control-in-code" "the page control bits count as part of the page code" "P #614";
+    ModeShortRefused "mode-short-refused" "a reply that would be cut is refused" "P #614";
+    ModeDbdIgnored "mode-dbd-ignored" "DBD is ignored" "";
+    ModeDbdRefused "mode-dbd-refused" "DBD is refused" "";
+    ModePageLengthWrong "mode-page-length-wrong" "the length of page 03h counts its header" "";
+    ModePagesUnordered "mode-pages-unordered" "pages come in descending order" "";
+    ModePageMissing "mode-page-missing" "page 0Ah is not among all pages" "";
+    ModeForeignPage "mode-foreign-page" "page 10h of another device type is sent to everyone" "Z PR 278";
+    ModeBlockLengthWrong "mode-block-length-wrong" "the descriptor's block length is shifted by a byte" "";
+    ModeBlocksWrong "mode-blocks-wrong" "the descriptor's block count is the last address" "";
+    ModeReservedIgnored "mode-reserved-ignored" "byte 3 of MODE SENSE is ignored" "B2 f914e04c";
+    ModeMaskAllOnes "mode-mask-all-ones" "the changeable mask of page 08h says that all is" "";
+    ModeMaskIsCurrent "mode-mask-is-current" "changeable masks are the current values" "";
+    ModeUnknownAnswered "mode-unknown-answered" "an unknown page is answered with nothing" "";
+    ModeProtectMissing "mode-protect-missing" "WP is never set" "Z PR 538, #124";
+    ModeDpoFuaFalse "mode-dpofua-false" "DPOFUA is claimed, and FUA refused" "";
+    ModeZonesZero "mode-zones-zero" "page 03h has no sectors per track" "Z #150";
+    ModeGeometrySmall "mode-geometry-small" "page 04h tells half the cylinders" "B1 #242";
+    ModeRotationZero "mode-rotation-zero" "page 04h has no rotation rate" "";
+    // MODE SELECT.
+    SelectRefused "select-refused" "MODE SELECT is refused" "P #618";
+    SelectIgnored "select-ignored" "MODE SELECT is GOOD and changes nothing" "P #1427";
+    SelectDescriptorKept "select-descriptor-kept" "pages behind a descriptor are not found" "P #818";
+    SelectCutApplied "select-cut-applied" "a page that is cut takes effect" "B2 PR 404, Z PR 910";
+    SelectShortHeader "select-short-header" "a header that is cut is accepted" "B2 PR 404";
+    SelectNotAtomic "select-not-atomic" "pages before a bad one take effect" "";
+    SelectFixedAccepted "select-fixed-accepted" "fields that cannot be changed are ignored with GOOD" "";
+    SelectFixedChanged "select-fixed-changed" "fields that cannot be changed are changed" "";
+    SelectChangesDefault "select-changes-default" "default values follow the current ones" "";
+    SelectUnknownIgnored "select-unknown-ignored" "an unknown page is ignored with GOOD" "P #1447";
+    SelectLengthUnchecked "select-length-unchecked" "a wrong page length is taken" "";
+    SelectDataLengthIgnored "select-data-length-ignored" "a mode data length is accepted" "";
+    SelectBlockLengthIgnored "select-block-length-ignored" "another block length is GOOD and does nothing" "";
+    SelectSavesNothing "select-saves-nothing" "SP is ignored" "";
+    SelectSavesAlways "select-saves-always" "values are saved without SP" "";
+    SelectSaveDropsOthers "select-save-drops-others" "saving one page resets what is saved of the others" "";
+    SelectOutlivesReset "select-outlives-reset" "values that were not saved outlive a reset" "";
+    Select10ShortHeader "select10-short-header" "MODE SELECT(10) expects the header of the six-byte form" "P #234";
+    // READ CAPACITY.
+    CapacityIsCount "capacity-is-count" "READ CAPACITY gives the number of blocks" "B1 PR 134, B2 34de1419";
+    CapacityShort "capacity-short" "READ CAPACITY leaves out the last block" "Z #80";
+    CapacityLengthShifted "capacity-length-shifted" "the block length is shifted by a byte" "Z #545, PR 552";
+    CapacityAddressIgnored "capacity-address-ignored" "an address without PMI is ignored" "";
+    CapacityAlignmentWrong "capacity-pmi-first" "with PMI the given address is cut to 16 bits" "";
+    // Reading and writing.
+    Read6ZeroIsNone "read6-zero-is-none" "READ(6) of length 0 reads nothing" "";
+    Write6ZeroIsNone "write6-zero-is-none" "WRITE(6) of length 0 writes nothing" "";
+    Read10ZeroIs256 "read10-zero-is-256" "READ(10) of length 0 reads 256 blocks" "";
+    Write10ZeroIs256 "write10-zero-is-256" "WRITE(10) of length 0 writes 256 blocks" "";
+    SixByteMask "six-byte-mask" "the top bit of a six-byte address is lost" "";
+    TenByteMask "ten-byte-mask" "WRITE(10) keeps 21 bits of the address" "";
+    AddressWraps24 "address-wraps-24" "byte arithmetic of 32 bits: addresses wrap at 2^32 bytes" "";
+    LastBlockUnreadable "last-block-unreadable" "the last block cannot be read" "Z #80, Z #97";
+    RangeUnchecked "range-unchecked" "what is past the end reads as zeros and is not written" "P #192";
+    RangeFirstOnly "range-first-only" "only the first address is checked" "P #192";
+    RangeWraps "range-wraps" "address plus length overflows 32 bits" "";
+    WriteStraddles "write-straddles" "what fits is written before a range is refused" "";
+    WriteLosesLast "write-loses-last" "the last block of an odd transfer is not written" "Z #97, B2 PR 362";
+    WriteSpills "write-spills" "the block behind a transfer is written too" "SD 4.8.1";
+    WriteLost "write-lost" "every 16th write is lost" "";
+    BytesSwapped "bytes-swapped" "READ(6) swaps the bytes of each pair" "";
+    StuckBit "stuck-bit" "bit 6 of the last byte of a block reads as one" "";
+    LongTransferCut "long-transfer-cut" "blocks past 64 KiB of one transfer repeat the first" "Z #704";
+    PrefetchStale "prefetch-stale" "what was read ahead is kept after writes" "Z #168, c3c4d44";
+    RelativeIgnored "relative-ignored" "RelAdr is ignored" "";
+    FuaIgnored "fua-ignored" "FUA writes stay in the cache" "";
+    CacheUnasked "cache-unasked" "writes are cached with WCE = 0" "";
+    ProtectKeyWrong "protect-key-wrong" "a write to a protected medium is an ILLEGAL REQUEST" "B2 b9bd4af5";
+    ProtectIgnored "protect-ignored" "a protected medium is written" "";
+    WriteVerifyLost "write-verify-lost" "WRITE AND VERIFY compares and does not write" "B2 8f7e389a";
+    // Verifying and positioning.
+    VerifyIgnoresData "verify-ignores-data" "VERIFY does not compare" "";
+    VerifyWrites "verify-writes" "VERIFY with BytChk writes" "P #807";
+    VerifyFirstOnly "verify-first-only" "VERIFY compares the first block alone" "";
+    VerifyRange "verify-range" "VERIFY does not check its range" "";
+    SeekRange "seek-range" "SEEK does not check its address" "P #711";
+    // Starting, stopping, media.
+    StopCodeWrong "stop-code-wrong" "a stopped unit says that it becomes ready" "";
+    StopIgnored "stop-ignored" "STOP does nothing" "";
+    StoppedReads "stopped-reads" "a stopped unit carries out reads and writes" "";
+    StartStateKept "start-state-kept" "a stopped unit stays stopped over a reset" "Z PR 952, PR 234";
+    StartImmediate "start-immediate" "START with Immed waits for the unit" "";
+    EjectFixed "eject-fixed" "a fixed disk is ejected" "";
+    EmptyCodeWrong "empty-code-wrong" "a unit without medium says that it is stopped" "Z PR 938";
+    PreventIgnored "prevent-ignored" "a prevented medium is ejected" "";
+    PreventOutlivesReset "prevent-outlives-reset" "prevention outlives a reset" "";
+    PreventShared "prevent-shared" "one ALLOW ends what two initiators prevent" "";
+    // Reservations.
+    ReserveRefused "reserve-refused" "RESERVE is refused" "P #82";
+    ReserveIgnored "reserve-ignored" "others are not locked out" "";
+    ReserveWritesAllowed "reserve-writes-allowed" "others can write" "";
+    ReserveBlocksInquiry "reserve-blocks-inquiry" "others get RESERVATION CONFLICT for INQUIRY" "";
+    ReleaseByOther "release-by-other" "another initiator can release" "";
+    ReleaseConflict "release-conflict" "a foreign RELEASE gets RESERVATION CONFLICT" "SD scsi.c";
+    ReleaseNeedsOne "release-needs-one" "a RELEASE of nothing is refused" "";
+    ReserveOutlivesReset "reserve-outlives-reset" "a reservation outlives a reset" "";
+    ReserveOutlivesDeviceReset "reserve-outlives-device-reset" "a reservation outlives BUS DEVICE RESET" "";
+    ReserveExtent "reserve-extent" "an extent reservation is taken as one of the unit" "";
+    // Command descriptor blocks.
+    ReservedIgnored "reserved-ignored" "reserved bits are not checked" "";
+    LinkIgnored "link-ignored" "the link bit is ignored" "";
+    FlagIgnored "flag-ignored" "the flag bit is ignored" "";
+    VendorIgnored "vendor-ignored" "the vendor bits of the control byte are ignored" "";
+    UnknownGood "unknown-good" "an unknown opcode is GOOD" "";
+    UnknownHangs "unknown-hangs" "an unknown opcode hangs the bus" "P #1634, PR 966";
+    BlockNotTaken "block-not-taken" "the bytes from the sixth on of an unknown opcode run as a command" "P #1634, PR 1777";
+    // The rest.
+    BusyForever "busy-forever" "BUSY for ever after an unknown opcode" "";
+    SyncHangs "sync-hangs" "SYNCHRONIZE CACHE hangs" "";
+    SyncIgnored "sync-ignored" "SYNCHRONIZE CACHE leaves the cache as it is" "";
+    SyncRange "sync-range" "SYNCHRONIZE CACHE does not check its range" "";
+    SlowAtTimes "slow-at-times" "every 500th command takes 40 s" "";
+    OddByteLost "odd-byte-lost" "the last byte of an odd reply is lost" "Z #212, 326be580";
+    OddByteAdded "odd-byte-added" "an odd reply gets a byte more" "Z #212";
+    SelfTestWrites "self-test-writes" "the self-test writes block 0" "";
+    SelfTestRefused "self-test-refused" "the self-test is refused" "";
+    FormatShrinks "format-shrinks" "FORMAT UNIT loses the last block" "";
+    FormatListUnchecked "format-list-unchecked" "FORMAT UNIT takes any defect list format" "";
+    FormatNothing "format-progress-missing" "FORMAT UNIT with Immed is ready at once and then busy" "";
+    ReassignClears "reassign-clears" "REASSIGN BLOCKS clears the neighbour" "";
+    ReassignRange "reassign-range" "REASSIGN BLOCKS does not check its addresses" "";
+    DefectListEcho "defect-list-echo" "READ DEFECT DATA echoes the wrong byte" "Z PR 641";
+    BufferOverflow "buffer-overflow" "WRITE BUFFER takes offset and length past its capacity" "";
+    BufferOffset "buffer-offset" "READ BUFFER ignores its offset" "";
+    BufferOnMedium "buffer-on-medium" "WRITE BUFFER writes to the medium" "";
+}
+
+impl Defect {
+    /// Its row.
+    pub fn row(self) -> &'static DefectRow {
+        // The macro makes a row of each, in the order of the variants.
+        DEFECTS.iter().find(|row| row.defect == self).unwrap_or(&DEFECTS[0])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_defect_has_a_row_and_an_id_of_its_own() {
+        for (at, row) in DEFECTS.iter().enumerate() {
+            assert_eq!(row.defect.row(), row);
+            assert!(
+                !row.fault.is_empty()
+                    && row.id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+            );
+            assert!(DEFECTS.iter().skip(at + 1).all(|other| other.id != row.id), "{}", row.id);
+        }
+        assert!(DEFECTS.len() >= 60);
+    }
+}

@@ -1,0 +1,135 @@
+//! INQUIRY with vital product data (8.2.5, 8.3.4), TEST UNIT READY and REQUEST SENSE (8.2.14, 8.2.16).
+
+use super::command::Task;
+use super::defect::Defect;
+use super::sense::{SENSE_BYTES, Sense};
+use super::{MediumKind, Reply, Target, data, nothing};
+
+/// Peripheral qualifier 011b and type 1Fh: no logical unit can be here (8.2.5.1, table 46).
+const NO_UNIT: u8 = 0x7f;
+const SERIAL: &[u8; 8] = b"L0000001";
+/// Bytes of standard data behind the additional length.
+const ADDITIONAL: u8 = 31;
+
+fn small(length: usize) -> u8 {
+    u8::try_from(length).unwrap_or(u8::MAX)
+}
+
+impl Target {
+    pub(super) fn test_unit_ready(&mut self, _: &Task<'_>) -> Reply {
+        nothing()
+    }
+
+    fn standard(&self, qualifier_and_type: u8) -> Vec<u8> {
+        let removable = self.model.medium == MediumKind::Removable;
+        let version = if self.has(Defect::InquiryVersion) { 1 } else { 2 };
+        let additional = if self.has(Defect::InquiryLengthWrong) { ADDITIONAL + 5 } else { ADDITIONAL };
+        let reserved = u8::from(self.has(Defect::InquiryReservedSet));
+        let linked = u8::from(self.has(Defect::InquiryLinkedClaimed)) << 3;
+        let mut bytes =
+            vec![qualifier_and_type, u8::from(removable) << 7, version, 2, additional, reserved, 0, linked];
+        let fill = if self.has(Defect::InquiryNulText) { 0 } else { b' ' };
+        let unstable = self.has(Defect::InquiryUnstable) && self.commands > 50;
+        let revision = if unstable { b"0002" } else { b"0001" };
+        for (text, width) in [(b"SLOTWISE".as_slice(), 8), (b"TARGET", 16), (revision, 4)] {
+            let end = bytes.len() + width;
+            bytes.extend(text);
+            bytes.resize(end, fill);
+        }
+        bytes
+    }
+
+    pub(super) fn absent_inquiry(&self, task: &Task<'_>) -> Reply {
+        data(self.cut_inquiry(self.standard(NO_UNIT), task))
+    }
+
+    fn cut_inquiry(&self, mut bytes: Vec<u8>, task: &Task<'_>) -> Vec<u8> {
+        let wide = self.has(Defect::InquiryWideLength);
+        let allocation = if wide { usize::from(task.be16(3)) } else { usize::from(task.byte(4)) };
+        if self.has(Defect::InquiryPadded) || (wide && allocation > 255) {
+            bytes.resize(allocation, 0);
+        }
+        bytes.truncate(allocation);
+        bytes
+    }
+
+    pub(super) fn inquiry(&mut self, task: &Task<'_>) -> Reply {
+        if self.has(Defect::InquiryNeedsReady) {
+            self.ready()?;
+        }
+        if !task.bit(1, 0) {
+            if task.byte(2) != 0 && !self.has(Defect::InquiryPageIgnored) {
+                return Err(Sense::field(2).into());
+            }
+            let mut bytes = self.standard(0);
+            let allocation = task.byte(4);
+            if let Some(length) = bytes.get_mut(4)
+                && self.has(Defect::InquiryLengthCut)
+            {
+                *length = (*length).min(allocation.saturating_sub(5));
+            }
+            return data(self.cut_inquiry(bytes, task));
+        }
+        let body = match task.byte(2) {
+            0x00 if self.has(Defect::VpdUnordered) => vec![0x80, 0x00],
+            0x00 => vec![0x00, 0x80],
+            0x80 => {
+                let mut serial = SERIAL.to_vec();
+                if self.has(Defect::SerialUnstable) {
+                    serial.pop();
+                    serial.push(b'1'.wrapping_add(self.resets % 8));
+                }
+                serial
+            }
+            _ if self.has(Defect::VpdUnlistedAnswered) => Vec::new(),
+            _ => return Err(Sense::field(2).into()),
+        };
+        let removable =
+            self.model.medium == MediumKind::Removable && self.has(Defect::InquiryRemovableInPage);
+        let code = if self.has(Defect::VpdCodeMissing) { 0 } else { task.byte(2) };
+        let length = match self.defect {
+            Some(Defect::VpdLengthWrong) => small(body.len() + 4),
+            Some(Defect::VpdLengthCut) => small(body.len()).min(task.byte(4).saturating_sub(4)),
+            _ => small(body.len()),
+        };
+        let mut page = vec![0, code ^ u8::from(removable) << 7, 0, length];
+        page.extend(body);
+        data(self.cut_inquiry(page, task))
+    }
+
+    /// Sense of the last error; without one a pending unit attention, which is not cleared by this (7.9 leaves both to
+    /// the target: sense first or attention first); without that either, what the unit is busy with.
+    pub(super) fn request_sense(&mut self, task: &Task<'_>) -> Reply {
+        if self.has(Defect::SenseRefusedIfShort) && task.byte(4) < SENSE_BYTES && task.byte(4) != 0 {
+            return Err(Sense::field(4).into());
+        }
+        let kept = self.kept(task.initiator);
+        let sense = kept.sense.take();
+        let sense = match sense {
+            Some(sense) => sense,
+            None => self.formatting().unwrap_or(Sense::NONE),
+        };
+        if self.has(Defect::SenseCodeStays) {
+            self.kept(task.initiator).sense = Some(sense.with_key(0));
+        }
+        self.sense_data(sense, task)
+    }
+
+    pub(super) fn sense_data(&self, sense: Sense, task: &Task<'_>) -> Reply {
+        let mut bytes = sense.bytes(self.defect);
+        let allocation = match task.byte(4) {
+            0 if self.has(Defect::SenseZeroIsFour) => 4,
+            allocation => allocation,
+        };
+        if let Some(length) = bytes.get_mut(7)
+            && self.has(Defect::SenseLengthCut)
+        {
+            *length = (*length).min(allocation.saturating_sub(8));
+        }
+        if self.has(Defect::SensePadded) {
+            bytes.resize(allocation.into(), 0);
+        }
+        bytes.truncate(allocation.into());
+        data(bytes)
+    }
+}

@@ -1,0 +1,171 @@
+//! FORMAT UNIT, defects, diagnostics, buffers (8.2.12 to 8.2.17, 9.2.1, 9.2.8, 9.2.10).
+
+use std::time::Duration;
+
+use super::command::Task;
+use super::defect::Defect;
+use super::medium::Through;
+use super::sense::Sense;
+use super::unit::Spindle;
+use super::{BLOCK_BYTES, Protection, Refusal, Reply, Target, data, nothing};
+
+/// Size of the data buffer, in bytes; below 2^24.
+pub(super) const BUFFER_BYTES: usize = 4096;
+/// Time of a format in the background: fifty plain commands on the device's own clock.
+const FORMAT_TIME: Duration = Duration::from_millis(5);
+/// Physical sector format, the only one of defect lists here (9.2.1.2).
+const PHYSICAL_SECTORS: u8 = 5;
+const BLOCK_FORMAT: u8 = 0;
+/// Bytes before a defect's data, of FORMAT UNIT as of REASSIGN BLOCKS.
+const LIST_HEADER: usize = 4;
+
+impl Target {
+    pub(super) fn format_unit(&mut self, task: &Task<'_>) -> Reply {
+        if self.medium.protection == Protection::On && !self.has(Defect::ProtectIgnored) {
+            return Err(Sense::PROTECTED.into());
+        }
+        self.ready()?;
+        let (with_list, format) = (task.bit(1, 4), task.byte(1) & 0x07);
+        let known = format == BLOCK_FORMAT || with_list && format == PHYSICAL_SECTORS;
+        if !known && !self.has(Defect::FormatListUnchecked) {
+            return Err(Sense::field(1).into());
+        }
+        let mut immediate = false;
+        if with_list {
+            let header = task.data_out(LIST_HEADER);
+            let flags = header.get(1).copied().unwrap_or_default();
+            // Options need FOV; bits 3 and 2 ask for initialization patterns and saved parameters, which are not here.
+            let refused = flags & 0x0c != 0 || flags & 0x80 == 0 && flags & 0x70 != 0;
+            let list = header.get(2..).is_some_and(|length| length.iter().any(|byte| *byte != 0));
+            if (refused || list || header.first() != Some(&0)) && !self.has(Defect::FormatListUnchecked) {
+                return Err(Sense::PARAMETER.into());
+            }
+            immediate = flags & 0x02 != 0;
+        }
+        self.medium.replace();
+        if self.has(Defect::FormatShrinks) {
+            self.medium.blocks = self.medium.last().max(1);
+        }
+        if !immediate {
+            self.clock += FORMAT_TIME;
+        } else if !self.has(Defect::FormatNothing) {
+            self.spindle = Spindle::Formatting(self.clock, self.clock + FORMAT_TIME);
+        }
+        nothing()
+    }
+
+    pub(super) fn reassign_blocks(&mut self, task: &Task<'_>) -> Reply {
+        let header = task.data_out(LIST_HEADER);
+        let [a, b, high, low] = header.as_slice() else { return Err(Sense::LIST_LENGTH.into()) };
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        if (a, b) != (&0, &0) || !length.is_multiple_of(4) {
+            return Err(Sense::PARAMETER.into());
+        }
+        let list = task.data_out(LIST_HEADER + length).split_off(LIST_HEADER);
+        let address = |entry: &[u8]| entry.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
+        let blocks: Vec<_> = list.chunks(4).map(address).collect();
+        if let Some(beyond) = blocks.iter().find(|lba| **lba > self.medium.last())
+            && !self.has(Defect::ReassignRange)
+        {
+            return Err(Sense::RANGE.at(*beyond).into());
+        }
+        for lba in blocks {
+            if self.has(Defect::ReassignClears) && lba < self.medium.last() {
+                self.medium.write(lba + 1, &[], Through::Medium);
+            }
+        }
+        nothing()
+    }
+
+    /// No defects are known, in physical sector format; the header echoes the lists asked for (9.2.8).
+    pub(super) fn read_defect_data(&mut self, task: &Task<'_>) -> Reply {
+        let wanted = task.byte(2) & 0x1f;
+        if wanted & 0x07 != PHYSICAL_SECTORS && wanted & 0x07 != BLOCK_FORMAT {
+            return Err(Sense::field(2).into());
+        }
+        let echo = if self.has(Defect::DefectListEcho) { task.byte(1) } else { wanted };
+        let mut bytes = vec![0, echo, 0, 0];
+        bytes.truncate(task.be16(7).into());
+        data(bytes)
+    }
+
+    pub(super) fn send_diagnostic(&mut self, task: &Task<'_>) -> Reply {
+        let self_test = task.bit(1, 2);
+        let length = usize::from(task.be16(3));
+        if self_test && (length != 0 || self.has(Defect::SelfTestRefused)) {
+            return Err(Sense::field(3).into());
+        }
+        if self_test && self.has(Defect::SelfTestWrites) {
+            self.medium.write(0, &[0xa5; BLOCK_BYTES], Through::Medium);
+        }
+        match length {
+            0 => return nothing(),
+            1..4 => return Err(Sense::LIST_LENGTH.into()),
+            _ => {}
+        }
+        // Page 00h asks for the list of pages, and has no data of its own (8.3.1.1).
+        if task.data_out(length).iter().any(|byte| *byte != 0) || length != 4 {
+            return Err(Sense::PARAMETER.into());
+        }
+        nothing()
+    }
+
+    /// The list of diagnostic pages: only itself.
+    pub(super) fn receive_diagnostic(&mut self, task: &Task<'_>) -> Reply {
+        let mut bytes = vec![0, 0, 0, 1, 0];
+        bytes.truncate(task.be16(3).into());
+        data(bytes)
+    }
+
+    fn buffer_place(&self, task: &Task<'_>, length: usize) -> Result<usize, Refusal> {
+        let offset = usize::try_from(task.be24(3)).unwrap_or(usize::MAX);
+        if task.byte(2) != 0 {
+            return Err(Sense::field(2).into());
+        }
+        let fits = offset.saturating_add(length) <= BUFFER_BYTES || self.has(Defect::BufferOverflow);
+        if fits { Ok(offset) } else { Err(Sense::field(3).into()) }
+    }
+
+    /// Mode 2, data; mode 0, header and data.
+    pub(super) fn write_buffer(&mut self, task: &Task<'_>) -> Reply {
+        let length = usize::try_from(task.be24(6)).unwrap_or(usize::MAX);
+        let (offset, bytes) = match task.byte(1) & 0x07 {
+            0 if task.be24(3) != 0 => return Err(Sense::field(3).into()),
+            0 if length == 0 => return nothing(),
+            0 => {
+                self.buffer_place(task, length.saturating_sub(LIST_HEADER))?;
+                (0, task.data_out(length).split_off(LIST_HEADER.min(length)))
+            }
+            2 => (self.buffer_place(task, length)?, task.data_out(length)),
+            _ => return Err(Sense::field(1).into()),
+        };
+        if self.has(Defect::BufferOnMedium) {
+            self.medium.write(0, &bytes, Through::Medium);
+        }
+        for (place, byte) in self.buffer.iter_mut().skip(offset).zip(bytes) {
+            *place = byte;
+        }
+        nothing()
+    }
+
+    /// Mode 3, descriptor; mode 2, data; mode 0, header and data.
+    pub(super) fn read_buffer(&mut self, task: &Task<'_>) -> Reply {
+        let allocation = usize::try_from(task.be24(6)).unwrap_or(usize::MAX);
+        let [_, capacity @ ..] = u32::try_from(BUFFER_BYTES).unwrap_or(0).to_be_bytes();
+        let header = [&[0], capacity.as_slice()].concat();
+        let mut bytes = match task.byte(1) & 0x07 {
+            0 if task.be24(3) != 0 => return Err(Sense::field(3).into()),
+            0 => [header, self.buffer.clone()].concat(),
+            2 => {
+                let offset = self.buffer_place(task, 0)?;
+                let offset = if self.has(Defect::BufferOffset) { 0 } else { offset };
+                self.buffer.get(offset..).unwrap_or_default().to_vec()
+            }
+            // Offset boundary 0: any byte (8.2.12.4).
+            3 => header,
+            _ => return Err(Sense::field(1).into()),
+        };
+        bytes.truncate(allocation);
+        data(bytes)
+    }
+}

@@ -1,0 +1,112 @@
+//! The medium: blocks, the write cache before them, and what was read ahead.
+
+use std::collections::BTreeMap;
+
+use super::defect::Defect;
+use super::{BLOCK_BYTES, Model, Protection};
+
+type Block = [u8; BLOCK_BYTES];
+
+/// How writes get to the medium.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Through {
+    /// To the medium before GOOD.
+    Medium,
+    /// To the cache.
+    Cache,
+}
+
+/// A medium whose unwritten blocks are all different, so that a read of the wrong one shows.
+#[derive(Debug)]
+pub(super) struct Medium {
+    defect: Option<Defect>,
+    pub(super) blocks: u32,
+    written: BTreeMap<u32, Block>,
+    cache: BTreeMap<u32, Block>,
+    ahead: Option<(u32, Block)>,
+    /// What unwritten blocks are made from; changes with the medium.
+    generation: u32,
+    pub(super) present: bool,
+    pub(super) protection: Protection,
+}
+
+impl Medium {
+    pub(super) fn new(model: Model, defect: Option<Defect>) -> Self {
+        Self {
+            defect,
+            blocks: model.blocks.max(1),
+            written: BTreeMap::new(),
+            cache: BTreeMap::new(),
+            ahead: None,
+            generation: 1,
+            present: true,
+            protection: Protection::Off,
+        }
+    }
+
+    pub(super) fn replace(&mut self) {
+        self.written.clear();
+        self.cache.clear();
+        self.ahead = None;
+        self.generation += 1;
+        self.present = true;
+    }
+
+    pub(super) fn last(&self) -> u32 {
+        self.blocks.saturating_sub(1)
+    }
+
+    fn stored(&self, lba: u32) -> Block {
+        let found = self.cache.get(&lba).or_else(|| self.written.get(&lba));
+        found.copied().unwrap_or_else(|| {
+            let mut block = [0; BLOCK_BYTES];
+            let stamp = lba.wrapping_mul(0x9e37_79b1).wrapping_add(self.generation).to_be_bytes();
+            block.iter_mut().zip(stamp.iter().cycle()).for_each(|(byte, stamp)| *byte = *stamp);
+            block
+        })
+    }
+
+    /// A block as it is read.
+    pub(super) fn read(&mut self, lba: u32) -> Block {
+        let mut block = match self.ahead {
+            Some((at, block)) if at == lba => block,
+            _ => self.stored(lba),
+        };
+        if self.defect == Some(Defect::StuckBit)
+            && let Some(last) = block.last_mut()
+        {
+            *last |= 0x40;
+        }
+        block
+    }
+
+    /// Reads the block behind a transfer ahead.
+    pub(super) fn read_ahead(&mut self, lba: u32) {
+        self.ahead = Some((lba, self.stored(lba)));
+    }
+
+    pub(super) fn write(&mut self, lba: u32, bytes: &[u8], through: Through) {
+        if self.defect != Some(Defect::PrefetchStale) {
+            self.ahead = None;
+        }
+        let mut block = [0; BLOCK_BYTES];
+        block.iter_mut().zip(bytes).for_each(|(byte, new)| *byte = *new);
+        match through {
+            Through::Cache => drop(self.cache.insert(lba, block)),
+            Through::Medium => {
+                self.cache.remove(&lba);
+                self.written.insert(lba, block);
+            }
+        }
+    }
+
+    /// Writes what is cached.
+    pub(super) fn flush(&mut self) {
+        self.written.append(&mut self.cache);
+    }
+
+    pub(super) fn lose_cache(&mut self) {
+        self.cache.clear();
+        self.ahead = None;
+    }
+}

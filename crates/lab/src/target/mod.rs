@@ -1,0 +1,426 @@
+//! A SCSI-2 direct-access device whose firmware is this program: sound (X3.131-1994), or with one defect switched on.
+//!
+//! It is a target without a bus: a command goes in by [`Target::execute`], and status, data and the time it would have
+//! taken come out. Two initiators can reach it. Time is modelled: a command that takes ten seconds takes none here, and
+//! one that hangs says so. Sense stays in the device, for each initiator, until it is asked for or the next command
+//! comes, as on a bus without automatic sense.
+//!
+//! What it does not do: tags, linked commands (it claims neither), messages and phases, extent and third-party
+//! reservations (refused), log pages, deferred errors (its cache never fails).
+//!
+//! Every behaviour that a [`Defect`] changes is one place, found by the defect's name.
+
+mod block;
+mod command;
+mod defect;
+mod inquiry;
+mod maintenance;
+mod medium;
+mod mode;
+mod sense;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::time::Duration;
+
+pub use defect::{DEFECTS, Defect, DefectRow};
+
+use command::{Access, Task};
+use medium::Medium;
+use mode::Pages;
+use sense::Sense;
+use unit::Spindle;
+
+/// Bytes in a block. The only block length this firmware has.
+pub const BLOCK_BYTES: usize = 512;
+
+/// Time of a command that moves nothing and waits for nothing.
+const COMMAND_TIME: Duration = Duration::from_micros(100);
+
+/// What kind of disk the target is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Model {
+    /// Blocks on the medium, at least 1.
+    pub blocks: u32,
+    /// Whether the medium can be taken out.
+    pub medium: MediumKind,
+}
+
+/// Whether a medium can be taken out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MediumKind {
+    /// It cannot.
+    Fixed,
+    /// It can.
+    Removable,
+}
+
+/// One of the two initiators on the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Initiator {
+    /// One.
+    A,
+    /// The other.
+    B,
+}
+
+impl Initiator {
+    const fn other(self) -> Self {
+        match self {
+            Self::A => Self::B,
+            Self::B => Self::A,
+        }
+    }
+}
+
+/// Who sends, and to which logical unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nexus {
+    /// Who sends.
+    pub initiator: Initiator,
+    /// The LUN of the IDENTIFY message, 0 to 7; `None` where the initiator sent none, and the command's LUN counts
+    /// (7.2.2).
+    pub identify: Option<u8>,
+}
+
+/// What came of a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status byte (7.3, table 27), or `None` where the target never gets to it.
+    pub status: Option<u8>,
+    /// What it sent, no more than was expected.
+    pub data: Vec<u8>,
+    /// Bytes expected, or offered, that were not moved; negative where it would have sent more.
+    pub residual: i64,
+    /// How long it would have taken.
+    pub elapsed: Duration,
+}
+
+/// What resets a target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reset {
+    /// RESET condition on the bus (6.2.2).
+    Bus,
+    /// BUS DEVICE RESET message (6.6.3).
+    Device,
+}
+
+/// What the target keeps for each initiator.
+#[derive(Clone, Copy, Debug, Default)]
+struct Remembered {
+    sense: Option<Sense>,
+    attention: Option<Sense>,
+    prevents_removal: bool,
+}
+
+/// A reply: data to send, or the reason of a refusal.
+type Reply = Result<Data, Refusal>;
+
+/// What a command that was carried out sends back.
+#[derive(Debug, Default)]
+struct Data {
+    bytes: Vec<u8>,
+    condition_met: bool,
+}
+
+/// How a command ends that was not carried out.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    Sense(Sense),
+    ReservationConflict,
+    Busy,
+    /// Nothing more is heard.
+    Silence,
+}
+
+impl From<Sense> for Refusal {
+    fn from(sense: Sense) -> Self {
+        Self::Sense(sense)
+    }
+}
+
+fn nothing() -> Reply {
+    Ok(Data::default())
+}
+
+fn data(bytes: Vec<u8>) -> Reply {
+    Ok(Data { bytes, condition_met: false })
+}
+
+/// The target.
+#[derive(Debug)]
+pub struct Target {
+    model: Model,
+    defect: Option<Defect>,
+    medium: Medium,
+    pages: Pages,
+    remembered: [Remembered; 2],
+    reserved_by: Option<Initiator>,
+    spindle: Spindle,
+    buffer: Vec<u8>,
+    /// Time of the device's own clock.
+    clock: Duration,
+    /// Commands since power-on.
+    commands: u64,
+    resets: u8,
+    refused_opcode: bool,
+}
+
+impl Target {
+    /// A target that was just switched on, sound or with one defect.
+    pub fn new(model: Model, defect: Option<Defect>) -> Self {
+        let mut target = Self {
+            model,
+            defect,
+            medium: Medium::new(model, defect),
+            pages: Pages::new(model, defect),
+            remembered: [Remembered::default(); 2],
+            reserved_by: None,
+            spindle: Spindle::Ready,
+            buffer: vec![0; maintenance::BUFFER_BYTES],
+            clock: Duration::ZERO,
+            commands: 0,
+            resets: 0,
+            refused_opcode: false,
+        };
+        target.power_cycle();
+        target
+    }
+
+    fn has(&self, defect: Defect) -> bool {
+        self.defect == Some(defect)
+    }
+
+    /// Off and on again: the medium and what was saved remain.
+    pub fn power_cycle(&mut self) {
+        self.medium.lose_cache();
+        self.pages.restore_saved();
+        self.remembered = [Remembered::default(); 2];
+        self.reserved_by = None;
+        self.spindle = Spindle::Ready;
+        self.buffer.fill(0);
+        (self.commands, self.refused_opcode) = (0, false);
+        if !self.has(Defect::AttentionMissing) {
+            self.attend_all(Sense::RESET);
+        }
+    }
+
+    /// A hard reset (6.2.2.1).
+    pub fn reset(&mut self, reset: Reset) {
+        self.resets = self.resets.wrapping_add(1);
+        if !self.has(Defect::SelectOutlivesReset) {
+            self.pages.restore_saved();
+        }
+        for kept in &mut self.remembered {
+            kept.attention = None;
+            if self.defect != Some(Defect::SenseOutlivesReset) {
+                kept.sense = None;
+            }
+            if self.defect != Some(Defect::PreventOutlivesReset) {
+                kept.prevents_removal = false;
+            }
+        }
+        let (reservation, attention) = match reset {
+            Reset::Bus => (Defect::ReserveOutlivesReset, Defect::AttentionAfterResetMissing),
+            Reset::Device => (Defect::ReserveOutlivesDeviceReset, Defect::AttentionAfterDeviceResetMissing),
+        };
+        if !self.has(reservation) {
+            self.reserved_by = None;
+        }
+        if !self.has(attention) {
+            self.attend_all(Sense::RESET);
+        }
+        if !self.has(Defect::StartStateKept) {
+            self.spindle = Spindle::Ready;
+        }
+        self.refused_opcode = false;
+    }
+
+    /// Another medium, empty, put in by hand. Nothing happens to a fixed disk.
+    pub fn change_medium(&mut self) {
+        if self.model.medium == MediumKind::Removable {
+            self.medium.replace();
+            self.medium_came();
+        }
+    }
+
+    /// Switches the medium's write protection.
+    pub fn protect(&mut self, protection: Protection) {
+        self.medium.protection = protection;
+    }
+
+    fn medium_came(&mut self) {
+        self.spindle = Spindle::Ready;
+        if !self.has(Defect::AttentionMediumMissing) {
+            self.attend_all(Sense::MEDIUM_CHANGED);
+        }
+    }
+
+    fn attend_all(&mut self, attention: Sense) {
+        for kept in &mut self.remembered {
+            kept.attention = Some(attention);
+        }
+    }
+
+    fn kept(&mut self, initiator: Initiator) -> &mut Remembered {
+        let [a, b] = &mut self.remembered;
+        match initiator {
+            Initiator::A => a,
+            Initiator::B => b,
+        }
+    }
+
+    /// Carries out one command: `out` is what the initiator has to send, `expected_in` how many bytes it can take.
+    pub fn execute(&mut self, nexus: Nexus, cdb: &[u8], out: &[u8], expected_in: usize) -> Response {
+        self.commands += 1;
+        let before = self.clock;
+        self.clock += COMMAND_TIME;
+        if self.has(Defect::SlowAtTimes) && self.commands.is_multiple_of(500) {
+            self.clock += Duration::from_secs(40);
+        }
+        let task = Task { initiator: nexus.initiator, cdb, out };
+        self.age_sense(&task);
+        let reply = match self.select(nexus, &task) {
+            Ok(()) => self.run(&task),
+            Err(reply) => *reply,
+        };
+        let (status, mut sent) = match reply {
+            Ok(data) => (Some(if data.condition_met { 0x04 } else { 0x00 }), data.bytes),
+            Err(Refusal::Sense(sense)) => {
+                self.keep_sense(nexus.initiator, sense.seen_by(self.defect));
+                (Some(0x02), Vec::new())
+            }
+            Err(Refusal::Busy) => (Some(0x08), Vec::new()),
+            Err(Refusal::ReservationConflict) => (Some(0x18), Vec::new()),
+            Err(Refusal::Silence) => (None, Vec::new()),
+        };
+        if sent.len() % 2 == 1 && self.has(Defect::OddByteLost) {
+            sent.pop();
+        }
+        if sent.len() % 2 == 1 && self.has(Defect::OddByteAdded) {
+            sent.push(0);
+        }
+        // A refused command has taken nothing of what was offered; one carried out has taken it all or ignored the rest.
+        let taken = if status == Some(0) { out.len() } else { 0 };
+        let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let residual =
+            if out.is_empty() { length(expected_in) - length(sent.len()) } else { length(out.len() - taken) };
+        sent.truncate(expected_in);
+        Response { status, data: sent, residual, elapsed: self.clock.saturating_sub(before) }
+    }
+
+    /// Sense lasts until it is read or the next command of the same initiator (7.6).
+    fn age_sense(&mut self, task: &Task<'_>) {
+        if task.opcode() != command::REQUEST_SENSE && !self.has(Defect::SenseOutlivesCommand) {
+            self.kept(task.initiator).sense = None;
+        }
+        if self.has(Defect::SenseLostToOther) {
+            self.kept(task.initiator.other()).sense = None;
+        }
+    }
+
+    fn keep_sense(&mut self, initiator: Initiator, sense: Sense) {
+        self.kept(initiator).sense = Some(sense);
+        if self.has(Defect::SenseShared) {
+            self.kept(initiator.other()).sense = Some(sense);
+        }
+    }
+
+    /// Which logical unit is meant, and what an absent one answers (7.5.3).
+    fn select(&self, nexus: Nexus, task: &Task<'_>) -> Result<(), Box<Reply>> {
+        let identify = nexus.identify.filter(|_| !self.has(Defect::LunOfIdentifyIgnored));
+        if identify.unwrap_or(task.byte(1) >> 5) == 0 {
+            return Ok(());
+        }
+        match task.opcode() {
+            command::INQUIRY if self.has(Defect::LunInquirySame) => Ok(()),
+            command::INQUIRY if !self.has(Defect::LunInquiryRefused) => {
+                Err(Box::new(self.absent_inquiry(task)))
+            }
+            command::REQUEST_SENSE if self.has(Defect::LunSenseEmpty) => Ok(()),
+            command::REQUEST_SENSE => Err(Box::new(self.sense_data(Sense::LUN.seen_by(self.defect), task))),
+            _ if self.has(Defect::LunOthersExecuted) => Ok(()),
+            _ => Err(Box::new(Err(Sense::LUN.into()))),
+        }
+    }
+
+    /// What every command goes through before it is carried out, in this order: unit attention, opcode, reserved bits,
+    /// reservation, readiness.
+    fn run(&mut self, task: &Task<'_>) -> Reply {
+        let row = command::find(task.opcode());
+        self.attention(task)?;
+        if self.has(Defect::BusyForever) && self.refused_opcode {
+            return Err(Refusal::Busy);
+        }
+        let Some(row) = row.filter(|row| task.cdb.len() >= row.length()) else {
+            return self.unknown(task);
+        };
+        if task.opcode() == 0x16 && self.has(Defect::ReserveRefused) {
+            return Err(Sense::OPCODE.into());
+        }
+        row.check(task, self.defect)?;
+        self.exclusion(row.access, task)?;
+        if row.access == Access::Medium {
+            self.ready()?;
+        }
+        (row.run)(self, task)
+    }
+
+    /// A pending unit attention refuses all but INQUIRY and REQUEST SENSE, once (7.9).
+    fn attention(&mut self, task: &Task<'_>) -> Result<(), Refusal> {
+        if self.has(Defect::AttentionIdle) && self.commands.is_multiple_of(150) {
+            self.kept(task.initiator).attention = Some(Sense::RESET);
+        }
+        let Some(attention) = self.kept(task.initiator).attention else { return Ok(()) };
+        match task.opcode() {
+            command::INQUIRY if self.has(Defect::AttentionBlocksInquiry) => {}
+            command::INQUIRY => {
+                if self.has(Defect::AttentionClearedByInquiry) {
+                    self.kept(task.initiator).attention = None;
+                }
+                return Ok(());
+            }
+            command::REQUEST_SENSE => return Ok(()),
+            _ => {}
+        }
+        if !self.has(Defect::AttentionStays) {
+            self.kept(task.initiator).attention = None;
+        }
+        if self.has(Defect::AttentionForOneOnly) {
+            self.kept(task.initiator.other()).attention = None;
+        }
+        if self.has(Defect::AttentionExecutes)
+            && let Some(row) = command::find(task.opcode())
+        {
+            // What it would have said is lost; only its effect remains.
+            drop((row.run)(self, task));
+        }
+        Err(attention.into())
+    }
+
+    fn unknown(&mut self, task: &Task<'_>) -> Reply {
+        self.refused_opcode = true;
+        match self.defect {
+            Some(Defect::UnknownGood) => nothing(),
+            Some(Defect::UnknownHangs) => Err(Refusal::Silence),
+            Some(Defect::BlockNotTaken) if task.cdb.len() > 6 => {
+                let rest = task.cdb.get(6..).unwrap_or_default();
+                if let Some(row) = command::find(rest.first().copied().unwrap_or_default()) {
+                    drop((row.run)(self, &Task { cdb: rest, ..*task }));
+                }
+                Err(Sense::OPCODE.into())
+            }
+            _ => Err(Sense::OPCODE.into()),
+        }
+    }
+}
+
+/// Whether a medium can be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protection {
+    /// It can.
+    Off,
+    /// It cannot.
+    On,
+}

@@ -1,0 +1,111 @@
+//! Mode parameters: MODE SENSE and MODE SELECT in both forms (8.2.8 to 8.2.11, 8.3.3, 9.3.3).
+
+mod pages;
+mod select;
+
+pub(super) use pages::Pages;
+
+use super::command::Task;
+use super::defect::Defect;
+use super::sense::Sense;
+use super::{BLOCK_BYTES, Protection, Reply, Target, data};
+use pages::Values;
+
+/// All pages there are.
+const ALL_PAGES: u8 = 0x3f;
+/// DPO and FUA are understood (9.3.3, device-specific parameter).
+const DPOFUA: u8 = 0x10;
+const WRITE_PROTECTED: u8 = 0x80;
+/// Bytes of a block descriptor.
+const DESCRIPTOR: usize = 8;
+
+/// Which form of a command: it decides header and lengths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Six,
+    Ten,
+}
+
+impl Form {
+    const fn header(self) -> usize {
+        match self {
+            Self::Six => 4,
+            Self::Ten => 8,
+        }
+    }
+}
+
+impl Target {
+    pub(super) fn mode_sense_6(&mut self, task: &Task<'_>) -> Reply {
+        self.mode_sense(task, Form::Six, task.byte(4).into())
+    }
+
+    pub(super) fn mode_sense_10(&mut self, task: &Task<'_>) -> Reply {
+        self.mode_sense(task, Form::Ten, task.be16(7).into())
+    }
+
+    fn mode_sense(&self, task: &Task<'_>, form: Form, allocation: usize) -> Reply {
+        let values = match task.byte(2) >> 6 {
+            0 => Values::Current,
+            1 => Values::Changeable,
+            2 => Values::Default,
+            _ => Values::Saved,
+        };
+        let mask = if self.has(Defect::ModeControlInCode) { 0xff } else { 0x3f };
+        let pages = match task.byte(2) & mask {
+            ALL_PAGES => self.pages.all(values),
+            code => match self.pages.one(code, values) {
+                Some(page) => page,
+                None if self.has(Defect::ModeUnknownAnswered) => Vec::new(),
+                None => return Err(Sense::field(2).into()),
+            },
+        };
+        let dbd = task.bit(1, 3);
+        if dbd && self.has(Defect::ModeDbdRefused) {
+            return Err(Sense::field(1).into());
+        }
+        let without = dbd && !self.has(Defect::ModeDbdIgnored);
+        let descriptor = if without { Vec::new() } else { self.descriptor(values) };
+        let mut bytes = self.mode_header(form, descriptor.len(), descriptor.len() + pages.len());
+        bytes.extend(descriptor);
+        bytes.extend(pages);
+        if bytes.len() > allocation && self.has(Defect::ModeShortRefused) {
+            return Err(Sense::field(4).into());
+        }
+        if self.has(Defect::ModePadded) {
+            bytes.resize(allocation, 0);
+        }
+        bytes.truncate(allocation);
+        data(bytes)
+    }
+
+    fn mode_header(&self, form: Form, descriptors: usize, behind: usize) -> Vec<u8> {
+        let protected = self.medium.protection == Protection::On && !self.has(Defect::ModeProtectMissing);
+        let specific = DPOFUA | if protected { WRITE_PROTECTED } else { 0 };
+        let small = |length: usize| u8::try_from(length).unwrap_or(u8::MAX);
+        let form = if self.has(Defect::Mode10ShortHeader) { Form::Six } else { form };
+        match form {
+            Form::Six => {
+                let short = usize::from(self.has(Defect::ModeLengthShort));
+                vec![small(behind + 3 - short), 0, specific, small(descriptors)]
+            }
+            Form::Ten => {
+                let high = usize::from(self.has(Defect::Mode10LengthHigh));
+                let length = u16::try_from(behind + 6 + high).unwrap_or(u16::MAX).to_be_bytes();
+                vec![length[0], length[1], 0, specific, 0, 0, 0, small(descriptors)]
+            }
+        }
+    }
+
+    /// Density, number of blocks (0 where it needs more than 24 bits), block length.
+    fn descriptor(&self, values: Values) -> Vec<u8> {
+        if values == Values::Changeable {
+            return vec![0; DESCRIPTOR];
+        }
+        let count = if self.has(Defect::ModeBlocksWrong) { self.medium.last() } else { self.medium.blocks };
+        let blocks = if count > 0x00ff_ffff { 0 } else { count };
+        let shift = if self.has(Defect::ModeBlockLengthWrong) { 8 } else { 0 };
+        let length = u32::try_from(BLOCK_BYTES).unwrap_or(0) << shift;
+        [blocks.to_be_bytes(), length.to_be_bytes()].concat()
+    }
+}

@@ -1,0 +1,126 @@
+//! MODE SELECT: a list is checked whole before any of it takes effect (8.2.8).
+
+use super::pages::PageFault;
+use super::{DESCRIPTOR, Form};
+use crate::target::command::Task;
+use crate::target::defect::Defect;
+use crate::target::sense::Sense;
+use crate::target::{BLOCK_BYTES, Refusal, Reply, Target, nothing};
+
+/// A page of a list: its code, and what stands behind its length.
+type NewPage = (u8, Vec<u8>);
+
+impl Target {
+    pub(in crate::target) fn mode_select_6(&mut self, task: &Task<'_>) -> Reply {
+        self.mode_select(task, Form::Six, task.byte(4).into())
+    }
+
+    pub(in crate::target) fn mode_select_10(&mut self, task: &Task<'_>) -> Reply {
+        let form = if self.has(Defect::Select10ShortHeader) { Form::Six } else { Form::Ten };
+        self.mode_select(task, form, task.be16(7).into())
+    }
+
+    fn mode_select(&mut self, task: &Task<'_>, form: Form, length: usize) -> Reply {
+        if self.has(Defect::SelectRefused) {
+            return Err(Sense::OPCODE.into());
+        }
+        if length == 0 {
+            return nothing();
+        }
+        let list = task.data_out(length);
+        let mut pages = Vec::new();
+        let checked = self.read_list(&list, form, &mut pages);
+        if checked.is_err() && !self.has(Defect::SelectNotAtomic) {
+            checked?;
+        }
+        if !self.has(Defect::SelectIgnored) {
+            for (code, new) in &pages {
+                self.pages.set(*code, new);
+            }
+        }
+        checked?;
+        if task.bit(1, 0) && !self.has(Defect::SelectSavesNothing) {
+            let codes: Vec<_> = pages.iter().map(|(code, _)| *code).collect();
+            self.pages.save(&codes);
+        }
+        if !pages.is_empty() {
+            self.tell_mode_changed(task);
+        }
+        nothing()
+    }
+
+    /// The other initiator learns that parameters changed (7.9).
+    fn tell_mode_changed(&mut self, task: &Task<'_>) {
+        if self.has(Defect::AttentionModeToSelf) {
+            self.kept(task.initiator).attention = Some(Sense::MODE_CHANGED);
+        } else if !self.has(Defect::AttentionModeMissing) {
+            let other = self.kept(task.initiator.other());
+            other.attention = Some(other.attention.unwrap_or(Sense::MODE_CHANGED));
+        }
+    }
+
+    fn read_list(&self, list: &[u8], form: Form, pages: &mut Vec<NewPage>) -> Result<(), Refusal> {
+        let Some((header, rest)) = list.split_at_checked(form.header()) else {
+            return if self.has(Defect::SelectShortHeader) { Ok(()) } else { Err(Sense::LIST_LENGTH.into()) };
+        };
+        let byte = |at: usize| header.get(at).copied().unwrap_or_default();
+        // Mode data length and reserved bytes; the device-specific parameter is ignored (9.3.3).
+        let (length, medium_type, descriptors) = match form {
+            Form::Six => (byte(0), byte(1), usize::from(byte(3))),
+            Form::Ten => (
+                byte(0) | byte(1) | byte(4) | byte(5),
+                byte(2),
+                usize::from(byte(6)) << 8 | usize::from(byte(7)),
+            ),
+        };
+        let length_set = length != 0 && !self.has(Defect::SelectDataLengthIgnored);
+        if length_set || medium_type != 0 || !matches!(descriptors, 0 | DESCRIPTOR) {
+            return Err(Sense::PARAMETER.into());
+        }
+        let (descriptor, rest) = rest.split_at_checked(descriptors).ok_or(Sense::LIST_LENGTH)?;
+        self.check_descriptor(descriptor)?;
+        let rest = if self.has(Defect::SelectDescriptorKept) && !rest.is_empty() {
+            // The list is read from behind the header on, descriptor or not.
+            list.get(form.header()..).unwrap_or_default()
+        } else {
+            rest
+        };
+        self.read_pages(rest, pages)
+    }
+
+    fn check_descriptor(&self, descriptor: &[u8]) -> Result<(), Refusal> {
+        let [density, b2, b1, b0, reserved, l2, l1, l0] = descriptor else { return Ok(()) };
+        let blocks = u32::from_be_bytes([0, *b2, *b1, *b0]);
+        let length = u32::from_be_bytes([0, *l2, *l1, *l0]);
+        let same_length =
+            usize::try_from(length) == Ok(BLOCK_BYTES) || self.has(Defect::SelectBlockLengthIgnored);
+        let same_blocks =
+            blocks == 0 || blocks == self.medium.blocks || self.has(Defect::SelectBlockLengthIgnored);
+        if (density, reserved) == (&0, &0) && same_length && same_blocks {
+            Ok(())
+        } else {
+            Err(Sense::PARAMETER.into())
+        }
+    }
+
+    fn read_pages(&self, mut rest: &[u8], pages: &mut Vec<NewPage>) -> Result<(), Refusal> {
+        while let [code, tail @ ..] = rest {
+            let Some((length, tail)) = tail.split_first() else { return Err(Sense::LIST_LENGTH.into()) };
+            let cut = usize::from(*length) > tail.len();
+            if cut && !self.has(Defect::SelectCutApplied) {
+                return Err(Sense::LIST_LENGTH.into());
+            }
+            let (new, after) = tail.split_at(usize::from(*length).min(tail.len()));
+            match self.pages.check(*code, *length, new) {
+                Ok(()) => pages.push((*code, new.to_vec())),
+                Err(PageFault::Unknown) if self.has(Defect::SelectUnknownIgnored) => {}
+                // PS is reserved here (8.3.3), and such a code is not found.
+                Err(PageFault::Unknown | PageFault::Length | PageFault::Fixed) => {
+                    return Err(Sense::PARAMETER.into());
+                }
+            }
+            rest = after;
+        }
+        Ok(())
+    }
+}

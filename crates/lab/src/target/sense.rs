@@ -1,0 +1,117 @@
+//! Sense data of the fixed format (X3.131-1994, 8.2.14).
+
+use super::defect::Defect;
+
+/// Bytes of sense this firmware gives: the eight of the head and the ten of the additional sense.
+pub(super) const SENSE_BYTES: u8 = 18;
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Sense {
+    pub(super) key: u8,
+    pub(super) code: u8,
+    pub(super) qualifier: u8,
+    /// The logical block at fault.
+    pub(super) block: Option<u32>,
+    /// The byte of the command descriptor block at fault.
+    pub(super) field: Option<u8>,
+    /// Progress of FORMAT UNIT in 65536ths.
+    pub(super) progress: Option<u16>,
+}
+
+impl Sense {
+    const fn new(key: u8, code: u8, qualifier: u8) -> Self {
+        Self { key, code, qualifier, block: None, field: None, progress: None }
+    }
+
+    pub(super) const NONE: Self = Self::new(0, 0, 0);
+    /// LOGICAL UNIT IS IN PROCESS OF BECOMING READY.
+    pub(super) const BECOMING_READY: Self = Self::new(2, 0x04, 1);
+    /// LOGICAL UNIT NOT READY, INITIALIZING COMMAND REQUIRED.
+    pub(super) const STOPPED: Self = Self::new(2, 0x04, 2);
+    /// LOGICAL UNIT NOT READY, FORMAT IN PROGRESS.
+    pub(super) const FORMATTING: Self = Self::new(2, 0x04, 4);
+    /// MEDIUM NOT PRESENT.
+    pub(super) const NO_MEDIUM: Self = Self::new(2, 0x3a, 0);
+    /// UNRECOVERED READ ERROR.
+    pub(super) const READ_ERROR: Self = Self::new(3, 0x11, 0);
+    /// PARAMETER LIST LENGTH ERROR.
+    pub(super) const LIST_LENGTH: Self = Self::new(5, 0x1a, 0);
+    /// INVALID COMMAND OPERATION CODE.
+    pub(super) const OPCODE: Self = Self::new(5, 0x20, 0);
+    /// LOGICAL BLOCK ADDRESS OUT OF RANGE.
+    pub(super) const RANGE: Self = Self::new(5, 0x21, 0);
+    /// LOGICAL UNIT NOT SUPPORTED.
+    pub(super) const LUN: Self = Self::new(5, 0x25, 0);
+    /// INVALID FIELD IN PARAMETER LIST.
+    pub(super) const PARAMETER: Self = Self::new(5, 0x26, 0);
+    /// MEDIUM REMOVAL PREVENTED.
+    pub(super) const PREVENTED: Self = Self::new(5, 0x53, 2);
+    /// NOT READY TO READY TRANSITION, MEDIUM MAY HAVE CHANGED.
+    pub(super) const MEDIUM_CHANGED: Self = Self::new(6, 0x28, 0);
+    /// POWER ON, RESET, OR BUS DEVICE RESET OCCURRED.
+    pub(super) const RESET: Self = Self::new(6, 0x29, 0);
+    /// MODE PARAMETERS CHANGED.
+    pub(super) const MODE_CHANGED: Self = Self::new(6, 0x2a, 1);
+    /// WRITE PROTECTED.
+    pub(super) const PROTECTED: Self = Self::new(7, 0x27, 0);
+    /// MISCOMPARE DURING VERIFY OPERATION.
+    pub(super) const MISCOMPARE: Self = Self::new(0xe, 0x1d, 0);
+
+    /// INVALID FIELD IN CDB, with the byte the field begins in.
+    pub(super) const fn field(byte: u8) -> Self {
+        Self { field: Some(byte), ..Self::new(5, 0x24, 0) }
+    }
+
+    /// The same with the block at fault.
+    pub(super) const fn at(self, block: u32) -> Self {
+        Self { block: Some(block), ..self }
+    }
+
+    /// The same with another key.
+    pub(super) const fn with_key(self, key: u8) -> Self {
+        Self { key, ..self }
+    }
+
+    /// What a firmware with this defect says instead.
+    pub(super) fn seen_by(self, defect: Option<Defect>) -> Self {
+        let is = |own: Self| (self.key, self.code) == (own.key, own.code);
+        match defect {
+            Some(Defect::OpcodeCodeWrong) if is(Self::OPCODE) => Self::field(0),
+            Some(Defect::FieldCodeMissing) if is(Self::field(0)) => Self { code: 0, ..self },
+            Some(Defect::RangeCodeWrong) if is(Self::RANGE) => Self::field(2),
+            Some(Defect::RangeKeyWrong) if is(Self::RANGE) => self.with_key(3),
+            Some(Defect::MiscompareKeyWrong) if is(Self::MISCOMPARE) => self.with_key(3),
+            Some(Defect::LunCodeWrong) if is(Self::LUN) => Self::field(1),
+            Some(Defect::AttentionCodeWrong) if is(Self::RESET) => Self::MEDIUM_CHANGED,
+            Some(Defect::StopCodeWrong) if self == Self::STOPPED => Self::BECOMING_READY,
+            Some(Defect::EmptyCodeWrong) if is(Self::NO_MEDIUM) => Self::STOPPED,
+            Some(Defect::ProtectKeyWrong) if is(Self::PROTECTED) => self.with_key(5),
+            Some(Defect::SenseFieldPointer) => {
+                Self { field: self.field.map(|byte| byte.wrapping_add(1)), ..self }
+            }
+            Some(Defect::SenseKeyLost) => self.with_key(0),
+            _ => self,
+        }
+    }
+
+    /// The eighteen bytes.
+    pub(super) fn bytes(self, defect: Option<Defect>) -> Vec<u8> {
+        let valid = self.block.is_some() || (defect == Some(Defect::SenseValidAlways) && self.key != 0);
+        let deferred = defect == Some(Defect::SenseDeferred) && self.key != 0;
+        let mut bytes = vec![0x70 | u8::from(deferred) | u8::from(valid) << 7, 0, self.key];
+        bytes.extend(self.block.unwrap_or_default().to_be_bytes());
+        bytes.push(SENSE_BYTES - 8 + u8::from(defect == Some(Defect::SenseLengthWrong)));
+        bytes.extend([0, 0, 0, 0, self.code, self.qualifier, 0]);
+        // SKSV, and C/D for a fault in the command descriptor block (8.2.14.1).
+        bytes.extend(match (self.field, self.progress) {
+            (Some(field), _) => [0xc0, 0, field],
+            (None, Some(progress)) => {
+                let [high, low] = progress.to_be_bytes();
+                [0x80, high, low]
+            }
+            (None, None) => [0; 3],
+        });
+        bytes
+    }
+}

@@ -1,0 +1,152 @@
+//! State of the unit: ready or not, started, medium in or out, prevented, reserved (9.2.4, 9.2.11, 9.2.12, 9.2.17).
+
+use std::time::Duration;
+
+use super::command::{Access, REQUEST_SENSE, Task};
+use super::defect::Defect;
+use super::sense::Sense;
+use super::{Initiator, MediumKind, Refusal, Reply, Target, nothing};
+
+/// Time from START to ready: ten plain commands on the device's own clock.
+const START_TIME: Duration = Duration::from_millis(1);
+/// The same for a firmware that lets the initiator wait.
+const SLOW_START: Duration = Duration::from_secs(6);
+
+/// What the unit is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spindle {
+    Ready,
+    Stopped,
+    /// Ready at this time of the device's clock.
+    Starting(Duration),
+    /// Formatted at this time of the device's clock; the first is when it began.
+    Formatting(Duration, Duration),
+}
+
+impl Target {
+    /// Whether medium access can go on; if not, why (8.2.16).
+    pub(super) fn ready(&mut self) -> Result<(), Refusal> {
+        if !self.medium.present {
+            return Err(Sense::NO_MEDIUM.into());
+        }
+        match self.spindle {
+            Spindle::Starting(until) if self.clock < until => Err(Sense::BECOMING_READY.into()),
+            Spindle::Formatting(..) if self.formatting().is_some() => {
+                Err(self.formatting().unwrap_or(Sense::FORMATTING).into())
+            }
+            Spindle::Stopped if !self.has(Defect::StoppedReads) => Err(Sense::STOPPED.into()),
+            Spindle::Stopped => Ok(()),
+            Spindle::Ready | Spindle::Starting(_) | Spindle::Formatting(..) => {
+                self.spindle = Spindle::Ready;
+                Ok(())
+            }
+        }
+    }
+
+    /// Progress of a format that goes on (9.2.1).
+    pub(super) fn formatting(&self) -> Option<Sense> {
+        let Spindle::Formatting(begin, end) = self.spindle else { return None };
+        let left = end.checked_sub(self.clock).filter(|left| !left.is_zero())?;
+        let whole = end.saturating_sub(begin).as_micros().max(1);
+        let done = whole.saturating_sub(left.as_micros());
+        let progress = u16::try_from(done.saturating_mul(65_536) / whole).unwrap_or(u16::MAX);
+        Some(Sense { progress: Some(progress), ..Sense::FORMATTING })
+    }
+
+    pub(super) fn start_stop_unit(&mut self, task: &Task<'_>) -> Reply {
+        let (immediate, load_eject, start) = (task.bit(1, 0), task.bit(4, 1), task.bit(4, 0));
+        if load_eject {
+            return self.load_or_eject(start);
+        }
+        if !self.medium.present {
+            return Err(Sense::NO_MEDIUM.into());
+        }
+        if !start {
+            self.medium.flush();
+            if !self.has(Defect::StopIgnored) {
+                self.spindle = Spindle::Stopped;
+            }
+            return nothing();
+        }
+        if self.spindle == Spindle::Stopped {
+            if immediate && !self.has(Defect::StartImmediate) {
+                self.spindle = Spindle::Starting(self.clock + START_TIME);
+            } else {
+                let wait = if self.has(Defect::StartImmediate) { SLOW_START } else { START_TIME };
+                self.clock += wait;
+                self.spindle = Spindle::Ready;
+            }
+        }
+        nothing()
+    }
+
+    fn load_or_eject(&mut self, load: bool) -> Reply {
+        let fixed = self.model.medium == MediumKind::Fixed;
+        if fixed && !self.has(Defect::EjectFixed) {
+            return Err(Sense::field(4).into());
+        }
+        if load {
+            if !self.medium.present {
+                self.medium.present = true;
+                self.medium_came();
+            }
+            return nothing();
+        }
+        let prevented = self.remembered.iter().any(|kept| kept.prevents_removal);
+        if prevented && !self.has(Defect::PreventIgnored) {
+            return Err(Sense::PREVENTED.into());
+        }
+        self.medium.flush();
+        self.medium.present = false;
+        nothing()
+    }
+
+    pub(super) fn prevent_allow(&mut self, task: &Task<'_>) -> Reply {
+        let prevent = task.bit(4, 0);
+        if prevent {
+            self.exclusion(Access::Exclusive, task)?;
+        }
+        self.kept(task.initiator).prevents_removal = prevent;
+        if !prevent && self.has(Defect::PreventShared) {
+            self.kept(task.initiator.other()).prevents_removal = false;
+        }
+        nothing()
+    }
+
+    /// What the other initiator has reserved is for it alone (9.2.12).
+    pub(super) fn exclusion(&self, access: Access, task: &Task<'_>) -> Result<(), Refusal> {
+        let foreign = self.reserved_by.is_some_and(|holder| holder != task.initiator);
+        let blocked = match task.opcode() {
+            0x12 => self.has(Defect::ReserveBlocksInquiry),
+            REQUEST_SENSE => self.has(Defect::SenseBlockedByReservation),
+            0x17 => self.has(Defect::ReleaseConflict),
+            0x0a | 0x2a if self.has(Defect::ReserveWritesAllowed) => false,
+            _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
+        };
+        if foreign && blocked { Err(Refusal::ReservationConflict) } else { Ok(()) }
+    }
+
+    pub(super) fn reserve(&mut self, task: &Task<'_>) -> Reply {
+        // Extents and third parties are optional, and refused.
+        if task.bit(1, 4) || task.bit(1, 0) && !self.has(Defect::ReserveExtent) {
+            return Err(Sense::field(1).into());
+        }
+        self.reserved_by = Some(task.initiator);
+        nothing()
+    }
+
+    pub(super) fn release(&mut self, task: &Task<'_>) -> Reply {
+        if task.byte(1) & 0x11 != 0 {
+            return Err(Sense::field(1).into());
+        }
+        let own = |holder: Initiator| holder == task.initiator;
+        if self.reserved_by.is_none() && self.has(Defect::ReleaseNeedsOne) {
+            return Err(Sense::field(0).into());
+        }
+        // What another holds stays, and that is no error (9.2.11).
+        if self.reserved_by.is_some_and(own) || self.has(Defect::ReleaseByOther) {
+            self.reserved_by = None;
+        }
+        nothing()
+    }
+}

@@ -1,0 +1,212 @@
+//! `cargo xtask mutation`: how many of the defects that a firmware can have does the SCSI-2 suite find?
+//!
+//! The suite runs against the lab's own target, sound and with each defect switched on. Every case gets a target of its
+//! own that was just switched on, so that what one case leaves behind is not put down to another. Three models are
+//! tried: a small fixed disk, one of more than 2^23 blocks, and a removable one; on the last two only the cases that do
+//! not apply to the small disk.
+//!
+//! A defect counts as found where a case fails by the device's fault. That the suite's own setup fails counts too: no
+//! case would run then.
+
+mod rig;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use slotwise_lab::target::{DEFECTS, Defect, MediumKind, Model, Target};
+use slotwise_testbench::capability::Capability;
+use slotwise_testbench::suite::{Batch, Case, CaseRun, FindingKind, Names, Suite};
+use slotwise_testbench::transport::Transport;
+
+use crate::Result;
+use rig::{ADDRESS, DirectRig};
+
+const SUITE: &str = "scsi-2";
+/// Of a hundred defects this many have to be found.
+const SCORE_WANTED: usize = 95;
+/// Cases named for a defect; the rest is counted.
+const NAMED: usize = 4;
+
+/// What the suite runs on: first the one that takes every case it can, then those for what is left.
+const MODELS: [Model; 3] = [
+    // An odd number of blocks, not a multiple of a track.
+    Model { blocks: 6_001, medium: MediumKind::Fixed },
+    // Past 2^23 blocks of 512 bytes, where 32-bit byte offsets wrap, and past 2^21, where six-byte commands end.
+    Model { blocks: (1 << 23) + 4_099, medium: MediumKind::Fixed },
+    Model { blocks: 6_001, medium: MediumKind::Removable },
+];
+
+/// What one case found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Found {
+    case: String,
+    reason: String,
+    kind: FindingKind,
+}
+
+/// What came of one firmware.
+#[derive(Debug, Default)]
+struct Trial {
+    found: Vec<Found>,
+    /// Why the suite could not begin, if so: no case runs then.
+    setup: Option<String>,
+    /// Cases that applied to none of the models, with the reason of the last.
+    skipped: Vec<(String, String)>,
+    commands: usize,
+}
+
+impl Trial {
+    /// Whether some case blames the device.
+    fn blames_device(&self) -> bool {
+        self.setup.is_some() || self.found.iter().any(|found| found.kind == FindingKind::Device)
+    }
+}
+
+/// Runs everything and prints which case finds which defect; an error below the score wanted, or if the sound firmware
+/// is blamed.
+pub(crate) fn run() -> Result {
+    let suite = Suite::builtin(SUITE)?;
+    let sound = attempt(&suite, None);
+    for Found { case, reason, .. } in &sound.found {
+        println!("sound firmware: {case}: {reason}");
+    }
+    if let Some(reason) = &sound.setup {
+        println!("sound firmware: the suite's setup: {reason}");
+    }
+    for (case, reason) in &sound.skipped {
+        println!("not run: {case}: {reason}");
+    }
+    let cases = suite.cases().len();
+    println!(
+        "{cases} cases, {} commands on the sound firmware, {} findings",
+        sound.commands,
+        sound.found.len()
+    );
+    let mut missed = Vec::new();
+    let mut finders = BTreeSet::new();
+    for row in DEFECTS {
+        let trial = attempt(&suite, Some(row.defect));
+        let by: Vec<_> = trial
+            .found
+            .iter()
+            .filter(|found| found.kind == FindingKind::Device)
+            .map(|found| found.case.as_str())
+            .collect();
+        finders.extend(by.iter().map(|case| (*case).to_owned()));
+        let setup = trial.setup.as_ref().map(|_| "(the suite's setup) ").unwrap_or_default();
+        println!("{:36} {setup}{}", row.id, told(&by));
+        if !trial.blames_device() {
+            missed.push(row);
+        }
+    }
+    for row in &missed {
+        println!("not found: {}: {}", row.id, row.fault);
+    }
+    let found = DEFECTS.len() - missed.len();
+    println!(
+        "{found} of {} defects found ({:.1} %), {} of {cases} cases found one",
+        DEFECTS.len(),
+        found as f64 * 100.0 / DEFECTS.len() as f64,
+        finders.len(),
+    );
+    if sound.setup.is_some() || !sound.found.is_empty() {
+        return Err("the suite blames a sound firmware".into());
+    }
+    if found * 100 < SCORE_WANTED * DEFECTS.len() {
+        return Err(format!("less than {SCORE_WANTED} % of the defects are found").into());
+    }
+    Ok(())
+}
+
+fn told(by: &[&str]) -> String {
+    let named = by.iter().take(NAMED).copied().collect::<Vec<_>>().join(" ");
+    match by.len().saturating_sub(NAMED) {
+        0 if by.is_empty() => "-".to_owned(),
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
+/// Runs the suite against one firmware.
+fn attempt(suite: &Suite, defect: Option<Defect>) -> Trial {
+    let mut trial = Trial::default();
+    let mut left: Vec<&Case> = suite.cases().iter().collect();
+    for model in MODELS {
+        let mut skipped = Vec::new();
+        for case in left {
+            if let Err(reason) = attempt_case(suite, case, Target::new(model, defect), &mut trial) {
+                skipped.push((case, reason));
+            }
+        }
+        trial.skipped = skipped.iter().map(|(case, reason)| (case.id().to_owned(), reason.clone())).collect();
+        left = skipped.into_iter().map(|(case, _)| case).collect();
+    }
+    trial
+}
+
+/// Runs one case; an error if it does not apply, with the reason.
+fn attempt_case(
+    suite: &Suite,
+    case: &Case,
+    target: Target,
+    trial: &mut Trial,
+) -> std::result::Result<(), String> {
+    let mut rig = DirectRig::new(target);
+    let missing: Vec<_> = rig.capabilities().missing(case.needs()).map(Capability::name).collect();
+    if !missing.is_empty() {
+        return Err(format!("needs {}", missing.join(", ")));
+    }
+    let mut setup = CaseRun::setup(suite);
+    drive(&mut setup, &mut rig);
+    trial.commands += setup.sent();
+    if let Some(finding) = setup.findings().first() {
+        // In a setup the bench takes the fault on itself; here only the firmware can be at fault.
+        trial.setup = Some(finding.reason.clone());
+        return Ok(());
+    }
+    let names: Names = setup.into_names();
+    CaseRun::applies(case, &names)?;
+    let mut run = CaseRun::new(suite, case, &names);
+    drive(&mut run, &mut rig);
+    trial.commands += run.sent();
+    if let Some(finding) = run.findings().first() {
+        let (reason, kind) = (finding.reason.clone(), finding.kind);
+        trial.found.push(Found { case: case.id().to_owned(), reason, kind });
+    }
+    Ok(())
+}
+
+fn drive(run: &mut CaseRun<'_>, rig: &mut DirectRig) {
+    while let Some(batch) = run.next_batch() {
+        let outcome = match batch {
+            Batch::Commands(route, commands) => {
+                rig.execute_by(route, ADDRESS, &commands, Duration::MAX).map(|outcomes| run.answer(outcomes))
+            }
+            Batch::Event(event) => rig.event(event),
+        };
+        if let Err(error) = outcome {
+            run.lost(error.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_suite_blames_no_sound_firmware_and_every_case_runs_on_some_model() {
+        let sound = attempt(&Suite::builtin(SUITE).unwrap(), None);
+        assert_eq!((sound.found, sound.setup), (vec![], None));
+        assert_eq!(sound.skipped, []);
+    }
+
+    #[test]
+    fn at_least_95_of_100_defects_are_found() {
+        let suite = Suite::builtin(SUITE).unwrap();
+        let missed: Vec<_> =
+            DEFECTS.iter().filter(|row| !attempt(&suite, Some(row.defect)).blames_device()).collect();
+        let found = DEFECTS.len() - missed.len();
+        assert!(found * 100 >= SCORE_WANTED * DEFECTS.len(), "{missed:#?}");
+    }
+}

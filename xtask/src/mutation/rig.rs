@@ -1,0 +1,145 @@
+//! The lab's target as a transport of the bench: no guest, no adapter, all that a bus could carry.
+
+use std::time::Duration;
+
+use slotwise_lab::target::{Initiator, Nexus, Protection, Reset, Target};
+use slotwise_testbench::capability::{Capabilities, Capability};
+use slotwise_testbench::transport::{Event, Initiator as From, Route, SenseFetch, Transport, TransportError};
+use slotwise_testbench::wire::{
+    Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, LogRecord,
+    Nexus as Place,
+};
+
+/// Where the target sits.
+pub(super) const ADDRESS: DeviceAddress = DeviceAddress { host: 0, channel: 0, id: 2, lun: 0 };
+/// Sense the adapter asks for, as sym53c8xx does.
+const SENSE_BYTES: u8 = 32;
+/// `DID_TIME_OUT`.
+const TIMED_OUT: u16 = 0x03;
+
+/// A target with an ideal adapter before it: residuals are exact, sense is fetched at once unless it is to be left.
+pub(super) struct DirectRig {
+    target: Target,
+    capabilities: Capabilities,
+}
+
+impl DirectRig {
+    pub(super) fn new(target: Target) -> Self {
+        let capabilities = [
+            Capability::SdUnbound,
+            Capability::Residual,
+            Capability::RawSense,
+            Capability::LunChoice,
+            Capability::TwoInitiators,
+            Capability::Reset,
+            Capability::Power,
+            Capability::Medium,
+        ];
+        Self { target, capabilities: capabilities.into_iter().collect() }
+    }
+
+    fn complete(&mut self, route: Route, command: &Command) -> Completion {
+        let initiator = match route.initiator {
+            From::First => Initiator::A,
+            From::Second => Initiator::B,
+        };
+        let nexus = Nexus { initiator, identify: route.identify };
+        let (expected, out) = match &command.direction {
+            Direction::None => (0, [].as_slice()),
+            Direction::In { length } => (usize::try_from(*length).unwrap_or(usize::MAX), [].as_slice()),
+            Direction::Out { data } => (0, data.0.as_slice()),
+        };
+        let limit = Duration::from_millis(command.timeout_ms.into());
+        let response = self.target.execute(nexus, &command.cdb.0, out, expected);
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+        let residual = i32::try_from(response.residual).unwrap_or(i32::MAX);
+        let mut completion = Completion {
+            status: response.status.unwrap_or_default(),
+            sense: HexBytes(Vec::new()),
+            data: HexBytes(response.data),
+            residual,
+            host_status: 0,
+            driver_status: 0,
+            elapsed_us: micros(response.elapsed),
+        };
+        if response.status.is_none() || response.elapsed > limit {
+            // The deadline costs no real time. The adapter's driver resets the device, and its own TEST UNIT READY takes
+            // the attention (1.2 of the suite's notes: error handling of the mid-layer).
+            self.target.reset(Reset::Device);
+            self.target.execute(nexus, &[0; 6], &[], 0);
+            (completion.host_status, completion.elapsed_us) = (TIMED_OUT, micros(limit));
+        } else if response.status == Some(0x02) && route.sense == SenseFetch::Automatic {
+            // The LUN goes into the command, as these adapters' drivers do for devices of this level.
+            let lun = command.cdb.0.get(1).copied().unwrap_or_default() & 0xe0;
+            let cdb = [0x03, lun, 0, 0, SENSE_BYTES, 0];
+            completion.sense = HexBytes(self.target.execute(nexus, &cdb, &[], SENSE_BYTES.into()).data);
+        }
+        completion
+    }
+}
+
+impl Transport for DirectRig {
+    fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
+    }
+
+    fn scan(&mut self, _: Place, _: Duration) -> Result<(), TransportError> {
+        Ok(())
+    }
+
+    fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
+        Ok(vec![FoundDevice {
+            address: ADDRESS,
+            vendor: "SLOTWISE".into(),
+            product: "TARGET".into(),
+            revision: "0001".into(),
+            kind: 0,
+            pci: None,
+            driver: None,
+        }])
+    }
+
+    fn execute(
+        &mut self,
+        device: DeviceAddress,
+        commands: &[Command],
+        limit: Duration,
+    ) -> Result<Vec<CommandOutcome>, TransportError> {
+        self.execute_by(Route::default(), device, commands, limit)
+    }
+
+    fn execute_by(
+        &mut self,
+        route: Route,
+        _: DeviceAddress,
+        commands: &[Command],
+        _: Duration,
+    ) -> Result<Vec<CommandOutcome>, TransportError> {
+        let mut outcomes = Vec::new();
+        for command in commands {
+            let completion = self.complete(route, command);
+            let reached = completion.reached_device();
+            outcomes.push(CommandOutcome::Completed(completion));
+            if !reached {
+                break;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), TransportError> {
+        match event {
+            Event::PowerCycle => self.target.power_cycle(),
+            Event::BusReset => self.target.reset(Reset::Bus),
+            Event::DeviceReset => self.target.reset(Reset::Device),
+            Event::ChangeMedium => self.target.change_medium(),
+            Event::ProtectMedium => self.target.protect(Protection::On),
+            Event::UnprotectMedium => self.target.protect(Protection::Off),
+        }
+        Ok(())
+    }
+
+    fn kernel_log(&mut self, since: u64) -> Result<(Vec<LogRecord>, u64), TransportError> {
+        Ok((Vec::new(), since))
+    }
+}
