@@ -89,7 +89,7 @@ fn journal_lines(scene: &Scene<'_>) -> Result<(usize, usize)> {
 /// the standing of the last apply, as the status shows it.
 fn killed_then_undone(scene: &Scene<'_>, line: usize, script: &str) -> Result<String> {
     let said =
-        scene.script(&format!("{script}\necho ---; slotwise undo; undo=$?; echo ---; STATE\nexit $undo"))?;
+        scene.script(&format!("{script}\necho ---; slotwise undo; undo=$?; echo ---; @state\nexit $undo"))?;
     has(&said, "---", 0)?;
     let parts: Vec<&str> = said.out.split("---\n").collect();
     let [status, undone, state] = parts[..] else { return Err(format!("three parts: {}", said.out).into()) };
@@ -106,7 +106,7 @@ fn apply_killed(scene: &Scene<'_>) -> Result<String> {
     // Line 0: as soon as it has begun; past the last: after it has ended.
     for line in 0..=lines + 1 {
         let script = format!(
-            "slotwise apply bench.toml >/dev/null 2>&1 & kill_at_line $! $next {line}; wait $! 2>/dev/null
+            "slotwise apply bench.toml >/dev/null 2>&1 & kill_at_line $! $next {line}; wait $! 2>/dev/null; settled
              slotwise status"
         );
         half_done += usize::from(killed_then_undone(scene, line, &script)?.contains("half done"));
@@ -117,7 +117,8 @@ fn apply_killed(scene: &Scene<'_>) -> Result<String> {
 }
 
 fn apply_after_a_killed_one(scene: &Scene<'_>) -> Result<String> {
-    let script = "slotwise apply bench.toml >/dev/null 2>&1 & kill_at_line $! $next 5; wait $! 2>/dev/null
+    let script =
+        "slotwise apply bench.toml >/dev/null 2>&1 & kill_at_line $! $next 5; wait $! 2>/dev/null; settled
         slotwise apply bench.toml";
     scene.shows(script, 2, &["was ended in the middle", "hint: run `slotwise undo` first"])?;
     scene.shows("slotwise undo", 0, &["undone: "])?;
@@ -130,7 +131,7 @@ fn undo_killed(scene: &Scene<'_>) -> Result<String> {
     for line in from..=to {
         let script = format!(
             "slotwise apply bench.toml >/dev/null || exit
-             slotwise undo >/dev/null 2>&1 & kill_at_line $! $next {line}; wait $! 2>/dev/null
+             slotwise undo >/dev/null 2>&1 & kill_at_line $! $next {line}; wait $! 2>/dev/null; settled
              slotwise status"
         );
         cut_short += usize::from(!killed_then_undone(scene, line, &script)?.contains("undone"));
