@@ -20,14 +20,31 @@ use slotwise_testbench::wire::Nexus;
 /// Where QEMU 7.2 is no SCSI-2 disk. Found by the suite, and not the bench's fault: `hw/scsi/scsi-disk.c` and
 /// `hw/scsi/scsi-bus.c` follow SPC and SBC, or check less.
 const DISK: &[(&str, &str)] = &[
+    ("diag-bad-page", "SEND DIAGNOSTIC is not implemented"),
+    ("diag-empty", "SEND DIAGNOSTIC is not implemented"),
     ("diag-selftest", "SEND DIAGNOSTIC is not implemented"),
+    ("diag-selftest-data", "SEND DIAGNOSTIC is not implemented"),
+    ("inq-caps-honest", "the link bit is taken, linked commands are not claimed"),
+    ("len-zero", "SEND DIAGNOSTIC is not implemented"),
+    ("ms-dpofua-bit", "FUA is taken by READ(10) though DPOFUA is clear"),
     ("ms-page-08", "the caching page has the length 12h of SBC"),
+    ("ms-page-foreign", "a disk has the flexible disk page"),
+    ("ms-reserved-strict", "reserved bytes are not looked at"),
+    ("rb-every-bit", "reserved bits are not looked at"),
     ("rb-flag", "the control byte is not looked at"),
     ("rb-link", "the control byte is not looked at"),
+    ("rb-link-ten", "the control byte is not looked at"),
     ("rb-op-length", "the transfer length of an unknown command is judged before its opcode"),
+    ("rb-tail-not-run", "the transfer length of an unknown command is judged before its opcode"),
+    ("rb-vendor-bits", "the control byte is not looked at"),
     ("rd10-reladr", "RelAdr is not looked at"),
+    ("ss-loej-fixed", "LoEj is not looked at on a fixed disk"),
+    ("ss-stopped-io", "a fixed disk cannot be stopped"),
     ("sync-beyond", "the range of SYNCHRONIZE CACHE is not checked"),
+    ("tur-fixed-never-3a", "a fixed disk cannot be stopped"),
+    ("tur-stopped", "a fixed disk cannot be stopped"),
     ("vfy-beyond", "the range of VERIFY without BytChk is not checked"),
+    ("vfy-straddle", "the range of VERIFY without BytChk is not checked"),
 ];
 
 /// What shows only where lengths of answers are known, with virtio-scsi: replies are padded to the allocation length.
