@@ -43,6 +43,7 @@ impl Host {
         let live = LiveHost::running()?;
         let owner = Owner { pid: std::process::id(), command: command.clone(), since_unix_s: now() };
         let lock = HostLock::acquire(HOST_LOCK.as_ref(), &owner).map_err(Failure::hinted(LockError::hint))?;
+        lock.share_with_children()?;
         let state =
             StateDir::create(&paths::state()).hint("run it as root: changing a host's drivers needs it")?;
         Ok(Self { live, lock, state, command, interrupted })

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, FlockOperation, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, FdFlags};
 
 /// Where the lock of a host lies by default: one for the host, wherever its journals are, and gone with its boot.
 pub const HOST_LOCK: &str = "/run/slotwise.lock";
@@ -82,7 +82,8 @@ impl LockError {
 /// The right to change a host. Given up when it is dropped or its process ends.
 #[derive(Debug)]
 pub struct HostLock {
-    _file: OwnedFd,
+    file: OwnedFd,
+    path: PathBuf,
 }
 
 impl HostLock {
@@ -101,7 +102,17 @@ impl HostLock {
         }
         fs::ftruncate(&file, 0).map_err(fail)?;
         rustix::io::pwrite(&file, owner.to_text().as_bytes(), 0).map_err(fail)?;
-        Ok(Self { _file: file })
+        Ok(Self { file, path: path.to_owned() })
+    }
+
+    /// Lets programs that this process starts hold the lock with it, until the last of them has ended: a `modprobe` that
+    /// outlives its killed owner still changes the host, and so does a monitor that has a device.
+    ///
+    /// # Errors
+    /// [`LockError::File`] if the descriptor's flags cannot be set.
+    pub fn share_with_children(&self) -> Result<(), LockError> {
+        rustix::io::fcntl_setfd(&self.file, FdFlags::empty())
+            .map_err(|errno| LockError::File { path: self.path.clone(), source: errno.into() })
     }
 }
 
@@ -131,6 +142,25 @@ mod tests {
         );
         drop(lock);
         HostLock::acquire(&path, &owner()).unwrap();
+    }
+
+    #[test]
+    fn a_program_that_outlives_its_owner_keeps_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lock");
+        let lock = HostLock::acquire(&path, &owner()).unwrap();
+        lock.share_with_children().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        drop(lock);
+        assert!(matches!(HostLock::acquire(&path, &owner()), Err(LockError::Held { .. })));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // A program that another test started in between may have the descriptor too, for a while.
+        let free = (0..200).any(|_| {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            HostLock::acquire(&path, &owner()).is_ok()
+        });
+        assert!(free);
     }
 
     /// The other process of the next test, which runs this one with a path in the environment.

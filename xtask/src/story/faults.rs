@@ -49,8 +49,8 @@ vm() { for p in $(pidof qemu-system-x86_64); do ls -l /proc/$p/fd 2>/dev/null | 
 vm_is_up() { [ -n "$(vm)" ]; }
 # Interrupts of the card have come to the guest: its driver is at work.
 guest_works() { awk '/vfio-intx/ { n += $2 + $3 } END { exit n < 20 }' /proc/interrupts; }
-# Waits for a modprobe that outlives the one who started it: what it loads after an undo is not undone.
-settled() { while pidof modprobe >/dev/null; do sleep 0.1; done; }
+# Waits until nobody is at work on the host: a modprobe that outlives its killed owner keeps the lock.
+settled() { while slotwise undo 999999 2>&1 | grep -q 'at work'; do sleep 0.1; done; }
 # Kills a process the moment a journal has so many lines. No process is started in between: that takes too long.
 kill_at_line() {
     while kill -0 "$1" 2>/dev/null; do
