@@ -112,32 +112,32 @@ fn watch(
         return Ok(Outcome::Fine);
     }
     let deadline = arguments.deadline.map(|seconds| (Instant::now() + Duration::from_secs(seconds), seconds));
+    let seen = || arguments.until.as_ref().is_some_and(|text| console.text().contains(text.as_str()));
     let mut shown = 0;
-    loop {
+    let outcome = loop {
         shown = console.show_from(shown);
         if let Some(exit) = machine.wait(TICK) {
-            console.show_from(shown);
-            return match exit.cause {
-                ExitCause::Ended if arguments.until.is_none() => Ok(Outcome::Fine),
+            break match exit.cause {
+                ExitCause::Ended if arguments.until.is_none() || seen() => Ok(Outcome::Fine),
                 ExitCause::Ended => Err(Failure::new("the VM ended without showing what was waited for")),
                 ExitCause::Failed(how) => Err(fell(&format!("the monitor gave up ({how})"), &exit.messages)),
                 ExitCause::Killed => Err(fell("its process was killed", &exit.messages)
                     .hint("if nobody did, the kernel did for want of memory: `journalctl -k` tells")),
             };
         }
-        if arguments.until.as_ref().is_some_and(|text| console.text().contains(text.as_str())) {
+        if seen() {
             machine.end(END)?;
-            return Ok(Outcome::Fine);
+            break Ok(Outcome::Fine);
         }
         if host.is_interrupted() {
             machine.end(END)?;
-            return Err(Failure::new("interrupted; the VM was ended"));
+            break Err(Failure::new("interrupted; the VM was ended"));
         }
         if let Some((at, seconds)) = deadline
             && Instant::now() >= at
         {
             machine.end(END)?;
-            return match &arguments.until {
+            break match &arguments.until {
                 None => Ok(Outcome::Fine),
                 Some(text) => Err(Failure::new(format!(
                     "the VM did not show {text:?} within {seconds} s; {}",
@@ -145,7 +145,10 @@ fn watch(
                 ))),
             };
         }
-    }
+    };
+    // What came since the last look, the text that was waited for among it.
+    console.show_from(shown);
+    outcome
 }
 
 /// A VM that ended as it should not; what its monitor said is told, if it said something.
