@@ -43,7 +43,7 @@ pub(super) fn shell(session: &Session) -> Result<Outcome, Failure> {
         );
     }
     let size = terminal_size();
-    let command = Command { terminal: Some(size), ..Command::new(["sh", "-l"]) };
+    let command = Command { terminal: Some(size), ..Command::new(["bash", "-l"]) };
     let running = session.start(&command)?;
     let raw = RawTerminal::enter(&stdin)?;
     forward_input(running.control());
