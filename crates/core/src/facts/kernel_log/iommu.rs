@@ -139,11 +139,17 @@ impl State {
     fn state(&mut self, message: &str) {
         let says = |words: &str| message.contains(words);
         // Intel: the end of intel_iommu_init. AMD: print_iommu_info after all units are enabled; before Linux 3.x
-        // enable_iommus named each.
+        // enable_iommus named each. A fault (`intel/dmar.c: dmar_fault_do_one`, `amd/iommu.c: iommu_print_event`) and a
+        // device that is mapped (`intel/iommu.c: iommu_need_mapping`, Linux 4.x to 5.8) need translation at work.
         let on = says("Intel(R) Virtualization Technology for Directed I/O")
             || says("AMD-Vi: Found IOMMU ")
             || says("AMD-Vi: Enabling IOMMU at ")
             || says("AMD-Vi: Initialized for Passthrough Mode")
+            || says("AMD-Vi: Event logged [IO_PAGE_FAULT")
+            || says("DMAR:[DMA ") && says("fault addr")
+            || says("DMAR: [DMA ") && says("fault addr")
+            || says("DMAR: 32bit DMA uses non-identity mapping")
+            || says("DMAR: Using iommu dma mapping")
             || says("(XEN) I/O virtualisation enabled");
         if on {
             self.on.get_or_insert_with(|| message.to_owned());
@@ -225,6 +231,8 @@ impl State {
     fn remapping(&mut self, message: &str) {
         let says = |words: &str| message.contains(words);
         let switch = if says("Enabled IRQ remapping in ")
+            // Linux 2.6.28 to 2.6.39 (`arch/x86/kernel/apic/apic.c: enable_IR`).
+            || message == "Enabled Interrupt-remapping"
             || says("AMD-Vi: Interrupt remapping enabled")
             || says("(XEN) Interrupt remapping enabled")
         {
@@ -257,7 +265,10 @@ impl State {
             (Some(words), _) => (Switch::On, words),
             (None, Some(words)) => (Switch::Off, words),
             (None, None) if whole => (Switch::Off, "a whole boot without a function in a group".to_owned()),
-            (None, None) => (Switch::Unknown, "not a whole boot, and no word of an IOMMU".to_owned()),
+            (None, None) => (
+                Switch::Unknown,
+                "not a whole boot, and no word of an IOMMU that was started or refused".to_owned(),
+            ),
         };
         facts.iommu.state = state;
         facts.iommu.evidence.push((LOG.to_owned(), words));
@@ -436,6 +447,27 @@ mod tests {
             seen,
             [(ReservedKind::Rmrr, 0xdacd_5000, 0xdace_bfff, 1), (ReservedKind::Direct, 0, 0xff_ffff, 1)]
         );
+    }
+
+    #[test]
+    fn words_that_need_translation_show_it_in_a_fragment() {
+        for words in [
+            "DMAR: [DMA Read] Request device [03:00.0] fault addr 7f61e000 [fault reason 06] PTE Read access is not set",
+            "DMAR:[DMA Write] Request device [02:00.0] fault addr ffe00000",
+            "nvidia 0000:07:00.0: AMD-Vi: Event logged [IO_PAGE_FAULT domain=0x0002 address=0xfffffff00 flags=0x0000]",
+            "ehci-pci 0000:00:1a.0: DMAR: 32bit DMA uses non-identity mapping",
+        ] {
+            assert_eq!(from_log(words, "test").iommu.state, Switch::On, "{words}");
+        }
+    }
+
+    #[test]
+    fn remapping_of_old_kernels_is_read() {
+        let facts = from_log(
+            "IOAPIC id 0 under DRHD base  0xe7ffe000 IOMMU 0\nEnabled Interrupt-remapping\n",
+            "test",
+        );
+        assert_eq!(facts.iommu.interrupt_remapping, Switch::On);
     }
 
     #[test]
