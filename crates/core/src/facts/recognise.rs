@@ -71,8 +71,9 @@ impl Counts {
         } else if is_log(line, text) {
             self.log += 1;
             (self.in_device, self.in_group) = (false, false);
-        } else if !indented {
-            (self.in_device, self.in_group) = (false, false);
+        } else if !indented && !self.in_device {
+            // Within a function's description it may be the rest of a line that a mailer wrapped.
+            self.in_group = false;
         }
     }
 
@@ -122,10 +123,14 @@ mod tests {
 
     #[test]
     fn each_kind_is_told_by_its_content() {
-        let cases: [(&[u8], Option<SourceKind>); 9] = [
+        let cases: [(&[u8], Option<SourceKind>); 10] = [
             (b"\x28\xb5\x2f\xfd\x00", Some(SourceKind::Capture)),
             (b"P: /devices/pci0000:00\nE: DEVPATH=/devices/pci0000:00\n", Some(SourceKind::Udevadm)),
             (b"00:00.0 Host bridge: Intel\n\tIOMMU group: 1\n00: 86 80\n", Some(SourceKind::Lspci)),
+            (
+                b"00:00.0 Ethernet controller: Intel\nI225-V (rev 03)\n\tIOMMU group: 1\n",
+                Some(SourceKind::Lspci),
+            ),
             (b"IOMMU Group 1:\n\t00:00.0 Host bridge\n\t00:01.0 PCI bridge\n", Some(SourceKind::Groups)),
             (b"/sys/kernel/iommu_groups/0/devices/0000:00:00.0\n", Some(SourceKind::Groups)),
             (b"[    0.000000] Linux version 6.1\n", Some(SourceKind::Log)),

@@ -18,6 +18,7 @@ mod lines;
 mod reader;
 mod region;
 mod title;
+mod unwrap;
 
 pub use capability::LspciCapability;
 pub use convert::from_lspci;

@@ -4,6 +4,7 @@ use super::fields::field;
 use super::hex::{self, HexLine};
 use super::lines::{Line, lines};
 use super::title;
+use super::unwrap::unwrapped;
 use super::{LspciFault, LspciFaultKind, LspciFunction, LspciText, MAX_FAULTS, MAX_FUNCTIONS};
 use crate::pci::EXTENDED_SIZE;
 
@@ -12,7 +13,7 @@ const HEX_LINE: usize = 16;
 
 pub(super) fn read(text: &[u8]) -> LspciText {
     let mut reader = Reader { double_spaced: is_double_spaced(text), ..Reader::default() };
-    for line in lines(text) {
+    for line in unwrapped(lines(text)) {
         reader.line(&line);
     }
     reader.close();
