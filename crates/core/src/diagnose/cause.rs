@@ -102,13 +102,13 @@ pub struct LookAlike {
 /// A cause, as it stands in its file.
 #[derive(Clone, Copy, Debug)]
 pub struct Cause {
-    /// Id, the same as that of the rule that predicts it if there is one.
+    /// Id, the same as that of the rule that means the same thing if there is one.
     pub id: &'static str,
     /// What is wrong, in one sentence.
     pub definition: &'static str,
     /// What kind of finding it makes.
     pub kind: Kind,
-    /// The rule that would have predicted it.
+    /// The rule that would have predicted it, the foremost if there are several (see [`crate::rules::predicting`]).
     pub rule: Option<&'static str>,
     /// Lines that speak for and against it.
     pub clues: &'static [Clue],

@@ -6,6 +6,7 @@ use super::catalogue;
 use super::cause::{Cause, Kind, Role};
 use super::causes;
 use super::weigh::Candidate;
+use crate::rules;
 
 /// The cause called `id`.
 #[must_use]
@@ -28,8 +29,11 @@ pub fn ids() -> impl Iterator<Item = &'static str> {
 pub fn explain(id: &str) -> Option<String> {
     let cause = cause(id)?;
     let mut page = format!("# {}\n\n{}\n", cause.id, cause.definition);
-    if let Some(rule) = cause.rule {
-        let _ = write!(page, "\nPredicted by the rule `{rule}`.\n");
+    let rules: Vec<String> = rules::predicting(id).iter().map(|rule| format!("`{}`", rule.id)).collect();
+    match rules.as_slice() {
+        [] => {}
+        [rule] => drop(write!(page, "\nPredicted by the rule {rule}.\n")),
+        rules => drop(write!(page, "\nPredicted by the rules {}.\n", rules.join(", "))),
     }
     for (role, heading) in [
         (Role::Primary, "Lines that show it"),

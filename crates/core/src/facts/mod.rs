@@ -4,6 +4,7 @@
 //! be read is told apart from one that is not there, so that a rule can say "could not know" instead of guessing.
 
 pub mod acpi;
+mod boot;
 mod fact;
 mod function;
 mod groups;
@@ -24,6 +25,9 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use boot::{
+    BootEntry, BootFacts, BootGenerator, BootTemplate, MAX_ENTRIES, grub_entries, specification_entry,
+};
 pub use fact::{Fact, FaultKind, ReadFault};
 pub use function::{BusRange, FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
 pub use groups::from_groups;
@@ -123,6 +127,8 @@ pub struct Facts {
     pub usage: UsageFacts,
     /// Processor, firmware and limits.
     pub platform: PlatformFacts,
+    /// What the boot loader will start.
+    pub boot: Fact<BootFacts>,
     /// What was damaged or could not be read, beside the facts that say so themselves.
     pub faults: Vec<ReadFault>,
 }
@@ -139,6 +145,7 @@ impl Facts {
             kernel: KernelFacts::default(),
             usage: UsageFacts::default(),
             platform: PlatformFacts::default(),
+            boot: Fact::Absent,
             faults: Vec::new(),
         }
     }
@@ -155,6 +162,7 @@ impl Facts {
         facts.kernel.release = unknown(source);
         facts.kernel.command_line = unknown(source);
         facts.kernel.modules = unknown(source);
+        facts.boot = unknown(source);
         facts.usage.block = unknown(source);
         facts.usage.mounts = unknown(source);
         facts.usage.swaps = unknown(source);

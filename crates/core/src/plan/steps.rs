@@ -79,13 +79,13 @@ mod tests {
     use crate::topology::fixture::{BENCH, address, facts};
 
     fn steps_of(facts: crate::facts::Facts, devices: &str) -> Vec<String> {
-        let vms = vec![VmAssignment {
-            name: "bench".parse().expect("name"),
-            backend: crate::vm::BackendKind::Qemu,
-            machine: crate::vm::MachineType::Q35,
-            memory: "1G".parse().expect("memory"),
-            devices: devices.split_whitespace().map(address).collect(),
-        }];
+        let vms = vec![VmAssignment::new(
+            "bench".parse().expect("name"),
+            crate::vm::BackendKind::Qemu,
+            crate::vm::MachineType::Q35,
+            "1G".parse().expect("memory"),
+            devices.split_whitespace().map(address).collect(),
+        )];
         let steps = steps(&Topology::new(facts), &Assignment { vms }).expect("steps");
         steps.as_slice().iter().map(|step| step.id().to_string()).collect()
     }

@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/intel/dmar.c: dmar_table_init, warn_invalid_dmar, dmar_walk_remapping_entries; \
               drivers/iommu/amd/init.c: check_ivrs_checksum, early_amd_iommu_init",
     },
+    predicts: &["acpi-dmar-broken"],
     check,
 };
 

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "libvirt src/util/virpci.c: virPCIDeviceIsAssignable, virPCIDeviceDownstreamLacksACS; \
               src/hypervisor/virhostdev.c: virHostdevPreparePCIDevicesImpl",
     },
+    predicts: &["acs-check"],
     check,
 };
 

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "out-of-tree patch carried by Proxmox (0004-PCI-Add-pcie_acs_override), zen and Liquorix kernels; \
               drivers/pci/pci.c: pci_acs_enabled; PCIe Base 6.0 §6.12",
     },
+    predicts: &[],
     check,
 };
 

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
               bridge to one VM.",
         source: "drivers/pci/search.c: pci_for_each_dma_alias; PCI Express to PCI/PCI-X Bridge 1.0 §2.3",
     },
+    predicts: &[],
     check,
 };
 

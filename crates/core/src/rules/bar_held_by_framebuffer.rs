@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/firmware/sysfb_simplefb.c: sysfb_create_simplefb; drivers/video/aperture.c; \
               drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_setup_barmap; /proc/iomem",
     },
+    predicts: &["bar-held-by-framebuffer"],
     check,
 };
 

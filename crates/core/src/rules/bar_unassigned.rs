@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/pci/setup-res.c: pci_enable_resources, pci_assign_resource; \
               drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable",
     },
+    predicts: &["host-mmio-window"],
     check,
 };
 

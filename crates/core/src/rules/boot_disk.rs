@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "mount table (/proc/self/mountinfo) followed through /sys/class/block/*/slaves and partitions down \
               to the PCI function; drivers/scsi/hosts.c: scsi_remove_host",
     },
+    predicts: &[],
     check,
 };
 

@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_dev_set_hot_reset, vfio_pci_dev_set_resettable; QEMU \
               hw/vfio/pci.c: vfio_pci_hot_reset",
     },
+    predicts: &["no-reset"],
     check,
 };
 

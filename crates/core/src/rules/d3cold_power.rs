@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/pci/pci.c: pci_power_up, pci_dev_wait, pci_config_pm_runtime_get; drivers/pci/pci-sysfs.c: \
               pci_read_config; libvirt src/util/virpci.c: virPCIGetHeaderType",
     },
+    predicts: &["d3cold-power", "pcie-link-dead"],
     check,
 };
 

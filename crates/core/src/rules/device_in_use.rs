@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/group.c: vfio_group_fops_open (one opener); drivers/vfio/pci/vfio_pci_intrs.c: names \
               of interrupts; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable (enables on open only)",
     },
+    predicts: &["device-in-use"],
     check,
 };
 

@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/vfio_iommu_type1.c: dma_entry_limit, vfio_dma_do_map; QEMU hw/vfio/listener.c: \
               vfio_container_region_add",
     },
+    predicts: &["dma-entry-limit"],
     check,
 };
 

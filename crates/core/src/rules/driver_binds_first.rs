@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/pci/vfio_pci.c: vfio_pci_fill_ids; drivers/base/bus.c: bus_add_driver; \
               drivers/pci/pci-driver.c: pci_match_device; modprobe.d(5)",
     },
+    predicts: &["driver-autobind-race", "device-not-bound"],
     check,
 };
 

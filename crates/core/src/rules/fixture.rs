@@ -1,12 +1,12 @@
 //! One way to test a rule: a host as text, the functions that leave it, and what the rule says.
 
-use super::{Assignment, Findings, Rule, VmAssignment};
+use super::{Assignment, Findings, MovedDevice, Rule, VmAssignment};
 use crate::topology::fixture::{address, topology};
-use crate::vm::{BackendKind, MachineType};
+use crate::vm::{BackendKind, CpuCount, MachineType};
 
 /// What `rule` says of handing `devices` (addresses, space between, `|` between VMs) to VMs on the host in `fixture`: one
-/// line a finding, severity, subject and summary. A line `vm machine=pc memory=4G backend=xen` of the fixture says what
-/// the VMs are; without it they are q35 with 1G, run by QEMU.
+/// line a finding, severity, subject and summary. A line `vm machine=pc memory=4G cpus=2 backend=xen usb=046d:c330` of the
+/// fixture says what the VMs are; without it they are q35 with 1G, run by QEMU.
 pub(super) fn check_rule(rule: &Rule, fixture: &str, devices: &str) -> Vec<String> {
     let (assignment, host) = parts(fixture, devices);
     let mut findings = Findings::of(rule.id);
@@ -25,13 +25,13 @@ fn parts(fixture: &str, devices: &str) -> (Assignment, String) {
     let is_vm = |line: &&str| line.trim_start().starts_with("vm ");
     let (vm, host): (Vec<&str>, Vec<&str>) = fixture.lines().partition(is_vm);
     let vms = devices.split('|').zip(1..).map(|(devices, number)| {
-        let mut one = VmAssignment {
-            name: format!("vm{number}").parse().expect("name"),
-            backend: BackendKind::Qemu,
-            machine: MachineType::Q35,
-            memory: "1G".parse().expect("memory"),
-            devices: devices.split_whitespace().map(address).collect(),
-        };
+        let mut one = VmAssignment::new(
+            format!("vm{number}").parse().expect("name"),
+            BackendKind::Qemu,
+            MachineType::Q35,
+            "1G".parse().expect("memory"),
+            devices.split_whitespace().map(address).collect(),
+        );
         vm.iter().flat_map(|line| line.split_whitespace().skip(1)).for_each(|word| set(&mut one, word));
         one
     });
@@ -42,8 +42,23 @@ fn set(vm: &mut VmAssignment, word: &str) {
     match word.split_once('=').expect("key=value") {
         ("machine", value) => vm.machine = value.parse().expect("machine"),
         ("memory", value) => vm.memory = value.parse().expect("memory"),
+        ("cpus", value) => vm.cpus = CpuCount::new(value.parse().expect("cpus")).expect("cpus"),
+        ("usb", value) => vm.usb.push(value.parse().expect("USB id")),
+        ("moved", value) => vm.moved.push(moved(value)),
         ("backend", "libvirt") => vm.backend = BackendKind::Libvirt,
         ("backend", "xen") => vm.backend = BackendKind::Xen,
         other => panic!("a VM in a fixture has no {other:?}"),
+    }
+}
+
+/// `ID,SLOT,ID-INSTEAD or none,PLACE[,PLACE]`.
+fn moved(text: &str) -> MovedDevice {
+    let parts: Vec<&str> = text.split(',').collect();
+    let [id, slot, instead, places @ ..] = parts.as_slice() else { panic!("moved=ID,SLOT,INSTEAD,PLACE") };
+    MovedDevice {
+        id: id.parse().expect("id"),
+        slot: address(slot),
+        instead: (*instead != "none").then(|| instead.parse().expect("id")),
+        places: places.iter().map(|place| address(place)).collect(),
     }
 }

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
               example echo bus > /sys/bus/pci/devices/…/reset_method.",
         source: "drivers/pci/quirks.c: quirk_no_flr, quirk_no_flr_snet; drivers/pci/pci.c: pcie_flr, pci_dev_wait",
     },
+    predicts: &["flr-broken"],
     check,
 };
 

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/iommu.c: pci_device_group, iommu_group_claim_dma_owner; /proc/self/mountinfo and \
               /proc/net/route followed down to PCI functions",
     },
+    predicts: &["group-not-viable"],
     check,
 };
 

@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/iommu.c: iommu_group_claim_dma_owner, iommu_device_use_default_domain (5.19 and \
               later); drivers/vfio/vfio.c: vfio_dev_driver_allowed (before)",
     },
+    predicts: &["group-not-viable"],
     check,
 };
 

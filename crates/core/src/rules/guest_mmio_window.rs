@@ -22,6 +22,7 @@ pub(super) const RULE: Rule = Rule {
         source: "SeaBIOS src/fw/pciinit.c: pci_bios_map_devices; Xen tools/firmware/hvmloader/pci.c: pci_setup; QEMU \
                  hw/i386/pc_piix.c: pc_init1, hw/i386/pc_q35.c: pc_q35_init",
     },
+    predicts: &["guest-mmio-window"],
     check,
 };
 

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/base/dd.c: device_release_driver_internal; drivers/gpu/drm/drm_drv.c: drm_dev_unplug; \
               NVIDIA open-gpu-kernel-modules kernel-open/nvidia/nv-pci.c: nv_pci_remove",
     },
+    predicts: &["host-driver-in-use"],
     check,
 };
 

@@ -14,6 +14,7 @@ pub(super) const RULE: Rule = Rule {
         source: "mount table followed through /sys/class/block/*/slaves; block/genhd.c: del_gendisk; fs/super.c: \
               fs_bdev_mark_dead",
     },
+    predicts: &[],
     check,
 };
 

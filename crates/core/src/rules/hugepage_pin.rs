@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "mm/gup.c: check_and_migrate_movable_pages (FOLL_LONGTERM); mm/hugetlb_cma.c: hugetlb_cma_reserve; \
               drivers/vfio/vfio_iommu_type1.c: vaddr_get_pfns",
     },
+    predicts: &["hugepage-pin"],
     check,
 };
 

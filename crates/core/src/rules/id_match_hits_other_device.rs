@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/pci/vfio_pci.c: vfio_pci_fill_ids; drivers/pci/pci-driver.c: pci_add_dynid, \
               pci_match_device; Documentation/ABI/testing/sysfs-bus-pci",
     },
+    predicts: &[],
     check,
 };
 

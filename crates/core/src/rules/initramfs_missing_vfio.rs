@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "initramfs-tools(7), dracut.modules(7), mkinitcpio.conf(5), modprobe.d(5); \
               drivers/vfio/pci/vfio_pci.c: vfio_pci_fill_ids",
     },
+    predicts: &["driver-autobind-race", "device-not-bound"],
     check,
 };
 

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "kernel/irq/spurious.c: note_interrupt; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable; PCI \
               Local Bus 2.3 §6.2.3 (Interrupt Status)",
     },
+    predicts: &["intx-shared"],
     check,
 };
 

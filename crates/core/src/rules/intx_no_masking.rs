@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/pci/vfio_pci_intrs.c: vfio_intx_enable; kernel/irq/manage.c: __setup_irq; \
               drivers/pci/quirks.c: quirk_broken_intx_masking; drivers/pci/probe.c: pci_intx_mask_broken",
     },
+    predicts: &["intx-shared"],
     check,
 };
 

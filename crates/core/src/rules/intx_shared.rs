@@ -30,6 +30,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/pci/vfio_pci_intrs.c: vfio_intx_enable; drivers/vfio/pci/vfio_pci_core.c: \
               vfio_pci_core_enable; kernel/irq/manage.c: __setup_irq; PCI Local Bus 2.3 §6.2.2",
     },
+    predicts: &["intx-shared"],
     check,
 };
 

@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/intel/iommu.c: intel_iommu_domain_alloc_paging_flags, agaw_to_width; \
               drivers/vfio/vfio_iommu_type1.c: vfio_iommu_iova_dma_valid; Intel VT-d 4.1 §11.4.2 (MGAW, SAGAW)",
     },
+    predicts: &["iommu-address-width"],
     check,
 };
 

@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/intel/iommu.c: intel_iommu_setup, intel_iommu_init; drivers/vfio/vfio_main.c: \
               __vfio_register_dev; Documentation/admin-guide/kernel-parameters.txt",
     },
+    predicts: &["iommu-disabled"],
     check,
 };
 

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/intel/iommu.c: intel_iommu_probe_device, device_lookup_iommu; \
               drivers/iommu/amd/iommu.c: amd_iommu_probe_device; drivers/vfio/group.c: vfio_group_find_or_alloc",
     },
+    predicts: &["iommu-unsupported"],
     check,
 };
 

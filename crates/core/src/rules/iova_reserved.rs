@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/vfio_iommu_type1.c: vfio_iommu_iova_dma_valid, vfio_iommu_resv_exclude; \
               drivers/iommu/amd/iommu.c: amd_iommu_get_resv_regions; QEMU hw/i386/pc.c: pc_memory_init",
     },
+    predicts: &["iova-reserved"],
     check,
 };
 

@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/acpi/pci_irq.c: acpi_pci_irq_enable, acpi_pci_irq_valid; drivers/vfio/pci/vfio_pci_intrs.c: \
               vfio_intx_enable; commits 860be250fc32 and 2bd42b03ab6b (Linux 6.15)",
     },
+    predicts: &["host-firmware-bug"],
     check,
 };
 

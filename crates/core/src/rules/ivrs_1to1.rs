@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/amd/init.c: init_unity_map_range; drivers/iommu/iommu.c: __iommu_device_set_domain \
               (6.6); AMD 48882 rev 3.08 §5.2.3",
     },
+    predicts: &["ivrs-1to1"],
     check,
 };
 

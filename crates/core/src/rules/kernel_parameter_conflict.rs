@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
               drivers/iommu/amd/init.c: parse_amd_iommu_options; drivers/iommu/irq_remapping.c: setup_irqremap; \
               drivers/pci/msi/msi.c: pci_no_msi",
     },
+    predicts: &["iommu-disabled", "no-intremap"],
     check,
 };
 

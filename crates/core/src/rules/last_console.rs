@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/video/fbdev/core/fbcon.c: fbcon_fb_unregistered; drivers/pci/vgaarb.c: \
               vga_arbiter_del_pci_device; Documentation/admin-guide/serial-console.rst",
     },
+    predicts: &[],
     check,
 };
 

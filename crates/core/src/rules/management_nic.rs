@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
         source: "net/core/dev.c: unregister_netdevice_many_notify; /proc/net/route, /proc/net/tcp followed through \
               /sys/class/net/*/upper_* down to the PCI function",
     },
+    predicts: &[],
     check,
 };
 

@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
               include/uapi/linux/resource.h: MLOCK_LIMIT; libvirt src/qemu/qemu_domain.c: \
               qemuDomainGetMemLockLimitBytes",
     },
+    predicts: &["memlock"],
     check,
 };
 

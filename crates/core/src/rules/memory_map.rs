@@ -76,13 +76,8 @@ mod tests {
     use crate::vm::BackendKind;
 
     fn ranges(machine: MachineType, memory: &str) -> Vec<(u64, u64)> {
-        guest_memory(&VmAssignment {
-            name: "vm".parse().expect("name"),
-            backend: BackendKind::Qemu,
-            machine,
-            memory: memory.parse().expect("memory"),
-            devices: Vec::new(),
-        })
+        let (name, memory) = ("vm".parse().expect("name"), memory.parse().expect("memory"));
+        guest_memory(&VmAssignment::new(name, BackendKind::Qemu, machine, memory, Vec::new()))
     }
 
     #[test]

@@ -8,12 +8,16 @@ mod acpi_dmar_broken;
 mod acs_check;
 mod acs_override_in_use;
 mod alias_behind_bridge;
+mod assignment;
 mod bar_held_by_framebuffer;
 mod bar_unassigned;
 mod boot_disk;
+mod bootloader_stale;
 mod bus_reset_takes_siblings;
 mod d3cold_power;
 mod device_in_use;
+mod device_moved;
+mod device_not_bound;
 mod dma_entry_limit;
 mod driver_binds_first;
 mod finding;
@@ -21,7 +25,10 @@ mod flr_broken;
 mod group_has_critical_device;
 mod group_not_viable;
 mod guest_mmio_window;
+mod guest_msi_quirk;
+mod guest_root_lost;
 mod host_driver_in_use;
+mod host_mmio_window;
 mod host_storage;
 mod hugepage_pin;
 mod id_match_hits_other_device;
@@ -55,71 +62,18 @@ mod rmrr;
 mod rom_missing;
 mod secure_boot_lockdown;
 mod sriov_mmio;
+mod usb_permission;
 mod vfio_ids;
 mod vfio_modules_missing;
 mod vfio_permission;
 mod vga_flags;
 mod virtualization_off;
 
+pub use assignment::{Assignment, MovedDevice, VmAssignment};
 pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Subject};
 
 use crate::facts::{Fact, ReadFault};
-use crate::pci::PciAddress;
 use crate::topology::Topology;
-use crate::vm::{BackendKind, MachineType, MemorySize, VmName};
-
-/// Which functions go to which VM: a request whose devices were found on the host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Assignment {
-    /// One entry a VM, in the order of the spec.
-    pub vms: Vec<VmAssignment>,
-}
-
-/// What one VM is given.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VmAssignment {
-    /// The VM.
-    pub name: VmName,
-    /// Who runs it.
-    pub backend: BackendKind,
-    /// The chipset that it shows.
-    pub machine: MachineType,
-    /// Its memory.
-    pub memory: MemorySize,
-    /// Its functions.
-    pub devices: Vec<PciAddress>,
-}
-
-impl VmAssignment {
-    /// Whether its devices go through VFIO, as with every monitor here but Xen's.
-    #[must_use]
-    pub fn uses_vfio(&self) -> bool {
-        self.backend != BackendKind::Xen
-    }
-}
-
-impl Assignment {
-    /// All functions that leave the host.
-    pub fn devices(&self) -> impl Iterator<Item = PciAddress> {
-        self.vms.iter().flat_map(|vm| vm.devices.iter().copied())
-    }
-
-    /// Functions with the VM that each goes to.
-    fn given(&self) -> impl Iterator<Item = (&VmAssignment, PciAddress)> {
-        self.vms.iter().flat_map(|vm| vm.devices.iter().map(move |device| (vm, *device)))
-    }
-
-    /// Whether any VM is given a function by VFIO.
-    fn uses_vfio(&self) -> bool {
-        self.vms.iter().any(|vm| vm.uses_vfio() && !vm.devices.is_empty())
-    }
-
-    /// Whether a function leaves the host.
-    #[must_use]
-    pub fn takes(&self, address: PciAddress) -> bool {
-        self.devices().any(|device| device == address)
-    }
-}
 
 /// A page about a rule, for `slotwise explain`.
 #[derive(Clone, Copy, Debug)]
@@ -141,6 +95,9 @@ pub struct Rule {
     pub id: &'static str,
     /// Its page.
     pub page: Page,
+    /// Causes that logs will name where what the rule foretells happens, the likeliest first; its own id where there is
+    /// a cause of that id. Empty where no log shows it.
+    pub predicts: &'static [&'static str],
     check: fn(&Topology, &Assignment, &mut Findings),
 }
 
@@ -153,16 +110,22 @@ pub const RULES: &[Rule] = &[
     bar_held_by_framebuffer::RULE,
     bar_unassigned::RULE,
     boot_disk::RULE,
+    bootloader_stale::RULE,
     bus_reset_takes_siblings::RULE,
     d3cold_power::RULE,
     device_in_use::RULE,
+    device_moved::RULE,
+    device_not_bound::RULE,
     dma_entry_limit::RULE,
     driver_binds_first::RULE,
     flr_broken::RULE,
     group_has_critical_device::RULE,
     group_not_viable::RULE,
     guest_mmio_window::RULE,
+    guest_msi_quirk::RULE,
+    guest_root_lost::RULE,
     host_driver_in_use::RULE,
+    host_mmio_window::RULE,
     host_storage::RULE,
     hugepage_pin::RULE,
     id_match_hits_other_device::RULE,
@@ -194,16 +157,27 @@ pub const RULES: &[Rule] = &[
     rom_missing::RULE,
     secure_boot_lockdown::RULE,
     sriov_mmio::RULE,
+    usb_permission::RULE,
     vfio_modules_missing::RULE,
     vfio_permission::RULE,
     vga_flags::RULE,
     virtualization_off::RULE,
+    xen_no_free_pirq::RULE,
+    xen_subpage_bar::RULE,
 ];
 
 /// A rule by its id.
 #[must_use]
 pub fn rule(id: &str) -> Option<&'static Rule> {
     RULES.iter().find(|rule| rule.id == id)
+}
+
+/// Rules that foretell a cause, that of the same id first.
+#[must_use]
+pub fn predicting(cause: &str) -> Vec<&'static Rule> {
+    let mut rules: Vec<&Rule> = RULES.iter().filter(|rule| rule.predicts.contains(&cause)).collect();
+    rules.sort_by_key(|rule| (rule.id != cause, rule.id));
+    rules
 }
 
 /// What all rules say, the gravest first, then by rule and subject.
@@ -245,6 +219,8 @@ fn fault<T>(fact: &Fact<T>) -> Option<&ReadFault> {
 mod fixture;
 #[cfg(test)]
 mod sound;
+mod xen_no_free_pirq;
+mod xen_subpage_bar;
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
         fix: "Nothing for old cards. Mind the line: rules about INTx say who shares it.",
         source: "drivers/vfio/pci/vfio_pci_intrs.c: vfio_intx_handler, vfio_pci_intx_unmask_handler; PCI 3.0 §6.8",
     },
+    predicts: &[],
     check,
 };
 

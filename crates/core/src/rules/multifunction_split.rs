@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/iommu.c: get_pci_function_alias_group; drivers/vfio/pci/vfio_pci_core.c: \
               vfio_pci_dev_set_hot_reset",
     },
+    predicts: &["dma-fault-sibling"],
     check,
 };
 

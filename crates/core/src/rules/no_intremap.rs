@@ -24,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/vfio_iommu_type1.c: vfio_iommu_type1_attach_group; drivers/iommu/iommu.c: \
               iommu_group_has_isolated_msi",
     },
+    predicts: &["no-intremap", "unsafe-interrupts-required-note"],
     check,
 };
 

@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/pci/pci.c: pci_reset_fn_methods, pci_init_reset_methods; QEMU hw/vfio/pci.c: \
               vfio_pci_reset; libvirt src/util/virpci.c: virPCIDeviceReset",
     },
+    predicts: &["no-reset"],
     check,
 };
 

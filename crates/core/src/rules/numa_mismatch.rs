@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
               give one VM devices of one node.",
         source: "Documentation/ABI/testing/sysfs-bus-pci: numa_node; drivers/acpi/pci_root.c: _PXM; numactl(8)",
     },
+    predicts: &["numa-mismatch"],
     check,
 };
 

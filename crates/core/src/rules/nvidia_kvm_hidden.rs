@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
         source: "NVIDIA knowledge base 5173 (GeForce GPU Passthrough for Windows Virtual Machine); QEMU \
               target/i386/cpu.c: kvm property; libvirt domain XML, features/kvm",
     },
+    predicts: &["nvidia-code-43"],
     check,
 };
 

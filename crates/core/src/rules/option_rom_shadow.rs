@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
         source: "arch/x86/pci/fixup.c: pci_fixup_video (IORESOURCE_ROM_SHADOW); drivers/pci/rom.c: pci_map_rom; QEMU \
               hw/vfio/pci.c: vfio_pci_load_rom",
     },
+    predicts: &["option-rom-bar-shadow"],
     check,
 };
 

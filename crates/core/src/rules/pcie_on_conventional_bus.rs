@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
         fix: "machine = \"q35\" in the spec, unless the guest is too old for it.",
         source: "QEMU hw/vfio/pci.c: vfio_setup_pcie_cap, vfio_add_ext_cap; docs/pcie.txt; PCIe Base 6.0 §7.2",
     },
+    predicts: &[],
     check,
 };
 

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/pci/pci.c: pci_pm_reset, pci_reset_fn_methods; PCI Bus Power Management 1.2 §3.2.4 \
               (No_Soft_Reset)",
     },
+    predicts: &[],
     check,
 };
 

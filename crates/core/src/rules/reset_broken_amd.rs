@@ -19,6 +19,7 @@ pub(super) const RULE: Rule = Rule {
         source: "gnif/vendor-reset src/device-db.h; drivers/pci/quirks.c: quirk_no_pm_reset (ATI VGA off the root \
               bus)",
     },
+    predicts: &["reset-broken-amd"],
     check,
 };
 

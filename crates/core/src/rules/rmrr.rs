@@ -20,6 +20,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/iommu/iommu.c: __iommu_device_set_domain (6.6); drivers/iommu/intel/iommu.c: \
               intel_iommu_attach_device (3.17 to 6.5), device_rmrr_is_relaxable; Intel VT-d 4.1 §8.4",
     },
+    predicts: &["rmrr"],
     check,
 };
 

@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
               live with a serial console until the driver starts.",
         source: "QEMU hw/vfio/pci.c: vfio_pci_size_rom; drivers/pci/rom.c: pci_map_rom; PCI Firmware 3.3 §5",
     },
+    predicts: &["rom-invalid"],
     check,
 };
 

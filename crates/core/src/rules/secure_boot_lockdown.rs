@@ -17,6 +17,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/pci/pci-sysfs.c: pci_write_config, pci_mmap_resource (LOCKDOWN_PCI_ACCESS); \
               security/lockdown/lockdown.c: lockdown_is_locked_down; kernel_lockdown(7)",
     },
+    predicts: &["secure-boot-lockdown"],
     check,
 };
 

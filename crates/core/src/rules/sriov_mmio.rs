@@ -16,6 +16,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/pci/iov.c: sriov_init, sriov_enable; drivers/pci/setup-bus.c: pci_realloc_detect; PCIe Base \
               6.0 §9.3.3.14",
     },
+    predicts: &["sriov-mmio"],
     check,
 };
 

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/Kconfig, drivers/vfio/pci/Kconfig; drivers/vfio/container.c: \
               vfio_container_ioctl_check_extension; QEMU hw/vfio/container.c: vfio_get_iommu_type",
     },
+    predicts: &["device-not-bound"],
     check,
 };
 

@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/group.c: vfio_devnode; drivers/vfio/pci/vfio_pci_core.c: vfio_pci_validate_vf_token; \
               QEMU hw/vfio/container.c: vfio_group_get",
     },
+    predicts: &["vfio-permission"],
     check,
 };
 

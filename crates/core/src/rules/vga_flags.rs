@@ -18,6 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_vga_init, vfio_pci_set_decode; QEMU hw/vfio/pci.c: \
               vfio_populate_vga",
     },
+    predicts: &["no-vga-arbitration"],
     check,
 };
 

@@ -15,6 +15,7 @@ pub(super) const RULE: Rule = Rule {
         source: "arch/x86/kernel/cpu/feat_ctl.c: init_ia32_feat_ctl; arch/x86/kvm/vmx/vmx.c: kvm_is_vmx_supported; \
               arch/x86/kvm/svm/svm.c: kvm_is_svm_supported",
     },
+    predicts: &[],
     check,
 };
 

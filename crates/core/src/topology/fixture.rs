@@ -1,5 +1,7 @@
 //! Small hosts written as text, for tests: one line a device, interrupt, disk, mount or setting.
 
+mod boot;
+
 use std::collections::BTreeMap;
 
 use super::Topology;
@@ -70,6 +72,7 @@ pub(crate) fn facts(text: &str) -> Facts {
             "platform" => platform(&mut facts, rest),
             "fault" => fault(&mut facts, rest),
             "told" => facts.iommu.evidence.push(("kernel log".to_owned(), rest.to_owned())),
+            "boot" => boot::boot(&mut facts, rest),
             "unread" => unread(&mut facts, rest),
             "kernel" => facts.kernel.release = Fact::Known(rest.to_owned()),
             "cmdline" => facts.kernel.command_line = Fact::Known(rest.to_owned()),
@@ -116,6 +119,7 @@ fn device(facts: &mut Facts, text: &str) {
                 function.resources =
                     Fact::Known(value.split(',').filter(|b| !b.is_empty()).map(bar).collect());
             }
+            "numvfs" => function.sriov.num_vfs = Fact::Known(value.parse().expect("number of VFs")),
             "vfs" => function.sriov.total_vfs = Fact::Known(value.parse().expect("number of VFs")),
             "physfn" => function.sriov.physical_function = Fact::Known(address(value)),
             "config" => function.config = Fact::Known(config(value)),
@@ -193,6 +197,7 @@ fn unread(facts: &mut Facts, what: &str) {
         "handles" => facts.usage.open_handles = denied("/proc/*/fd"),
         "framebuffers" => facts.platform.framebuffers = denied("/proc/iomem"),
         "modules" => facts.kernel.modules = denied("/proc/modules"),
+        "boot" => facts.boot = denied("/boot/grub/grub.cfg"),
         other => panic!("a fixture cannot leave {other:?} unread"),
     }
 }

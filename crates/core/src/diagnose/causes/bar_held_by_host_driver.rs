@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "bar-held-by-host-driver",
     definition: "A leftover mapping or memory type of a host driver keeps a BAR from being mapped.",
     kind: Kind::Fault,
-    rule: Some("bar-held-by-host-driver"),
+    rule: None,
     clues: &[
         primary("pat-conflict", 3.4),
         primary("bar-reserve", 1.2),

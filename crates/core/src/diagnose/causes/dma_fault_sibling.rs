@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "dma-fault-sibling",
     definition: "The IOMMU refuses DMA because it comes in the name of a sibling function that was not passed along.",
     kind: Kind::Fault,
-    rule: Some("dma-fault-sibling"),
+    rule: Some("multifunction-split"),
     clues: &[
         primary("dma-fault-intel", 1.6),
         primary("dma-fault-amd", 1.6),

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "driver-autobind-race",
     definition: "A host driver or udev binds the device between unbind and the bind to vfio-pci.",
     kind: Kind::Fault,
-    rule: Some("driver-autobind-race"),
+    rule: Some("driver-binds-first"),
     clues: &[
         primary("bind-failed-busy", 2.6),
         primary("mixed-driver-return", 1.2).with(&["passthrough-named"]),

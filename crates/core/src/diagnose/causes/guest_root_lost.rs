@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "guest-root-lost",
     definition: "The guest does not find its root disk because the passed disk or controller moved or is gone.",
     kind: Kind::Fault,
-    rule: None,
+    rule: Some("guest-root-lost"),
     clues: &[
         primary("guest-root-lost", 2.4).with(&["passthrough-named"]),
         primary("guest-root-lost", 1.6).unless(&["passthrough-named"]),

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "host-firmware-bug",
     definition: "A bug of the host's BIOS (or AGESA) breaks the passthrough.",
     kind: Kind::Fault,
-    rule: Some("host-firmware-bug"),
+    rule: Some("irq-unrouted"),
     clues: &[
         primary("agesa", 1.6).with(&["header-127"]),
         primary("agesa", 1.4).with(&["bios-fixed"]),

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "hotplug-no-bus-window",
     definition: "Behind the guest port of a hot-added device there is no bus number or no memory window.",
     kind: Kind::Fault,
-    rule: Some("hotplug-no-bus-window"),
+    rule: None,
     clues: &[
         primary("hotplug-no-bus", 2.6),
         primary("cannot-add-device", 2.0),

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "hotplug-no-slot",
     definition: "The guest machine has no free hot-pluggable port or slot.",
     kind: Kind::Fault,
-    rule: Some("hotplug-no-slot"),
+    rule: None,
     clues: &[primary("no-slot", 3.4), primary("multi-function-slot", 2.2), primary("pcie-in-pci-bus", 1.4)],
     look_alikes: &[
         LookAlike {

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "ioas-map-failed",
     definition: "iommufd cannot map guest memory into its address space (IOAS).",
     kind: Kind::Fault,
-    rule: Some("ioas-map-failed"),
+    rule: None,
     clues: &[
         primary("ioas-map", 3.4).unless(&["ioas-map-bar"]),
         primary("iommufd-attach", 2.4),

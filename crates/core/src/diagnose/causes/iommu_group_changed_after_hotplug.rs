@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "iommu-group-changed-after-hotplug",
     definition: "Group numbers or members changed after a card was added, and the configuration names the wrong group.",
     kind: Kind::Fault,
-    rule: Some("iommu-group-changed-after-hotplug"),
+    rule: None,
     clues: &[
         primary("group-shifted", 2.4),
         primary("group-shifted", 3.6).with(&["hardware-added"]),

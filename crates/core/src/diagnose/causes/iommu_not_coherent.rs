@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "iommu-not-coherent",
     definition: "The IOMMU does not force cache coherency, and VFIO refuses it.",
     kind: Kind::Fault,
-    rule: Some("iommu-not-coherent"),
+    rule: None,
     clues: &[primary("not-coherent", 3.0)],
     look_alikes: &[LookAlike { cause: "iommu-disabled", tell: "then the device has no group at all" }],
     settle: &["Does `ecap` of the unit have bit 7 (snoop control)?"],

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "iommufd-cdev-missing",
     definition: "There is no per-device VFIO character device for iommufd (kernel configuration or version).",
     kind: Kind::Fault,
-    rule: Some("iommufd-cdev-missing"),
+    rule: None,
     clues: &[primary("iommufd-cdev", 3.6)],
     look_alikes: &[
         LookAlike { cause: "device-not-bound", tell: "then the device has no `vfio-dev` folder at all" },

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "mac-policy-denied",
     definition: "AppArmor or SELinux denies QEMU the device nodes or sysfs files.",
     kind: Kind::Fault,
-    rule: Some("mac-policy-denied"),
+    rule: None,
     clues: &[
         primary("apparmor-denied", 3.6).with(&["mac-vfio-path"]),
         primary("selinux-denied", 3.4).with(&["mac-vfio-path"]),

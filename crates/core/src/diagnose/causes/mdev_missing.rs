@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "mdev-missing",
     definition: "The mediated device (vGPU) of the configuration does not exist on the host.",
     kind: Kind::Fault,
-    rule: Some("mdev-missing"),
+    rule: None,
     clues: &[primary("mdev-missing", 3.2)],
     look_alikes: &[
         LookAlike {

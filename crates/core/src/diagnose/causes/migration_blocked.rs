@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "migration-blocked",
     definition: "A guest with a passed device cannot be migrated, saved or snapshotted.",
     kind: Kind::Fault,
-    rule: Some("migration-blocked"),
+    rule: None,
     clues: &[
         primary("migration-hostdev", 3.6),
         primary("migration-vfio", 3.0),

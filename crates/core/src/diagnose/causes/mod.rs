@@ -190,9 +190,11 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_predicts_a_cause_has_its_id() {
+    fn the_rule_that_a_cause_names_predicts_it() {
         for cause in ALL {
-            assert!(cause.rule.is_none_or(|rule| rule == cause.id), "{}", cause.id);
+            let foretold = cause.rule.and_then(crate::rules::rule);
+            assert!(foretold.is_none_or(|rule| rule.predicts.contains(&cause.id)), "{}", cause.id);
+            assert_eq!(cause.rule, foretold.map(|rule| rule.id), "{}", cause.id);
         }
     }
 }

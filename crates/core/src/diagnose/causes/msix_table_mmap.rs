@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "msix-table-mmap",
     definition: "The MSI-X table shares a page with registers, and that part of the BAR cannot be mapped.",
     kind: Kind::Fault,
-    rule: Some("msix-table-mmap"),
+    rule: None,
     clues: &[
         primary("msix-pba", 3.2),
         primary("msix-overlap", 0.6),

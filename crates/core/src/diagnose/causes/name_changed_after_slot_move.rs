@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "name-changed-after-slot-move",
     definition: "Bus addresses or interface names shifted after a card was moved or added; the configuration names the wrong device.",
     kind: Kind::Fault,
-    rule: Some("name-changed-after-slot-move"),
+    rule: Some("device-moved"),
     clues: &[
         primary("unraid-not-found", 3.4),
         against("pve-no-vf", 1.6),

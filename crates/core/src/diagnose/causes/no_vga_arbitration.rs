@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "no-vga-arbitration",
     definition: "Legacy VGA ranges are not arbitrated, and the wrong card answers.",
     kind: Kind::Fault,
-    rule: None,
+    rule: Some("vga-flags"),
     clues: &[
         primary("x-vga-unsupported", 3.4),
         primary("vga-arbitration-said", 1.6).with(&["vga-wrong-card"]),

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "nvidia-code-43",
     definition: "The guest's NVIDIA driver refuses to run under a hypervisor (Code 43).",
     kind: Kind::Fault,
-    rule: Some("nvidia-code-43"),
+    rule: Some("nvidia-kvm-hidden"),
     clues: &[
         primary("code-43", 1.6),
         primary("code-43", 3.0).with(&["kvm-hidden"]),

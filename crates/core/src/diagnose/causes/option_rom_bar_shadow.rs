@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "option-rom-bar-shadow",
     definition: "What was read as the card's ROM is the boot-time shadow copy, not the ROM itself.",
     kind: Kind::Fault,
-    rule: None,
+    rule: Some("option-rom-shadow"),
     clues: &[
         primary("rom-shadow-said", 1.8),
         primary("rom-unreadable", 0.6).with(&["boot-vga"]),

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "pciback-not-seized",
     definition: "A device named for pciback at boot was taken by its dom0 driver first.",
     kind: Kind::Fault,
-    rule: Some("pciback-not-seized"),
+    rule: None,
     clues: &[
         primary("xen-not-assignable", 3.2).with(&["xen-pciback-hide"]),
         primary("host-driver-bound", 2.6).with(&["xen-pciback-hide"]),

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "pcie-link-dead",
     definition: "The PCIe link is down, or the device fell off the bus.",
     kind: Kind::Fault,
-    rule: None,
+    rule: Some("d3cold-power"),
     clues: &[
         against("amd-gpu", 0.6),
         against("power-own-driver", 1.6),

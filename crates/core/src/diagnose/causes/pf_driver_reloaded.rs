@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "pf-driver-reloaded",
     definition: "The driver of the physical function was reloaded or removed, and the virtual functions vanished under the guest.",
     kind: Kind::Fault,
-    rule: Some("pf-driver-reloaded"),
+    rule: None,
     clues: &[
         primary("pf-unload-vfs", 3.2),
         primary("pf-reset", 1.8),

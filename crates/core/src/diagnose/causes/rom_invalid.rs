@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "rom-invalid",
     definition: "The video BIOS is missing or unusable in the guest.",
     kind: Kind::Fault,
-    rule: Some("rom-invalid"),
+    rule: Some("rom-missing"),
     clues: &[
         primary("rom-unreadable", 2.2),
         primary("rom-signature", 0.7),

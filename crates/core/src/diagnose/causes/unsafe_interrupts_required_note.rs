@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "unsafe-interrupts-required-note",
     definition: "The setup works, but only because unsafe interrupts are allowed.",
     kind: Kind::Harmless,
-    rule: Some("unsafe-interrupts-required-note"),
+    rule: Some("no-intremap"),
     clues: &[
         primary("iommufd-msi-unsafe", 3.0),
         primary("unsafe-option", 1.4).with(&["said-works"]),

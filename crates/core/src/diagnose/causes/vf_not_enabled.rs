@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "vf-not-enabled",
     definition: "The virtual functions of the configuration were never created (sriov_numvfs is 0).",
     kind: Kind::Fault,
-    rule: Some("vf-not-enabled"),
+    rule: None,
     clues: &[
         primary("pve-no-vf", 3.4),
         primary("no-vf", 2.8),

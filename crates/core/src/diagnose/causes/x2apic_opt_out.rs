@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "x2apic-opt-out",
     definition: "The firmware asks to opt out of x2APIC; interrupt remapping is limited.",
     kind: Kind::Harmless,
-    rule: Some("x2apic-opt-out"),
+    rule: None,
     clues: &[
         primary("x2apic-opt-out", 1.4),
         supporting("ir-failed", 1.2),

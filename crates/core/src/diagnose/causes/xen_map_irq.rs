@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "xen-map-irq",
     definition: "Xen cannot map an interrupt (MSI or pirq) of the device for the domain.",
     kind: Kind::Fault,
-    rule: Some("xen-map-irq"),
+    rule: None,
     clues: &[
         primary("xen-map-irq", 3.6),
         primary("xen-msi-enable-fail", 2.6),

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "xen-msi-delivery-mode",
     definition: "The guest programs an MSI delivery mode that Xen does not accept.",
     kind: Kind::Fault,
-    rule: Some("xen-msi-delivery-mode"),
+    rule: Some("guest-msi-quirk"),
     clues: &[primary("xen-msi-mode", 4.6)],
     look_alikes: &[LookAlike {
         cause: "xen-map-irq",

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "xen-not-assignable",
     definition: "The device is not in Xen's list of assignable devices.",
     kind: Kind::Fault,
-    rule: Some("xen-not-assignable"),
+    rule: None,
     clues: &[
         against("xen-pciback-hide", 2.0),
         primary("xen-not-assignable", 4.2),

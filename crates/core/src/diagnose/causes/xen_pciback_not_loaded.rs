@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "xen-pciback-not-loaded",
     definition: "The xen-pciback module is not loaded in dom0.",
     kind: Kind::Fault,
-    rule: Some("xen-pciback-not-loaded"),
+    rule: None,
     clues: &[primary("xen-pciback-missing", 4.4)],
     look_alikes: &[LookAlike {
         cause: "xen-not-assignable",

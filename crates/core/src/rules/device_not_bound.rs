@@ -1,0 +1,169 @@
+//! `device-not-bound`: vfio-pci will not take the function, whatever is written to its override.
+
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use crate::facts::{FunctionFacts, KernelVersion};
+use crate::pci::{HeaderKind, PciId};
+use crate::topology::Topology;
+
+pub(super) const RULE: Rule = Rule {
+    id: "device-not-bound",
+    page: Page {
+        what: "Writing to drivers_probe succeeds and nothing is bound; the kernel says \"probe with driver vfio-pci failed with \
+              error -22\" (or -16), QEMU finds no /dev/vfio/N.",
+        why: "vfio-pci refuses at once what it cannot hand out: bridges (their header is not that of an endpoint), some \
+              accelerators whose errata let a guest take the host down (Intel QuickAssist, DSA, IAX), and a physical function \
+              whose virtual functions exist. Functions without IOMMU group fail with the same number for another reason.",
+        fix: "Hand over the functions behind a bridge, not the bridge. Remove virtual functions first (echo 0 > \
+              sriov_numvfs), or hand over those. For listed accelerators use their virtual functions, where the list leaves \
+              them out, or load vfio-pci with disable_denylist=1 for guests that you trust.",
+        source: "drivers/vfio/pci/vfio_pci.c: vfio_pci_probe, vfio_pci_dev_in_denylist; \
+              drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_register_device; drivers/base/bus.c: drivers_probe_store",
+    },
+    predicts: &["device-not-bound"],
+    check,
+};
+
+/// Intel accelerators that are listed, and since when (`vfio_pci_dev_in_denylist`; `include/linux/pci_ids.h`,
+/// `drivers/crypto/intel/qat`).
+const LISTED: &[(u16, &str, KernelVersion)] = &[
+    (0x19e2, "QuickAssist C3xxx", QAT),
+    (0x19e3, "QuickAssist C3xxx virtual function", QAT),
+    (0x37c8, "QuickAssist C62x", QAT),
+    (0x37c9, "QuickAssist C62x virtual function", QAT),
+    (0x0435, "QuickAssist DH895xCC", QAT),
+    (0x0443, "QuickAssist DH895xCC virtual function", QAT),
+    (0x0b25, "Data Streaming Accelerator", DSA),
+    (0x0cfe, "In-Memory Analytics Accelerator", DSA),
+];
+
+/// The list began with these.
+const QAT: KernelVersion = KernelVersion { major: 5, minor: 9 };
+/// Added for CVE-2024-21823, and taken into maintained older kernels.
+const DSA: KernelVersion = KernelVersion { major: 6, minor: 10 };
+
+const INTEL: u16 = 0x8086;
+
+fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
+        let Some(function) = topology.function(address) else { continue };
+        let bound = function.driver.known().is_some_and(|driver| driver.as_str().ends_with("vfio-pci"));
+        if !bound {
+            findings.push_all(
+                bridge(function).or_else(|| listed(topology, function)).or_else(|| with_vfs(function)),
+            );
+        }
+    }
+}
+
+fn bridge(function: &FunctionFacts) -> Option<Finding> {
+    let header = function.decoded().map(|decoded| decoded.header.kind);
+    let is_bridge = match header {
+        Some(HeaderKind::Bridge | HeaderKind::CardBus) => true,
+        Some(HeaderKind::Endpoint) => false,
+        // What does not answer now was something once: its class tells.
+        Some(HeaderKind::Unknown(_)) | None => {
+            function.class.known().is_some_and(|class| matches!(class.base_and_sub(), 0x0604 | 0x0607))
+        }
+    };
+    let address = function.address;
+    is_bridge.then(|| {
+        Finding::new(&RULE, Severity::Blocks, address, "it is a bridge, which cannot be handed to a VM")
+            .shown(
+                format!("/sys/bus/pci/devices/{address}/class"),
+                function.class.known().map_or_else(|| "header type 1".to_owned(), ToString::to_string),
+            )
+            .remedy(RemedyKind::SpecChange, "hand over the functions behind it")
+    })
+}
+
+fn listed(topology: &Topology, function: &FunctionFacts) -> Option<Finding> {
+    let id: PciId = *function.id.known().filter(|id| id.vendor == INTEL)?;
+    let (_, name, since) = LISTED.iter().find(|(device, _, _)| *device == id.device)?;
+    let kernel = &topology.facts().kernel;
+    if kernel.parameter("vfio_pci", "disable_denylist").is_some_and(crate::facts::ParameterValue::is_on) {
+        return None;
+    }
+    let severity = match kernel.version() {
+        Some(version) if version >= *since => Severity::Blocks,
+        Some(version) if version < QAT => return None,
+        _ => Severity::Warns,
+    };
+    let address = function.address;
+    Some(
+        Finding::new(
+            &RULE,
+            severity,
+            address,
+            format!("vfio-pci has {name} on its list of devices not to take"),
+        )
+        .shown(format!("/sys/bus/pci/devices/{address}"), id.to_string())
+        .remedy(RemedyKind::HostChange, "for guests that you trust: options vfio_pci disable_denylist=1"),
+    )
+}
+
+fn with_vfs(function: &FunctionFacts) -> Option<Finding> {
+    let count = *function.sriov.num_vfs.known().filter(|count| **count > 0)?;
+    let address = function.address;
+    Some(
+        Finding::new(
+            &RULE,
+            Severity::Warns,
+            address,
+            format!("it has {count} virtual functions: vfio-pci refuses it as long as they exist"),
+        )
+        .shown(format!("/sys/bus/pci/devices/{address}/sriov_numvfs"), count.to_string())
+        .remedy(RemedyKind::HostChange, format!("echo 0 > /sys/bus/pci/devices/{address}/sriov_numvfs"))
+        .remedy(RemedyKind::SpecChange, "hand over virtual functions instead"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::check_rule;
+    use super::*;
+
+    const HOST: &str = "kernel 6.1.0
+        device 0000:00:01.0 class=060400 driver=pcieport
+        device 0000:3d:00.0 class=0b4000 id=8086:37c8 driver=c6xx
+        device 0000:04:00.0 class=020000 id=8086:1572 driver=i40e numvfs=4
+        device 0000:05:00.0 class=010802 id=8086:0a54 driver=nvme";
+
+    #[test]
+    fn a_bridge_blocks() {
+        assert_eq!(
+            check_rule(&RULE, HOST, "0000:00:01.0"),
+            ["blocks 0000:00:01.0: it is a bridge, which cannot be handed to a VM"]
+        );
+    }
+
+    #[test]
+    fn a_listed_accelerator_blocks_unless_the_list_is_off_or_later() {
+        assert_eq!(
+            check_rule(&RULE, HOST, "0000:3d:00.0"),
+            ["blocks 0000:3d:00.0: vfio-pci has QuickAssist C62x on its list of devices not to take"]
+        );
+        let off = format!("{HOST}\nparam vfio_pci.disable_denylist=Y");
+        assert!(check_rule(&RULE, &off, "0000:3d:00.0").is_empty());
+        let old = HOST.replace("6.1.0", "5.4.0");
+        assert!(check_rule(&RULE, &old, "0000:3d:00.0").is_empty());
+        let dsa = HOST.replace("37c8", "0b25");
+        assert!(check_rule(&RULE, &dsa, "0000:3d:00.0")[0].starts_with("warns"));
+    }
+
+    #[test]
+    fn virtual_functions_are_warned_about() {
+        assert_eq!(
+            check_rule(&RULE, HOST, "0000:04:00.0"),
+            ["warns 0000:04:00.0: it has 4 virtual functions: vfio-pci refuses it as long as they exist"]
+        );
+    }
+
+    #[test]
+    fn endpoints_and_what_is_bound_already_are_quiet() {
+        assert!(check_rule(&RULE, HOST, "0000:05:00.0").is_empty());
+        assert!(
+            check_rule(&RULE, &HOST.replace("driver=c6xx", "driver=vfio-pci"), "0000:3d:00.0").is_empty()
+        );
+        assert!(check_rule(&RULE, &HOST.replace("numvfs=4", "numvfs=0"), "0000:04:00.0").is_empty());
+    }
+}
