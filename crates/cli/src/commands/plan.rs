@@ -20,12 +20,20 @@ pub(crate) struct Arguments {
     /// Print JSON (slotwise.plan/1)
     #[arg(long)]
     json: bool,
+    /// Also write the plan to this file, as JSON: `slotwise apply --plan` holds it against the host
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let spec = Spec::read(&arguments.spec)?;
     let topology = Topology::new(source::facts(arguments.from.as_deref())?);
     let plan = make(&spec, &topology)?;
+    if let Some(path) = &arguments.output {
+        let text = serde_json::to_string_pretty(&wire::v1::Plan::new(&plan))?;
+        std::fs::write(path, text + "\n")
+            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    }
     if arguments.json {
         print::json(&wire::v1::Plan::new(&plan))?;
     } else {

@@ -3,10 +3,12 @@
 //! A plan touches no host. Its steps each name the request that they serve; carrying them out adds no decision.
 
 mod address_map;
+mod fingerprint;
 mod resolve;
 mod steps;
 
 pub use address_map::AddressMap;
+pub use fingerprint::{Fingerprint, Holds, MovedFact, RestingFact, moved};
 pub use resolve::resolve;
 
 use crate::action::{StepFault, Steps};
@@ -73,6 +75,8 @@ pub struct Plan {
     pub steps: Steps,
     /// The VMs.
     pub vms: Vec<VmPlan>,
+    /// The facts that all this rests on.
+    pub fingerprint: Fingerprint,
 }
 
 /// Why there is no plan.
@@ -110,7 +114,8 @@ pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
             address_map: address_map::address_map(topology, vm),
         })
         .collect();
-    Ok(Plan { origin: topology.facts().origin.clone(), verdict, findings, steps, vms })
+    let fingerprint = Fingerprint::of(topology, &assignment);
+    Ok(Plan { origin: topology.facts().origin.clone(), verdict, findings, steps, vms, fingerprint })
 }
 
 #[cfg(test)]

@@ -29,6 +29,8 @@ pub fn plan(plan: &Plan) -> Text {
     }
     steps(&mut text, plan);
     vms(&mut text, plan);
+    let (facts, digest) = (plan.fingerprint.facts().len(), plan.fingerprint.digest());
+    text.gap().line(Role::Faint, format!("rests on {facts} facts, together {digest}"));
     text
 }
 

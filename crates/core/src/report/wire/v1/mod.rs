@@ -2,9 +2,11 @@
 //!
 //! Addresses and sizes of PCI space are hexadecimal strings, counts are numbers, unknown is null.
 
+mod fingerprint;
 mod inspect;
 mod plan;
 
+pub use fingerprint::{MAX_SAVED_BYTES, SavedPlan, SavedPlanError};
 pub use inspect::Inspect;
 pub use plan::Plan;
 

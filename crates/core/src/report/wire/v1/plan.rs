@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::fingerprint::Fingerprint;
 use crate::action::Step;
 use crate::plan::{self, VmPlan};
 use crate::rules;
@@ -15,6 +16,7 @@ pub struct Plan {
     findings: Vec<Finding>,
     steps: Vec<PlanStep>,
     vms: Vec<Vm>,
+    fingerprint: Fingerprint,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -82,6 +84,7 @@ impl Plan {
             findings: plan.findings.iter().map(finding).collect(),
             steps: plan.steps.as_slice().iter().map(step).collect(),
             vms: plan.vms.iter().map(vm).collect(),
+            fingerprint: Fingerprint::new(&plan.fingerprint),
         }
     }
 }
