@@ -1,5 +1,6 @@
 use std::path::PathBuf;
 
+use slotwise_core::assume::{self, AssumeError, Assumption};
 use slotwise_core::plan::{self, Plan, PlanError, Verdict};
 use slotwise_core::report::{text, wire};
 use slotwise_core::topology::Topology;
@@ -17,6 +18,12 @@ pub(crate) struct Arguments {
     /// Plan for this instead of the running host: a capture, a directory with sys/ and proc/, or a text (- for standard input)
     #[arg(long, value_name = "SOURCE")]
     from: Option<PathBuf>,
+    /// Plan for a host on which this holds: a card in another slot (03:04.0@slot=03:05.0, 03:04.0@swap=03:05.0), on
+    /// another driver (03:04.0@driver=none), one more or less (add=9004:5078@03:06.0, remove=03:04.0), iommu=on|off,
+    /// intremap=on|off, kernel=6.12.0, param=vfio_pci.nointxmask=N, cmdline=iommu=pt, VM@memory=4G. May be given several
+    /// times; each holds on what the ones before it made
+    #[arg(long, value_name = "WHAT")]
+    assume: Vec<String>,
     /// Print JSON (slotwise.plan/1)
     #[arg(long)]
     json: bool,
@@ -26,8 +33,15 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let spec = Spec::read(&arguments.spec)?;
-    let topology = Topology::new(source::facts(arguments.from.as_deref())?);
+    let mut spec = Spec::read(&arguments.spec)?;
+    let assumptions =
+        arguments.assume.iter().map(|text| text.parse()).collect::<Result<Vec<Assumption>, _>>();
+    let assumptions = assumptions.map_err(Failure::hinted(AssumeError::hint))?;
+    let facts = source::facts(arguments.from.as_deref())?;
+    let (facts, request) =
+        assume::assume(facts, spec.request, &assumptions).map_err(Failure::hinted(AssumeError::hint))?;
+    spec.request = request;
+    let topology = Topology::new(facts);
     let plan = make(&spec, &topology)?;
     if let Some(path) = &arguments.output {
         let text = serde_json::to_string_pretty(&wire::v1::Plan::new(&plan))?;

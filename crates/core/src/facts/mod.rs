@@ -4,6 +4,7 @@
 //! be read is told apart from one that is not there, so that a rule can say "could not know" instead of guessing.
 
 pub mod acpi;
+mod assumed;
 mod fact;
 mod function;
 mod groups;
@@ -24,6 +25,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use assumed::{Assumed, AssumedFact, SeenLine};
 pub use fact::{Fact, FaultKind, ReadFault};
 pub use function::{BusRange, FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
 pub use groups::from_groups;
@@ -125,6 +127,8 @@ pub struct Facts {
     pub platform: PlatformFacts,
     /// What was damaged or could not be read, beside the facts that say so themselves.
     pub faults: Vec<ReadFault>,
+    /// What of all this is assumed; empty as read.
+    pub assumed: Assumed,
 }
 
 impl Facts {
@@ -140,6 +144,7 @@ impl Facts {
             usage: UsageFacts::default(),
             platform: PlatformFacts::default(),
             faults: Vec::new(),
+            assumed: Assumed::default(),
         }
     }
 

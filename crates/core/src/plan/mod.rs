@@ -12,7 +12,7 @@ pub use fingerprint::{Fingerprint, Holds, MovedFact, RestingFact, moved};
 pub use resolve::resolve;
 
 use crate::action::{StepFault, Steps};
-use crate::facts::Origin;
+use crate::facts::{AssumedFact, Origin};
 use crate::pci::PciAddress;
 use crate::rules::{self, Finding, Severity};
 use crate::topology::{Dependent, Topology};
@@ -67,6 +67,8 @@ pub struct PlannedDevice {
 pub struct Plan {
     /// Where the facts come from that it rests on.
     pub origin: Origin,
+    /// What of those facts was assumed; empty for a host as it is.
+    pub assumed: Vec<AssumedFact>,
     /// The word.
     pub verdict: Verdict,
     /// What the rules say, the gravest first.
@@ -115,7 +117,8 @@ pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
         })
         .collect();
     let fingerprint = Fingerprint::of(topology, &assignment);
-    Ok(Plan { origin: topology.facts().origin.clone(), verdict, findings, steps, vms, fingerprint })
+    let (origin, assumed) = (topology.facts().origin.clone(), topology.facts().assumed.facts.clone());
+    Ok(Plan { origin, assumed, verdict, findings, steps, vms, fingerprint })
 }
 
 #[cfg(test)]

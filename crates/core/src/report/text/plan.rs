@@ -23,6 +23,9 @@ pub fn plan(plan: &Plan) -> Text {
         Verdict::Blocked => (Role::Bad, "will not work as it stands"),
     };
     text.line(role, word);
+    for assumed in &plan.assumed {
+        text.line(Role::Caution, format!("assumed: {}", assumed.text));
+    }
     for finding in &plan.findings {
         text.gap();
         self::finding(&mut text, finding);

@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::fingerprint::Fingerprint;
 use crate::action::Step;
+use crate::facts::AssumedFact;
 use crate::plan::{self, VmPlan};
 use crate::rules;
 use crate::vm::address_space::Window;
@@ -12,11 +13,19 @@ use crate::vm::address_space::Window;
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     schema: &'static str,
+    assumed: Vec<Assumed>,
     verdict: &'static str,
     findings: Vec<Finding>,
     steps: Vec<PlanStep>,
     vms: Vec<Vm>,
     fingerprint: Fingerprint,
+}
+
+/// Something that was assumed, and the functions that it is about; none: the host.
+#[derive(Clone, Debug, Serialize)]
+struct Assumed {
+    text: String,
+    devices: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -80,6 +89,7 @@ impl Plan {
     pub fn new(plan: &plan::Plan) -> Self {
         Self {
             schema: "slotwise.plan/1",
+            assumed: plan.assumed.iter().map(assumed).collect(),
             verdict: plan.verdict.name(),
             findings: plan.findings.iter().map(finding).collect(),
             steps: plan.steps.as_slice().iter().map(step).collect(),
@@ -87,6 +97,11 @@ impl Plan {
             fingerprint: Fingerprint::new(&plan.fingerprint),
         }
     }
+}
+
+fn assumed(assumed: &AssumedFact) -> Assumed {
+    let devices = assumed.devices.iter().map(ToString::to_string).collect();
+    Assumed { text: assumed.text.clone(), devices }
 }
 
 fn finding(finding: &rules::Finding) -> Finding {
