@@ -24,7 +24,10 @@ pub(crate) struct Arguments {
     /// times; each holds on what the ones before it made
     #[arg(long, value_name = "WHAT")]
     assume: Vec<String>,
-    /// Print JSON (slotwise.plan/1)
+    /// Hold the plan on two sources against each other, before and after an upgrade: will it still work, and what moved
+    #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["from", "assume", "output"])]
+    compare: Option<Vec<PathBuf>>,
+    /// Print JSON (slotwise.plan/1; with --compare slotwise.compare/1)
     #[arg(long)]
     json: bool,
     /// Also write the plan to this file, as JSON: `slotwise apply --plan` holds it against the host
@@ -34,6 +37,9 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let mut spec = Spec::read(&arguments.spec)?;
+    if let Some([before, after]) = arguments.compare.as_deref() {
+        return compare(&spec, [before, after], arguments);
+    }
     let assumptions =
         arguments.assume.iter().map(|text| text.parse()).collect::<Result<Vec<Assumption>, _>>();
     let assumptions = assumptions.map_err(Failure::hinted(AssumeError::hint))?;
@@ -54,6 +60,21 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         print::text(&text::plan(&plan))?;
     }
     Ok(if plan.verdict == Verdict::Blocked { Outcome::Found } else { Outcome::Fine })
+}
+
+fn compare(spec: &Spec, sources: [&PathBuf; 2], arguments: &Arguments) -> Result<Outcome, Failure> {
+    let [before, after] = sources.map(|source| source::facts(Some(source)).map(Topology::new));
+    let comparison = match plan::compare(&spec.request, &before?, &after?) {
+        Ok(comparison) => comparison,
+        Err(error) if error.faults().is_empty() => return Err(Failure::from(error)),
+        Err(error) => return Err(spec.faulty(error.faults())),
+    };
+    if arguments.json {
+        print::json(&wire::v1::Compare::new(&comparison))?;
+    } else {
+        print::text(&text::compare(&comparison))?;
+    }
+    Ok(if comparison.after == Verdict::Blocked { Outcome::Found } else { Outcome::Fine })
 }
 
 /// Plans a spec on a host; faults are shown in the spec.

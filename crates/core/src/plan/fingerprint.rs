@@ -5,6 +5,7 @@
 //! what depends on who reads (limits, privileges). A fact that nobody could read is held as unknown, and nothing is said
 //! to have moved because it is known later: the plan did not rest on it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -105,21 +106,25 @@ impl Fingerprint {
     }
 }
 
-/// What of `before` is different in `now`.
+/// What of `before` is different in `now`, apart from what a plan's own steps changed.
 #[must_use]
 pub fn moved(before: &[RestingFact], now: &[RestingFact]) -> Vec<MovedFact> {
-    let key = |row: &RestingFact| (row.subject.clone(), row.fact.clone());
-    let later: std::collections::BTreeMap<_, _> = now.iter().map(|row| (key(row), row)).collect();
     let vfio = DriverName::vfio_pci();
-    let is_bound = |subject: &str| {
-        let driver = later.get(&(subject.to_owned(), DRIVER.to_owned()));
-        driver.is_some_and(|row| row.value.as_deref() == Some(vfio.as_str()))
-    };
+    let is_bound = |row: &&RestingFact| row.fact == DRIVER && row.value.as_deref() == Some(vfio.as_str());
+    let bound: BTreeSet<&str> = now.iter().filter(is_bound).map(|row| row.subject.as_str()).collect();
+    let excused = |row: &RestingFact| row.holds == Holds::UntilBound && bound.contains(row.subject.as_str());
+    let held: Vec<RestingFact> = before.iter().filter(|row| !excused(row)).cloned().collect();
+    differences(&held, now)
+}
+
+/// What of `before` is different in `now`. What was unknown before is not told.
+pub(super) fn differences(before: &[RestingFact], now: &[RestingFact]) -> Vec<MovedFact> {
+    let key = |row: &RestingFact| (row.subject.clone(), row.fact.clone());
+    let later: BTreeMap<_, _> = now.iter().map(|row| (key(row), row)).collect();
     let one = |row: &RestingFact| {
         let was = row.value.clone()?;
         let is = later.get(&key(row)).and_then(|row| row.value.clone());
-        let excused = row.holds == Holds::UntilBound && is_bound(&row.subject);
-        (is.as_deref() != Some(was.as_str()) && !excused).then(|| MovedFact {
+        (is.as_deref() != Some(was.as_str())).then(|| MovedFact {
             subject: row.subject.clone(),
             fact: row.fact.clone(),
             was,

@@ -3,11 +3,13 @@
 //! A plan touches no host. Its steps each name the request that they serve; carrying them out adds no decision.
 
 mod address_map;
+mod compare;
 mod fingerprint;
 mod resolve;
 mod steps;
 
 pub use address_map::AddressMap;
+pub use compare::{ChangedFinding, CompareError, Comparison, FollowedDevice, Presence, compare};
 pub use fingerprint::{Fingerprint, Holds, MovedFact, RestingFact, moved};
 pub use resolve::resolve;
 

@@ -37,7 +37,7 @@ pub fn plan(plan: &Plan) -> Text {
     text
 }
 
-fn finding(text: &mut Text, finding: &Finding) {
+pub(super) fn finding(text: &mut Text, finding: &Finding) {
     let role = match finding.severity {
         Severity::Blocks => Role::Bad,
         Severity::Warns => Role::Caution,

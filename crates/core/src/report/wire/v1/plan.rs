@@ -29,7 +29,7 @@ struct Assumed {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Finding {
+pub(super) struct Finding {
     rule: &'static str,
     severity: &'static str,
     subject: String,
@@ -104,7 +104,7 @@ fn assumed(assumed: &AssumedFact) -> Assumed {
     Assumed { text: assumed.text.clone(), devices }
 }
 
-fn finding(finding: &rules::Finding) -> Finding {
+pub(super) fn finding(finding: &rules::Finding) -> Finding {
     let evidence = finding.evidence.iter();
     let remedies = finding.remedies.iter();
     Finding {
