@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use slotwise_core::action::Steps;
 use slotwise_core::facts::Origin;
 use slotwise_core::plan::Plan;
 use slotwise_core::report::Role;
@@ -65,14 +64,15 @@ impl Host {
         Topology::new(slotwise_host::read(&self.live, Origin::Live { boot_id }))
     }
 
-    /// Carries the steps out.
-    pub(crate) fn apply(&self, steps: &Steps) -> Result<Applied, Failure> {
+    /// Carries a plan out, if the host still is what it rests on.
+    pub(crate) fn apply(&self, plan: &Plan) -> Result<Applied, Failure> {
         let live = self.live.live().map_err(Failure::hinted(NotLive::hint))?;
         let request = ApplyRequest {
             live: &live,
             lock: &self.lock,
             state: &self.state,
-            steps,
+            steps: &plan.steps,
+            rests_on: Some(&plan.fingerprint),
             command: &self.command,
             now_unix_s: now(),
         };
@@ -146,8 +146,8 @@ pub(crate) struct Loan<'h> {
 
 impl<'h> Loan<'h> {
     /// Carries the steps out for a while.
-    pub(crate) fn take(host: &'h Host, steps: &Steps) -> Result<Self, Failure> {
-        let id = match host.apply(steps)? {
+    pub(crate) fn take(host: &'h Host, plan: &Plan) -> Result<Self, Failure> {
+        let id = match host.apply(plan)? {
             Applied::Already => None,
             Applied::Done { id, steps } => {
                 print::progress(&format!("{} changes made for this run", steps.len()));

@@ -9,6 +9,7 @@ mod launch;
 mod names;
 mod paths;
 mod print;
+mod saved;
 mod source;
 mod spec;
 

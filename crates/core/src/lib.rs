@@ -7,6 +7,7 @@
 #![deny(missing_docs)]
 
 pub mod action;
+pub mod assume;
 pub mod diagnose;
 pub mod facts;
 pub mod pci;

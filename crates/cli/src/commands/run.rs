@@ -14,7 +14,7 @@ use crate::error::{Failure, Outcome};
 use crate::host::{self, Host, Loan};
 use crate::launch::{self, RunLogs};
 use crate::spec::Spec;
-use crate::{paths, print};
+use crate::{paths, print, saved};
 
 /// How often a running machine is looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -33,6 +33,9 @@ pub(crate) struct Arguments {
     /// Go on although this rule says that it will not work; give it once for each
     #[arg(long, value_name = "RULE")]
     despite: Vec<String>,
+    /// Only if the host still is what this plan rests on: a file written by `slotwise plan -o`
+    #[arg(long, value_name = "FILE")]
+    plan: Option<PathBuf>,
     /// End the VM as soon as its console shows this text
     #[arg(long, value_name = "TEXT")]
     until: Option<String>,
@@ -43,9 +46,15 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let spec = Spec::read(&arguments.spec)?;
+    let saved = arguments.plan.as_deref().map(saved::read).transpose()?;
     let host = Host::lock()?;
     let plan = plan::make(&spec, &host.topology())?;
     let vm = launch::vm(&plan, &arguments.vm)?;
+    if let Some(saved) = &saved
+        && !saved::still_holds(saved, &plan)
+    {
+        return Ok(Outcome::Found);
+    }
     if !host::may_go_on(&plan, &arguments.despite)? {
         return Ok(Outcome::Found);
     }
@@ -53,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let backend = launch::backend(vm)?;
     let files = launch::boot_files(&launch::guest(vm)?)?;
     let machine = launch::describe(vm, &files).map_err(|error| Failure::new(error.to_string()))?;
-    let loan = Loan::take(&host, &plan.steps)?;
+    let loan = Loan::take(&host, &plan)?;
 
     let kernel = KernelMessages::from_now();
     let console = Heard::default();

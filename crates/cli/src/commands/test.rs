@@ -54,7 +54,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         fs::create_dir_all(folder)
             .map_err(|error| Failure::new(format!("cannot make {}: {error}", folder.display())))?;
     }
-    let loan = Loan::take(&host, &plan.steps)?;
+    let loan = Loan::take(&host, &plan)?;
     let mut whole = Run::default();
     for job in &jobs {
         let run = one(job, &suites, &prepare, &host)?;

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use crate::Desk;
 
-fn host(slot: u8) -> String {
+pub(crate) fn host(slot: u8) -> String {
     let hosts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/hosts");
     hosts.join(format!("scsi-bench-slot{slot}")).display().to_string()
 }
 
 /// A desk with a spec for the card in that slot.
-fn desk(slot: u8) -> Desk {
+pub(crate) fn desk(slot: u8) -> Desk {
     let desk = Desk::new();
     desk.put(
         "bench.toml",

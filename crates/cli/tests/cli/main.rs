@@ -5,6 +5,7 @@ mod help;
 mod hosts;
 mod refuse;
 mod spec;
+mod whatif;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -4,6 +4,7 @@
 //! be read is told apart from one that is not there, so that a rule can say "could not know" instead of guessing.
 
 pub mod acpi;
+mod assumed;
 mod boot;
 mod fact;
 mod function;
@@ -25,6 +26,7 @@ mod usage;
 
 use std::collections::BTreeMap;
 
+pub use assumed::{Assumed, AssumedFact, SeenLine};
 pub use boot::{
     BootEntry, BootFacts, BootGenerator, BootTemplate, MAX_ENTRIES, grub_entries, specification_entry,
 };
@@ -131,6 +133,8 @@ pub struct Facts {
     pub boot: Fact<BootFacts>,
     /// What was damaged or could not be read, beside the facts that say so themselves.
     pub faults: Vec<ReadFault>,
+    /// What of all this is assumed; empty as read.
+    pub assumed: Assumed,
 }
 
 impl Facts {
@@ -147,6 +151,7 @@ impl Facts {
             platform: PlatformFacts::default(),
             boot: Fact::Absent,
             faults: Vec::new(),
+            assumed: Assumed::default(),
         }
     }
 

@@ -3,14 +3,18 @@
 //! A plan touches no host. Its steps each name the request that they serve; carrying them out adds no decision.
 
 mod address_map;
+mod compare;
+mod fingerprint;
 mod resolve;
 mod steps;
 
 pub use address_map::AddressMap;
+pub use compare::{ChangedFinding, CompareError, Comparison, FollowedDevice, Presence, compare};
+pub use fingerprint::{Fingerprint, Holds, MovedFact, RestingFact, moved};
 pub use resolve::resolve;
 
 use crate::action::{StepFault, Steps};
-use crate::facts::Origin;
+use crate::facts::{AssumedFact, Origin};
 use crate::pci::PciAddress;
 use crate::rules::{self, Finding, Severity};
 use crate::topology::{Dependent, Topology};
@@ -65,6 +69,8 @@ pub struct PlannedDevice {
 pub struct Plan {
     /// Where the facts come from that it rests on.
     pub origin: Origin,
+    /// What of those facts was assumed; empty for a host as it is.
+    pub assumed: Vec<AssumedFact>,
     /// The word.
     pub verdict: Verdict,
     /// What the rules say, the gravest first.
@@ -73,6 +79,8 @@ pub struct Plan {
     pub steps: Steps,
     /// The VMs.
     pub vms: Vec<VmPlan>,
+    /// The facts that all this rests on.
+    pub fingerprint: Fingerprint,
 }
 
 /// Why there is no plan.
@@ -110,7 +118,9 @@ pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
             address_map: address_map::address_map(topology, vm),
         })
         .collect();
-    Ok(Plan { origin: topology.facts().origin.clone(), verdict, findings, steps, vms })
+    let fingerprint = Fingerprint::of(topology, &assignment);
+    let (origin, assumed) = (topology.facts().origin.clone(), topology.facts().assumed.facts.clone());
+    Ok(Plan { origin, assumed, verdict, findings, steps, vms, fingerprint })
 }
 
 #[cfg(test)]

@@ -189,10 +189,28 @@ pub fn check(topology: &Topology, assignment: &Assignment) -> Vec<Finding> {
         (rule.check)(topology, assignment, &mut findings);
         all.extend(findings.into_inner());
     }
+    mark_assumed(topology, &mut all);
     all.sort_by(|a, b| {
         (a.severity, a.rule).cmp(&(b.severity, b.rule)).then_with(|| a.subject.cmp(&b.subject))
     });
     all
+}
+
+/// Says with each finding which of its facts are somebody's assumption. What is assumed of the host is said where a
+/// finding is about the host or a VM.
+fn mark_assumed(topology: &Topology, findings: &mut [Finding]) {
+    for assumed in &topology.facts().assumed.facts {
+        let concerned = |finding: &&mut Finding| match &finding.subject {
+            Subject::Device(address) => assumed.devices.contains(address),
+            Subject::Host | Subject::Vm(_) => assumed.devices.is_empty(),
+        };
+        for finding in findings.iter_mut().filter(concerned) {
+            let evidence = Evidence::new("assumed", assumed.text.clone());
+            if !finding.evidence.contains(&evidence) {
+                finding.evidence.push(evidence);
+            }
+        }
+    }
 }
 
 /// The note of a rule that would need a fact which nobody could read.

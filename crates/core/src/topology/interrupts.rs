@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Topology, Wire};
+use super::{IntxPin, Topology, Wire};
 use crate::facts::{FunctionFacts, InterruptLine};
 use crate::pci::PciAddress;
 
@@ -161,6 +161,11 @@ impl Topology {
         for function in self.functions() {
             if let (Some(irq), Some(wire)) = (self.observed_line(function), self.wire(function.address)) {
                 seen.entry(wire).or_insert((irq, function.address));
+            }
+        }
+        for line in &self.facts().assumed.lines {
+            if let Some(pin) = IntxPin::from_register(line.pin) {
+                seen.entry(Wire { root: line.root, pin }).or_insert((line.irq, line.by));
             }
         }
         seen

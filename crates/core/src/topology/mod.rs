@@ -6,6 +6,7 @@
 
 mod check;
 mod dependents;
+mod grouping;
 mod interrupts;
 mod wire;
 
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use check::Inconsistency;
 pub use dependents::{Dependent, DependentKind};
+pub use grouping::Grouping;
 pub use interrupts::{LineKnowledge, LineReading, Sharer};
 pub use wire::{IntxPin, Wire};
 

@@ -13,6 +13,9 @@ mod undo;
 use std::collections::BTreeSet;
 
 use slotwise_core::action::{Resource, State, Step, StepId, Steps};
+use slotwise_core::facts::Origin;
+use slotwise_core::plan::{Fingerprint, MovedFact};
+use slotwise_core::topology::Topology;
 
 pub use act::StepError;
 use act::perform;
@@ -39,6 +42,8 @@ pub struct ApplyRequest<'a> {
     pub state: &'a StateDir,
     /// What to do.
     pub steps: &'a Steps,
+    /// The facts that this rests on: the host is read again, and nothing is done if one of them moved.
+    pub rests_on: Option<&'a Fingerprint>,
     /// What the user typed, for the journal.
     pub command: &'a str,
     /// The time, in seconds since 1970, UTC.
@@ -76,6 +81,9 @@ pub enum ApplyError {
     /// The host is not as the plan expects it. Nothing was done.
     #[error("the host has changed since the plan was made: {}", moved_text(.0))]
     Moved(Vec<Moved>),
+    /// A fact that the plan rests on is another now, though no step changes it. Nothing was done.
+    #[error("the host has changed since the plan was made: {}", facts_text(.0))]
+    Shifted(Vec<MovedFact>),
     /// Something that the plan changes cannot be read, or is not there. Nothing was done.
     #[error("cannot check {resource} before changing it")]
     Unreadable {
@@ -122,6 +130,10 @@ fn moved_text(moved: &[Moved]) -> String {
     moved.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
+fn facts_text(moved: &[MovedFact]) -> String {
+    moved.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
 fn left_text(left: &[Left]) -> String {
     let one = |left: &Left| format!("{}: {}", left.resource, left.why);
     left.iter().map(one).collect::<Vec<_>>().join("; ")
@@ -132,7 +144,7 @@ impl ApplyError {
     #[must_use]
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::Moved(_) => "plan again; nothing was changed",
+            Self::Moved(_) | Self::Shifted(_) => "plan again; nothing was changed",
             Self::Unreadable { .. } => {
                 "look with `slotwise inspect` whether the device is there, and plan again"
             }
@@ -150,9 +162,12 @@ impl ApplyError {
 /// Before the first write if the host is not as the plan expects it, an earlier apply is unfinished, or the journal
 /// cannot be kept; after that [`ApplyError::Undone`] or [`ApplyError::Stuck`].
 pub fn apply(request: ApplyRequest<'_>) -> Result<Applied, ApplyError> {
-    let ApplyRequest { live, lock: _, state, steps, command, now_unix_s } = request;
+    let ApplyRequest { live, lock: _, state, steps, rests_on, command, now_unix_s } = request;
     refuse_unfinished(live, state)?;
     let done = check(live.host(), steps)?;
+    if let Some(fingerprint) = rests_on {
+        refuse_shifted(live, fingerprint)?;
+    }
     if steps.as_slice().iter().all(|step| done.contains(&step.action().resource())) {
         return Ok(Applied::Already);
     }
@@ -179,6 +194,13 @@ fn check(host: &dyn ReadHost, steps: &Steps) -> Result<BTreeSet<Resource>, Apply
         }
     }
     if moved.is_empty() { Ok(done) } else { Err(ApplyError::Moved(moved)) }
+}
+
+/// Reads the host once more, right before it is written to.
+fn refuse_shifted(live: &Live<'_>, fingerprint: &Fingerprint) -> Result<(), ApplyError> {
+    let origin = Origin::Live { boot_id: Some(live.boot_id().to_string()) };
+    let moved = fingerprint.moved(&Topology::new(crate::read(live.host(), origin)));
+    if moved.is_empty() { Ok(()) } else { Err(ApplyError::Shifted(moved)) }
 }
 
 fn refuse_unfinished(live: &Live<'_>, state: &StateDir) -> Result<(), ApplyError> {

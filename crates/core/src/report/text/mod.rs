@@ -1,8 +1,10 @@
 //! Text for people.
 
+mod compare;
 mod inspect;
 mod plan;
 
+pub use compare::compare;
 pub use inspect::{table, tree};
 pub use plan::plan;
 

@@ -23,16 +23,21 @@ pub fn plan(plan: &Plan) -> Text {
         Verdict::Blocked => (Role::Bad, "will not work as it stands"),
     };
     text.line(role, word);
+    for assumed in &plan.assumed {
+        text.line(Role::Caution, format!("assumed: {}", assumed.text));
+    }
     for finding in &plan.findings {
         text.gap();
         self::finding(&mut text, finding);
     }
     steps(&mut text, plan);
     vms(&mut text, plan);
+    let (facts, digest) = (plan.fingerprint.facts().len(), plan.fingerprint.digest());
+    text.gap().line(Role::Faint, format!("rests on {facts} facts, together {digest}"));
     text
 }
 
-fn finding(text: &mut Text, finding: &Finding) {
+pub(super) fn finding(text: &mut Text, finding: &Finding) {
     let role = match finding.severity {
         Severity::Blocks => Role::Bad,
         Severity::Warns => Role::Caution,

@@ -30,6 +30,7 @@ struct Bench {
     host: FakeKernel,
     before: Snapshot,
     steps: Steps,
+    rests_on: Option<Fingerprint>,
     state: StateDir,
     lock: HostLock,
     dir: tempfile::TempDir,
@@ -97,14 +98,23 @@ fn bench_with(host: &str, steps: Steps) -> Bench {
     let state = StateDir::create(dir.path()).unwrap();
     let owner = Owner { pid: 1, command: "test".to_owned(), since_unix_s: 0 };
     let lock = HostLock::acquire(&dir.path().join("lock"), &owner).unwrap();
-    Bench { before: host.snapshot(), host, steps, state, lock, dir }
+    Bench { before: host.snapshot(), host, steps, rests_on: None, state, lock, dir }
 }
 
 impl Bench {
     fn apply(&self) -> Result<Applied, ApplyError> {
         let live = self.host.live();
         let Bench { lock, state, steps, .. } = self;
-        apply(ApplyRequest { live: &live, lock, state, steps, command: "slotwise apply x", now_unix_s: 7 })
+        let rests_on = self.rests_on.as_ref();
+        apply(ApplyRequest {
+            live: &live,
+            lock,
+            state,
+            steps,
+            rests_on,
+            command: "slotwise apply x",
+            now_unix_s: 7,
+        })
     }
 
     fn id(&self) -> ApplyId {

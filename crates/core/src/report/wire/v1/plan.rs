@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 
+use super::fingerprint::Fingerprint;
 use crate::action::Step;
+use crate::facts::AssumedFact;
 use crate::plan::{self, VmPlan};
 use crate::rules;
 use crate::vm::address_space::Window;
@@ -11,14 +13,23 @@ use crate::vm::address_space::Window;
 #[derive(Clone, Debug, Serialize)]
 pub struct Plan {
     schema: &'static str,
+    assumed: Vec<Assumed>,
     verdict: &'static str,
     findings: Vec<Finding>,
     steps: Vec<PlanStep>,
     vms: Vec<Vm>,
+    fingerprint: Fingerprint,
+}
+
+/// Something that was assumed, and the functions that it is about; none: the host.
+#[derive(Clone, Debug, Serialize)]
+struct Assumed {
+    text: String,
+    devices: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Finding {
+pub(super) struct Finding {
     rule: &'static str,
     severity: &'static str,
     subject: String,
@@ -78,15 +89,22 @@ impl Plan {
     pub fn new(plan: &plan::Plan) -> Self {
         Self {
             schema: "slotwise.plan/1",
+            assumed: plan.assumed.iter().map(assumed).collect(),
             verdict: plan.verdict.name(),
             findings: plan.findings.iter().map(finding).collect(),
             steps: plan.steps.as_slice().iter().map(step).collect(),
             vms: plan.vms.iter().map(vm).collect(),
+            fingerprint: Fingerprint::new(&plan.fingerprint),
         }
     }
 }
 
-fn finding(finding: &rules::Finding) -> Finding {
+fn assumed(assumed: &AssumedFact) -> Assumed {
+    let devices = assumed.devices.iter().map(ToString::to_string).collect();
+    Assumed { text: assumed.text.clone(), devices }
+}
+
+pub(super) fn finding(finding: &rules::Finding) -> Finding {
     let evidence = finding.evidence.iter();
     let remedies = finding.remedies.iter();
     Finding {

@@ -1,0 +1,88 @@
+//! Plans on what is assumed, on two states of a host, and carried in a file.
+
+use crate::hosts::{desk, host};
+
+#[test]
+fn the_card_in_the_other_slot_is_planned_from_the_capture_of_the_first() {
+    let said = desk(4).run(&["plan", "--from", &host(4), "--assume", "slot=02:06.0", "bench.toml"]);
+    assert_eq!(said.status, Some(0), "{}", said.told());
+    assert!(said.out.contains("assumed: slot=02:06.0"), "{}", said.told());
+    let desk = desk(4);
+    let said = desk.run(&["plan", "--json", "--from", &host(4), "--assume", "slot=02:08.0", "bench.toml"]);
+    assert_eq!(said.status, Some(1), "{}", said.told());
+    assert_eq!(said.json()["assumed"][0]["devices"][0], "0000:02:08.0");
+    assert_eq!(
+        said.json()["findings"][0]["evidence"].as_array().and_then(|e| e.last()).unwrap()["source"],
+        "assumed"
+    );
+}
+
+#[test]
+fn what_cannot_be_assumed_is_refused_with_a_hint() {
+    for (what, error) in [
+        ("iommu=perhaps", "neither on nor off"),
+        ("slot=0c:01.0", "the host has no bus of 0000:0c:01.0"),
+        ("0c:01.0@driver=none", "the host has no device 0000:0c:01.0"),
+    ] {
+        let said = desk(4).run(&["plan", "--from", &host(4), "--assume", what, "bench.toml"]);
+        assert_eq!(said.status, Some(2), "{}", said.told());
+        assert!(said.err.contains(error) && said.err.contains("hint"), "{}", said.told());
+    }
+}
+
+#[test]
+fn two_captures_are_held_against_each_other() {
+    let desk = desk(4);
+    let said = desk.run(&["plan", "--compare", &host(4), &host(6), "bench.toml"]);
+    assert_eq!(said.status, Some(0), "{}", said.told());
+    for part in [
+        "did not work before, and will after",
+        "0000:02:04.0 is at 0000:02:06.0 now",
+        "findings that are gone",
+        "intx-shared",
+    ] {
+        assert!(said.out.contains(part), "{part}: {}", said.told());
+    }
+    let said = desk.run(&["plan", "--json", "--compare", &host(4), &host(6), "bench.toml"]);
+    let json = said.json();
+    assert_eq!(
+        (&json["schema"], &json["before"], &json["after"]),
+        (&"slotwise.compare/1".into(), &"blocked".into(), &"needs-changes".into())
+    );
+    assert_eq!(json["devices"][0]["after"], "0000:02:06.0");
+    assert_eq!(json["findings"]["gone"][0]["rule"], "intx-shared", "{json:#}");
+    // The other way round it ends with the later state's verdict.
+    let said = crate::hosts::desk(6).run(&["plan", "--compare", &host(6), &host(4), "bench.toml"]);
+    assert_eq!(said.status, Some(1), "{}", said.told());
+    assert!(said.out.contains("worked before, and will not after"), "{}", said.told());
+}
+
+#[test]
+fn a_plan_in_a_file_says_what_it_rests_on() {
+    let desk = desk(6);
+    let said = desk.run(&["plan", "--from", &host(6), "-o", "plan.json", "bench.toml"]);
+    assert_eq!(said.status, Some(0), "{}", said.told());
+    let text = std::fs::read_to_string(desk.path().join("plan.json")).expect("written");
+    let json: serde_json::Value = serde_json::from_str(&text).expect("json");
+    let facts = json["fingerprint"]["facts"].as_array().expect("facts");
+    assert!(
+        facts.iter().any(|fact| fact["subject"] == "0000:02:06.0" && fact["fact"] == "driver"),
+        "{facts:?}"
+    );
+    assert!(said.out.contains(json["fingerprint"]["digest"].as_str().expect("digest")), "{}", said.told());
+}
+
+#[test]
+fn a_file_that_is_no_plan_is_refused_before_the_host_is_looked_at() {
+    let desk = desk(6);
+    desk.put("plan.json", "{\"schema\": \"slotwise.inspect/1\"}");
+    for words in [
+        &["apply", "--plan", "plan.json", "bench.toml"][..],
+        &["run", "--plan", "plan.json", "bench.toml", "bench"],
+    ] {
+        let said = desk.run(words);
+        assert_eq!(said.status, Some(2), "{}", said.told());
+        assert!(said.err.contains("plan.json is no plan to carry out"), "{}", said.told());
+    }
+    assert!(!desk.path().join("state").exists(), "no journal was begun");
+}
