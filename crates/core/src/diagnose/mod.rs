@@ -16,6 +16,7 @@ mod explain;
 mod gate;
 mod scan;
 mod text;
+mod told;
 mod weigh;
 pub mod wire;
 

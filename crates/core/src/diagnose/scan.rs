@@ -12,6 +12,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::catalogue::{self, Pattern};
 use super::gate::Gate;
 use super::text::{self, LINE_CAP, OVERLAP};
+use super::told::Told;
 use crate::pci::PciAddress;
 
 /// Longest input that is read line by line, in bytes; longer ones go through the gate.
@@ -64,6 +65,7 @@ pub(super) struct Seen {
 pub(super) struct Scan {
     pub(super) names: Vec<String>,
     seen: BTreeMap<usize, Seen>,
+    told: Told,
 }
 
 impl Scan {
@@ -161,25 +163,34 @@ impl Scan {
         rows.sort_unstable();
         rows.dedup();
         let logged = text::is_logged(&window.own);
+        if prose && !logged {
+            for row in self.told.hear(&window.own) {
+                self.note(row, lines, span, Found::default());
+            }
+        }
         for row in rows {
             if catalogue::is_said(row) && (!prose || logged) {
                 continue;
             }
             let Some(pattern) = catalogue::ALL.get(row) else { continue };
             if let Some(found) = window.matches(row, pattern) {
-                let seen = self.seen.entry(row).or_default();
-                seen.count += 1;
-                seen.last = Some(span.place);
-                if seen.hits.len() < HITS_PER_ROW {
-                    let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
-                    seen.hits.push(Hit {
-                        place: span.place,
-                        text: text::shown(raw),
-                        captures: found.captures,
-                        devices: found.devices,
-                    });
-                }
+                self.note(row, lines, span, found);
             }
+        }
+    }
+
+    fn note(&mut self, row: usize, lines: &Lines<'_>, span: Span, found: Found) {
+        let seen = self.seen.entry(row).or_default();
+        seen.count += 1;
+        seen.last = Some(span.place);
+        if seen.hits.len() < HITS_PER_ROW {
+            let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
+            seen.hits.push(Hit {
+                place: span.place,
+                text: text::shown(raw),
+                captures: found.captures,
+                devices: found.devices,
+            });
         }
     }
 }
@@ -271,6 +282,7 @@ struct Window {
     glued: String,
 }
 
+#[derive(Default)]
 struct Found {
     captures: BTreeMap<&'static str, String>,
     devices: Vec<PciAddress>,

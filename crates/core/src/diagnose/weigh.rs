@@ -27,6 +27,15 @@ const DECISIVE: f32 = 3.0;
 /// Least confidence of a further fault that is listed below the first.
 const LISTED: f32 = 0.04;
 
+/// What a candidate loses that is only told of where a program's own line speaks for another cause.
+const ONLY_TOLD: f32 = 1.2;
+/// Weight from which a program's line makes what is only told of step back.
+const SPEAKS: f32 = 2.4;
+/// What a candidate loses that is only told of in a text that says that it works.
+const TOLD_AND_WORKS: f32 = 1.0;
+/// Highest confidence of a cause that nothing but what people tell speaks for.
+const TOLD_CEILING: f32 = 0.75;
+
 /// A cause with what speaks for it.
 #[derive(Debug)]
 pub(super) struct Candidate<'a> {
@@ -35,6 +44,23 @@ pub(super) struct Candidate<'a> {
     pub(super) confidence: f32,
     /// Clues that counted, strongest first.
     pub(super) counted: Vec<(&'static Clue, &'a Seen)>,
+}
+
+impl Candidate<'_> {
+    /// Whether nothing but what people tell makes it a candidate.
+    fn is_only_told(&self) -> bool {
+        self.primaries().all(|clue| catalogue::is_told(clue.row))
+    }
+
+    /// Whether a line that a program printed speaks for a fault on its own.
+    fn is_spoken_for(&self) -> bool {
+        self.cause.kind == Kind::Fault
+            && self.primaries().any(|clue| !catalogue::is_told(clue.row) && clue.weight >= SPEAKS)
+    }
+
+    fn primaries(&self) -> impl Iterator<Item = &'static Clue> {
+        self.counted.iter().map(|(clue, _)| *clue).filter(|clue| clue.role == Role::Primary)
+    }
 }
 
 /// Candidates of each kind, likeliest first.
@@ -47,9 +73,13 @@ pub(super) struct Ranking<'a> {
 /// Weighs every cause.
 pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
     let mut all: Vec<Candidate<'_>> = causes::ALL.iter().filter_map(|cause| candidate(cause, scan)).collect();
+    if all.iter().any(Candidate::is_spoken_for) {
+        all.iter_mut().filter(|candidate| candidate.is_only_told()).for_each(|told| told.score -= ONLY_TOLD);
+    }
     let total: f32 = 1.0 + all.iter().map(|candidate| candidate.score.exp()).sum::<f32>();
     for candidate in &mut all {
-        candidate.confidence = candidate.score.exp() / total;
+        let ceiling = if candidate.is_only_told() { TOLD_CEILING } else { 1.0 };
+        candidate.confidence = (candidate.score.exp() / total).min(ceiling);
     }
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.cause.id.cmp(b.cause.id)));
     let (mut faults, others): (Vec<_>, Vec<_>) =
@@ -98,7 +128,11 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     counted.sort_by(|(a, _), (b, _)| {
         (b.role == Role::Primary).cmp(&(a.role == Role::Primary)).then(b.weight.total_cmp(&a.weight))
     });
-    Some(Candidate { cause, score, confidence: 0.0, counted })
+    let mut candidate = Candidate { cause, score, confidence: 0.0, counted };
+    if cause.kind == Kind::Fault && candidate.is_only_told() && scan.seen("said-works").is_some() {
+        candidate.score -= TOLD_AND_WORKS;
+    }
+    Some(candidate)
 }
 
 /// Whether every kept line of the clue is followed by a curing line about the same thing.

@@ -30,7 +30,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "vendor-reset",
-        &["vendor-reset", "vendor_reset", "AMD_NAVI", "AMD_POLARIS", "AMD_VEGA", "reset bug"],
+        &["vendor-reset", "vendor_reset", "vendor reset", "AMD_NAVI", "AMD_POLARIS", "AMD_VEGA", "reset bug"],
         r"vendor.reset|AMD_(?:NAVI|POLARIS|VEGA)|reset bug",
         "vendor-reset module, reports",
         "the AMD reset bug or its workaround module is named",
@@ -193,6 +193,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "passthrough is the subject",
     ),
     row("vfio-group-node", &["/dev/vfio"], "", "reports", "VFIO nodes are named"),
+    row(
+        "usb-handed",
+        &["urbdrc", "usbredir", "usb-redir", "usbip", "USB redirection", "usb-host", "USB passthrough"],
+        "",
+        "FreeRDP, usbredir, QEMU",
+        "a USB device is handed to another system",
+    ),
     row(
         "vm-named",
         &["VM", "virtual machine", "guest", "qemu", "libvirt", "virsh", "unraid", "proxmox"],

@@ -122,4 +122,25 @@ pub(super) const ROWS: &[Pattern] = &[
         "modprobe -r, rmmod",
         "the GPU's host driver cannot be removed because something uses it",
     ),
+    row(
+        "libusb-denied",
+        &["libusb", "LIBUSB_ERROR_ACCESS"],
+        r"libusb.{0,80}(?:permission denied|access\b|insufficient permission|libusb_error_access)",
+        "libusb",
+        "a program may not open a USB device",
+    ),
+    row(
+        "numvfs-enomem",
+        &["sriov_numvfs", "annot allocate memory"],
+        r"sriov_numvfs.{0,120}cannot allocate memory|cannot allocate memory.{0,120}sriov_numvfs",
+        "Linux sriov_enable, by sriov_numvfs_store",
+        "virtual functions could not be made for lack of address space or bus numbers",
+    ),
+    row(
+        "iommu-bug-width",
+        &["pfn_to_dma_pte", "domain_pfn_supported"],
+        "",
+        "Linux intel-iommu.c pfn_to_dma_pte (before 3.13)",
+        "an address beyond the IOMMU's width was mapped, which old kernels meet with a BUG",
+    ),
 ];

@@ -14,11 +14,13 @@ mod harmless;
 mod host;
 mod iommu;
 mod libvirt;
+mod monitors;
 mod pci;
 mod proxmox;
 mod qemu;
 mod qemu_map;
 mod report;
+mod told;
 mod unrelated;
 mod unrelated_guest;
 mod vfio;
@@ -41,6 +43,8 @@ pub struct Pattern {
     pub by: &'static str,
     /// What the line says, as a sentence.
     pub means: &'static str,
+    /// Groups of words, one of each of which must stand near the others; such a row has no anchor of its own.
+    pub near: &'static [&'static [&'static str]],
 }
 
 /// A row of the catalogue.
@@ -51,7 +55,12 @@ const fn row(
     by: &'static str,
     means: &'static str,
 ) -> Pattern {
-    Pattern { id, anchors, regex, by, means }
+    Pattern { id, anchors, regex, by, means, near: &[] }
+}
+
+/// A row of words near each other, as people tell of a failure.
+const fn told(id: &'static str, near: &'static [&'static [&'static str]], means: &'static str) -> Pattern {
+    Pattern { id, anchors: &[], regex: "", by: "reports", means, near }
 }
 
 /// All rows that programs print, grouped by who prints them.
@@ -59,6 +68,7 @@ const GROUPS: &[&[Pattern]] = &[
     vfio::ROWS,
     qemu::ROWS,
     qemu_map::ROWS,
+    monitors::ROWS,
     libvirt::ROWS,
     proxmox::ROWS,
     xen::ROWS,
@@ -72,7 +82,7 @@ const GROUPS: &[&[Pattern]] = &[
 ];
 
 /// How many of [`GROUPS`], from the first, hold messages about passed devices, whatever else is in the log.
-const ABOUT_PASSTHROUGH: usize = 6;
+const ABOUT_PASSTHROUGH: usize = 7;
 
 /// Whether the row called `id` is a message about a passed device.
 pub(super) fn is_about_passthrough(id: &str) -> bool {
@@ -81,11 +91,16 @@ pub(super) fn is_about_passthrough(id: &str) -> bool {
 }
 
 /// Words about the machine and what people say; the latter is only read in inputs short enough to be prose.
-const PROSE: &[&[Pattern]] = &[context::ROWS, report::ROWS];
+const PROSE: &[&[Pattern]] = &[context::ROWS, report::ROWS, told::ROWS];
 
 /// Whether the row at `index` of [`ALL`] is what people say, which no line that a program logged can be.
 pub(super) fn is_said(index: usize) -> bool {
-    index + report::ROWS.len() >= ALL.len()
+    index + report::ROWS.len() + told::ROWS.len() >= ALL.len()
+}
+
+/// Whether the row called `id` is what people tell without quoting a message.
+pub(super) fn is_told(id: &str) -> bool {
+    pattern(id).is_some_and(|pattern| !pattern.near.is_empty())
 }
 
 /// Rows that show that the log is about a passthrough at all.
@@ -124,7 +139,8 @@ mod tests {
         for pattern in ALL.iter() {
             assert!(seen.insert(pattern.id), "two rows are called {}", pattern.id);
             assert!(!pattern.by.is_empty() && !pattern.means.is_empty(), "{} lacks by or means", pattern.id);
-            assert!(!pattern.anchors.is_empty(), "{} has no anchor", pattern.id);
+            assert!(!pattern.anchors.is_empty() || pattern.near.len() > 1, "{} has no anchor", pattern.id);
+            assert!(pattern.near.len() <= 8, "{} has too many groups", pattern.id);
         }
     }
 

@@ -149,7 +149,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "assign-failed",
         &["no space for [", "failed to assign", "can't assign; no space"],
-        r"BAR (?P<bar>\d+)[^\n]*?(?:no space|failed to assign)",
+        r"BAR (?P<bar>\d+)[^\n]*?(?:(?:no space for|failed to assign) \[(?:mem|\?)|\[mem [^\]]*\]: (?:can't assign|failed to assign))",
         "Linux pci_assign_resource",
         "no address space is left for a BAR",
     ),
@@ -184,7 +184,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "vf-bar-failed",
         &["no space for [", "failed to assign", "can't assign; no space"],
-        r"(?:BAR (?:7|8|9|10|11|12)\b|VF BAR)[^\n]*?(?:no space|failed to assign)",
+        r"(?:BAR (?:7|8|9|10|11|12)\b|VF BAR)[^\n]*?(?:(?:no space for|failed to assign) \[mem|\[mem [^\]]*\]: (?:can't assign|failed to assign))",
         "Linux pci_assign_resource",
         "no address space is left for the BARs of virtual functions",
     ),

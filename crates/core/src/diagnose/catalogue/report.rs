@@ -81,6 +81,23 @@ pub(super) const ROWS: &[Pattern] = &[
         "another function of the device is named",
     ),
     row(
+        "hotplug-said",
+        &[
+            "hotplug",
+            "hot-plug",
+            "hot plug",
+            "Hotplug",
+            "Hot-plug",
+            "device_add",
+            "attach-device",
+            "hot-add",
+            "hot add",
+        ],
+        "",
+        "reports",
+        "the device is added to a running machine",
+    ),
+    row(
         "said-aer",
         &["AER", "pcie_aspm", "pci=noaer", "pci=nomsi", "riser", "PCIe errors"],
         r"aer|aspm|noaer|riser|pcie errors",

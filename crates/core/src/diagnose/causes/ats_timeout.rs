@@ -10,7 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: None,
     clues: &[
         primary("fault-status-ite", 3.0),
-        against("vendor-reset", 1.6),
+        against("vendor-reset", 3.0),
         against("said-gpu-second-boot", 1.0),
         primary("ats-timeout-intel", 3.0),
         primary("ats-timeout-amd", 3.2),
@@ -19,6 +19,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("d0-d3cold", 1.2),
         against("d0-inaccessible", 0.6),
         against("header-127", 0.5),
+        primary("told-ats", 1.3),
     ],
     look_alikes: &[
         LookAlike {

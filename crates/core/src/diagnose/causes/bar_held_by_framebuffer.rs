@@ -18,6 +18,7 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("mmap-failed", 0.3),
         against("pat-conflict", 3.0),
         primary("bootfb-iomem", 1.0).with(&["mmap-failed"]),
+        primary("told-framebuffer", 1.7),
     ],
     look_alikes: &[
         LookAlike {

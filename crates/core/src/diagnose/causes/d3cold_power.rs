@@ -35,6 +35,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("aer-fatal", 0.8),
         against("reset-recovery", 0.6),
         against("said-gpu-second-boot", 0.4),
+        primary("told-d3", 1.7),
     ],
     look_alikes: &[
         LookAlike {

@@ -33,6 +33,13 @@ pub(super) const CAUSE: Cause = Cause {
         against("group-shifted", 2.0),
         against("host-no-passthrough", 3.0),
         against("unbind-failed", 1.0),
+        primary("told-not-bound", 1.5),
+        primary("told-no-node", 1.6),
+        primary("mon-open-container", 2.2),
+        primary("mon-group-fd", 2.2),
+        primary("mon-not-managed", 3.0),
+        primary("mon-override-timeout", 2.4),
+        against("mon-no-group", 2.0),
     ],
     look_alikes: &[
         LookAlike {

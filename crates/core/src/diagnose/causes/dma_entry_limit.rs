@@ -12,6 +12,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("map-enospc", 4.0),
         primary("running-out-mappings", 4.0),
         supporting("entry-limit-param", 1.0),
+        primary("told-mappings", 1.8),
+        primary("mon-map-enospc", 3.6),
     ],
     look_alikes: &[
         LookAlike {

@@ -15,6 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("msix-overlap", 1.2),
         supporting("header-127", 0.5),
         supporting("ready-after-reset", -2.5),
+        primary("told-flr", 2.0),
     ],
     look_alikes: &[
         LookAlike {

@@ -14,6 +14,9 @@ pub(super) const CAUSE: Cause = Cause {
         against("acs-lacking", 1.0),
         against("group-shifted", 1.5),
         against("fw-1to1", 1.0),
+        primary("told-group", 1.4),
+        primary("mon-group-inviable", 4.2),
+        primary("mon-container-eperm", 2.2),
     ],
     look_alikes: &[
         LookAlike { cause: "device-not-bound", tell: "then the group node does not exist at all" },

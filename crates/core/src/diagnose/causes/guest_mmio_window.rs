@@ -21,7 +21,9 @@ pub(super) const CAUSE: Cause = Cause {
         primary("cant-enable-unassigned", 1.5).with(&["guest-hypervisor"]),
         supporting("guest-hypervisor", 0.4),
         against("hotplug-no-bus", 1.5),
+        against("hotplug-said", 1.2),
         against("pciehp-add", 1.5),
+        primary("told-guest-window", 1.8),
     ],
     look_alikes: &[
         LookAlike {

@@ -13,6 +13,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("guest-root-lost", 1.6).unless(&["passthrough-named"]),
         supporting("hostpci-option", 0.6),
         supporting("hardware-added", 0.4),
+        primary("told-root-lost", 1.4),
     ],
     look_alikes: &[
         LookAlike {

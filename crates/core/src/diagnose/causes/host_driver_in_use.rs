@@ -19,6 +19,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("pf-unload-vfs", 1.5),
         against("iommu-oops", 1.0),
         against("guest-root-lost", 1.0),
+        primary("told-unbind-hangs", 1.9),
     ],
     look_alikes: &[
         LookAlike { cause: "device-in-use", tell: "then a guest, not a host process, holds the device" },

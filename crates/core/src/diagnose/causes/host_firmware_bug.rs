@@ -31,6 +31,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("group-not-viable", 0.8),
         against("host-no-passthrough", 0.6),
         against("pve-no-iommu", 0.6),
+        primary("told-firmware", 1.6),
     ],
     look_alikes: &[
         LookAlike { cause: "d3cold-power", tell: "then the firmware version makes no difference" },

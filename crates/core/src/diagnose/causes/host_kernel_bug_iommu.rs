@@ -13,6 +13,10 @@ pub(super) const CAUSE: Cause = Cause {
         primary("smt-kernel-regress", 1.8),
         supporting("un-panic", 0.2),
         against("d0-d3cold", 0.8),
+        against("iommu-bug-width", 2.0),
+        against("told-address-width", 1.6),
+        against("iommu-width-kernel", 2.0),
+        primary("told-kernel", 1.5),
     ],
     look_alikes: &[
         LookAlike {

@@ -30,9 +30,11 @@ pub(super) const CAUSE: Cause = Cause {
         against("sriov-no-mmio", 2.5),
         against("vf-bar-failed", 1.5),
         against("hotplug-no-bus", 1.5),
+        against("hotplug-said", 1.2),
         against("pciehp-add", 1.0),
         against("said-works", 1.5),
         against("fell-off-bus", 1.0),
+        primary("told-host-window", 1.2),
     ],
     look_alikes: &[
         LookAlike { cause: "guest-mmio-window", tell: "then the lines come from the guest's kernel" },

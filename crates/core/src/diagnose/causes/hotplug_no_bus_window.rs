@@ -11,7 +11,9 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("hotplug-no-bus", 2.6),
         primary("cannot-add-device", 2.0),
+        primary("assign-failed", 4.2).with(&["hotplug-said"]).unless(&["bar-assigned"]),
         primary("assign-failed", 3.0).with(&["pciehp-add"]).cured_by(&["bar-assigned"]),
+        primary("told-hotplug-window", 1.4),
     ],
     look_alikes: &[
         LookAlike { cause: "guest-mmio-window", tell: "then the device was there from the start" },

@@ -8,7 +8,12 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The guest machine has no free hot-pluggable port or slot.",
     kind: Kind::Fault,
     rule: None,
-    clues: &[primary("no-slot", 3.4), primary("multi-function-slot", 2.2), primary("pcie-in-pci-bus", 1.4)],
+    clues: &[
+        primary("no-slot", 3.4),
+        primary("multi-function-slot", 2.2),
+        primary("pcie-in-pci-bus", 1.4),
+        primary("told-no-slot", 1.9),
+    ],
     look_alikes: &[
         LookAlike {
             cause: "hotplug-no-bus-window",

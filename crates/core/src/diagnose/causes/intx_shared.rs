@@ -18,6 +18,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("xen-pciback-isr", 3.6),
         primary("mlx-intx-masking", 1.2),
         against("said-works", 0.5),
+        primary("told-intx", 1.5),
     ],
     look_alikes: &[
         LookAlike { cause: "device-in-use", tell: "then `/dev/vfio/N` is busy, not the interrupt" },

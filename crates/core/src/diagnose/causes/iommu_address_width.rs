@@ -10,9 +10,12 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("iommu-address-width"),
     clues: &[
         primary("iommu-width-kernel", 4.2),
+        primary("iommu-bug-width", 3.6),
         primary("aw-bits", 4.2),
         primary("map-high-iova", 2.6).unless(&["map-1tib-hole"]),
         supporting("vendor-intel", 0.4),
+        primary("told-address-width", 1.8),
+        primary("mon-map-width", 3.2),
     ],
     look_alikes: &[
         LookAlike {

@@ -42,6 +42,10 @@ pub(super) const CAUSE: Cause = Cause {
         against("said-unsupported", 0.4),
         against("type1-no-ir", 1.5),
         against("dmar-no-width", 1.5),
+        primary("told-iommu-off", 1.5),
+        primary("told-no-group", 1.7),
+        primary("mon-no-group", 3.6),
+        against("told-no-iommu-hardware", 1.2),
     ],
     look_alikes: &[
         LookAlike {

@@ -14,6 +14,10 @@ pub(super) const CAUSE: Cause = Cause {
         primary("said-unsupported", 1.8),
         supporting("host-no-passthrough", 0.5),
         supporting("pve-no-iommu", 0.5),
+        primary("told-no-iommu-hardware", 1.9),
+        primary("told-no-iommu-hardware", 3.6).with(&["pve-iommu-hint"]),
+        primary("told-no-iommu-hardware", 3.4).with(&["probe-22"]),
+        primary("told-no-iommu-hardware", 3.4).with(&["no-iommu-group"]),
     ],
     look_alikes: &[LookAlike {
         cause: "iommu-disabled",

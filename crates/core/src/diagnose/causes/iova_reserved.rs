@@ -15,6 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("guest-mem-limit", 1.4),
         supporting("vendor-amd", 0.3),
         against("iommu-width-kernel", 2.0),
+        against("ioas-map", 1.6),
         against("aw-bits", 2.0),
         against("map-high-iova", 1.2),
         against("fw-1to1", 2.0),

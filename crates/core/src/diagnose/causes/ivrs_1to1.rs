@@ -15,6 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("vendor-amd", 1.6),
         against("vendor-intel", 3.4),
         against("rmrr-ineligible", 2.0),
+        primary("mon-container-einval", 1.0),
     ],
     look_alikes: &[
         LookAlike { cause: "rmrr", tell: "then the host is an Intel one, with RMRRs in its DMAR table" },

@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("open-group-eacces", 0.6),
         against("un-apparmor-other", 2.0),
         against("un-image-open", 1.0),
+        primary("told-mac", 1.8),
     ],
     look_alikes: &[
         LookAlike {

@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("map-enomem", 3.0),
         against("hugepage-cma", 1.5),
         against("un-vm-ram", 0.6),
+        primary("mon-map-enomem", 2.6),
     ],
     look_alikes: &[
         LookAlike { cause: "dma-entry-limit", tell: "then the error is `No space left on device` (-28)" },

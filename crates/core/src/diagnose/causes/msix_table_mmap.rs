@@ -12,6 +12,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("msix-pba", 3.2),
         primary("msix-overlap", 0.6),
         primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict"]),
+        primary("told-msix", 1.9),
+        primary("mon-pba-map", 2.6),
     ],
     look_alikes: &[LookAlike {
         cause: "bar-held-by-framebuffer",

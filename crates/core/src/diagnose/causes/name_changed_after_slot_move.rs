@@ -29,6 +29,8 @@ pub(super) const CAUSE: Cause = Cause {
         against("group-not-viable", 0.8),
         against("flags-mismatch-vfio", 2.5),
         against("pciehp-add", 1.0),
+        primary("told-renamed", 2.0),
+        primary("told-address-moved", 1.6),
     ],
     look_alikes: &[
         LookAlike { cause: "pcie-link-dead", tell: "then the device was there at boot and vanished" },

@@ -25,6 +25,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("said-works", 0.6),
         against("memlock-kernel", 1.5),
         against("iommu-oops", 1.0),
+        primary("told-intremap", 1.5),
     ],
     look_alikes: &[
         LookAlike {

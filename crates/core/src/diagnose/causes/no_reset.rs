@@ -33,6 +33,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("xen-map-irq", 1.5),
         against("xen-no-free-pirq", 1.5),
         against("code-43", 1.0),
+        primary("told-no-reset", 1.7),
     ],
     look_alikes: &[
         LookAlike { cause: "flr-broken", tell: "then the device has an FLR and does not come back from it" },

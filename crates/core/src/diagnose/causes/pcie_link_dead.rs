@@ -35,6 +35,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("said-works", 1.0),
         against("ready-after-reset", 1.0),
         against("reset-recovery", 0.3),
+        primary("told-link", 1.4),
     ],
     look_alikes: &[
         LookAlike {

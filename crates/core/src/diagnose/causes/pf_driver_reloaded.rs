@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("sriov-disabled", 2.0),
         supporting("vfio-request-user", 0.8),
         against("vfio-request-none", 0.0),
+        primary("told-pf", 1.6),
     ],
     look_alikes: &[
         LookAlike { cause: "vf-not-enabled", tell: "then the virtual functions never existed in this boot" },

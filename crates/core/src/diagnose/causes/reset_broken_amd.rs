@@ -32,6 +32,9 @@ pub(super) const CAUSE: Cause = Cause {
         against("bar-reserve", 1.5),
         against("rom-unreadable", 0.8),
         against("code-43", 0.0),
+        primary("told-amd-reset", 2.0),
+        primary("ats-timeout-amd", 3.2).with(&["vendor-reset"]),
+        primary("told-amd-reset", 3.0).with(&["header-127"]),
     ],
     look_alikes: &[
         LookAlike { cause: "d3cold-power", tell: "then no guest ran before, or it is not an AMD GPU" },

@@ -28,6 +28,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("d0-inaccessible", 1.0),
         against("group-not-viable", 1.5),
         against("mac-vfio-path", 1.5),
+        primary("told-rom", 1.3),
     ],
     look_alikes: &[
         LookAlike {

@@ -8,7 +8,13 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "QEMU has no write access to the USB node on the host.",
     kind: Kind::Fault,
     rule: Some("usb-permission"),
-    clues: &[primary("usb-open-denied", 3.6), against("mac-vfio-path", 0.8)],
+    clues: &[
+        primary("usb-open-denied", 3.6),
+        primary("libusb-denied", 2.6).with(&["vm-named"]),
+        primary("libusb-denied", 3.0).with(&["usb-handed"]),
+        against("mac-vfio-path", 0.8),
+        primary("told-usb-permission", 2.0),
+    ],
     look_alikes: &[
         LookAlike {
             cause: "mac-policy-denied",

@@ -12,7 +12,9 @@ pub(super) const CAUSE: Cause = Cause {
         primary("pve-no-vf", 3.4),
         primary("no-vf", 2.8),
         against("sriov-no-mmio", 2.5),
+        against("numvfs-enomem", 2.0),
         against("pf-unload-vfs", 1.5),
+        primary("told-no-vf", 1.6),
     ],
     look_alikes: &[
         LookAlike { cause: "sriov-mmio", tell: "then creating them fails for lack of address space" },

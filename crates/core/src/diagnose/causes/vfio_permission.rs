@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("apparmor-denied", 2.6),
         against("selinux-denied", 2.4),
         against("mac-vfio-path", 1.0),
+        primary("told-vfio-permission", 1.8),
     ],
     look_alikes: &[
         LookAlike {

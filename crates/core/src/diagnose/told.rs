@@ -1,0 +1,130 @@
+//! Words that stand near each other in what people tell: the rows of `catalogue::told`.
+//!
+//! Text is cut into sentences; a row is seen where each of its groups of words has one within [`NEAR`] sentences.
+//! One automaton looks for all words at once, so time is linear in the text whatever the number of rows.
+
+use std::collections::VecDeque;
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use super::catalogue;
+
+/// How many sentences in a row are near each other.
+const NEAR: usize = 3;
+
+/// Shortest piece that counts as a sentence, in bytes; abbreviations and list numbers end no sentence.
+const SENTENCE: usize = 24;
+
+struct Words {
+    automaton: AhoCorasick,
+    /// Of each word: position of its row among the told rows, and the bit of its group.
+    owners: Vec<(usize, u8)>,
+    /// Of each told row: its position in the catalogue, and the bits of all its groups.
+    rows: Vec<(usize, u8)>,
+}
+
+// `None` cannot happen: the words are constants far below the builder's limits, and a test builds them.
+static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
+    let (mut literals, mut owners, mut rows) = (Vec::new(), Vec::new(), Vec::new());
+    for (index, pattern) in catalogue::ALL.iter().enumerate().filter(|(_, pattern)| !pattern.near.is_empty())
+    {
+        for (group, words) in pattern.near.iter().enumerate() {
+            literals.extend(words.iter().copied());
+            owners.extend(words.iter().map(|_| (rows.len(), 1 << group)));
+        }
+        rows.push((index, (1_u16 << pattern.near.len()).wrapping_sub(1).to_le_bytes()[0]));
+    }
+    let automaton =
+        AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(literals);
+    automaton.ok().map(|automaton| Words { automaton, owners, rows })
+});
+
+/// What was told in the last sentences.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    near: VecDeque<Vec<u8>>,
+}
+
+impl Told {
+    /// Takes in one more line and says which rows of the catalogue are complete with it.
+    pub(super) fn hear(&mut self, line: &str) -> Vec<usize> {
+        let Some(words) = WORDS.as_ref() else { return Vec::new() };
+        let mut complete = Vec::new();
+        for sentence in sentences(line) {
+            let mut heard = vec![0_u8; words.rows.len()];
+            for found in words.automaton.find_overlapping_iter(sentence) {
+                let begins_word = sentence
+                    .get(..found.start())
+                    .and_then(|before| before.chars().next_back())
+                    .is_none_or(|before| !before.is_alphanumeric());
+                let owner = words.owners.get(found.pattern().as_usize());
+                if let (true, Some((row, group))) = (begins_word, owner)
+                    && let Some(bits) = heard.get_mut(*row)
+                {
+                    *bits |= group;
+                }
+            }
+            self.near.push_back(heard);
+            if self.near.len() > NEAR {
+                self.near.pop_front();
+            }
+            for (position, (row, all)) in words.rows.iter().enumerate() {
+                let bits =
+                    self.near.iter().filter_map(|heard| heard.get(position)).fold(0, |sum, bits| sum | bits);
+                let new =
+                    self.near.back().and_then(|heard| heard.get(position)).is_some_and(|bits| *bits != 0);
+                if bits == *all && new && !complete.contains(row) {
+                    complete.push(*row);
+                }
+            }
+        }
+        complete
+    }
+}
+
+/// The sentences of a line, as far as punctuation shows them.
+fn sentences(line: &str) -> impl Iterator<Item = &str> {
+    let mut rest = line;
+    std::iter::from_fn(move || {
+        if rest.is_empty() {
+            return None;
+        }
+        let end = rest
+            .match_indices(['.', '!', '?', ';'])
+            .map(|(at, _)| at + 1)
+            .find(|end| *end >= SENTENCE && rest.get(*end..).is_some_and(|next| next.starts_with(' ')));
+        let (sentence, tail) = rest.split_at(end.unwrap_or(rest.len()));
+        rest = tail;
+        Some(sentence)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn heard(lines: &[&str]) -> Vec<&'static str> {
+        let mut told = Told::default();
+        let rows: Vec<usize> = lines.iter().flat_map(|line| told.hear(line)).collect();
+        rows.into_iter().filter_map(|row| catalogue::ALL.get(row).map(|pattern| pattern.id)).collect()
+    }
+
+    #[test]
+    fn words_of_all_groups_within_three_sentences_are_heard() {
+        assert_eq!(heard(&["The FLR of this card", "makes it hang."]), ["told-flr"]);
+        assert!(heard(&["The FLR of this card", "one", "two", "three", "makes it hang."]).is_empty());
+    }
+
+    #[test]
+    fn words_count_from_their_beginning() {
+        assert!(heard(&["a wflr that hangs"]).is_empty());
+    }
+
+    #[test]
+    fn sentences_end_at_punctuation_and_not_at_version_numbers() {
+        let cut: Vec<&str> =
+            sentences("It fails with kernel 6.1 on my machine. Why? Nobody knows the answer.").collect();
+        assert_eq!(cut, ["It fails with kernel 6.1 on my machine.", " Why? Nobody knows the answer."]);
+    }
+}
