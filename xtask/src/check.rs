@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::build::{cargo, must};
 use crate::story::{self, Show};
-use crate::{Result, build, deny, generate, packages, tidy};
+use crate::{Result, build, deny, fuzz, generate, packages, tidy};
 
 struct Stage {
     name: &'static str,
@@ -25,8 +25,9 @@ const FAST: &[Stage] = &[
     Stage { name: "dependencies", run: deny::run },
 ];
 
-/// Stages that boot machines.
+/// Stages that take long or boot machines.
 const LAB: &[Stage] = &[
+    Stage { name: "damaged input", run: fuzz::shortly },
     Stage { name: "static build", run: || build::dist().map(drop) },
     Stage { name: "start-up time", run: starts_quickly },
     Stage { name: "lab host and guest, each by itself", run: lab_and_guest },

@@ -5,6 +5,7 @@ mod build;
 mod check;
 mod demo;
 mod deny;
+mod fuzz;
 mod generate;
 mod mutation;
 mod oracle;
@@ -54,6 +55,14 @@ enum Task {
     Oracle,
     /// Measure how many defects of a firmware the SCSI-2 suite finds
     Mutation,
+    /// Throw damaged input at everything that reads from outside
+    Fuzz {
+        /// Only this target
+        target: Option<String>,
+        /// Time for each target
+        #[arg(long)]
+        seconds: Option<u64>,
+    },
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
 }
@@ -71,6 +80,7 @@ fn main() -> ExitCode {
         }
         Task::Oracle => oracle::run(),
         Task::Mutation => mutation::run(),
+        Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Tidy => tidy::run(),
     };
     match result {

@@ -1,6 +1,8 @@
 //! Output: colours where a person looks, plain text in a pipe, `NO_COLOR` heeded (by anstream).
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
@@ -63,6 +65,17 @@ pub(crate) fn text(text: &Text) -> Result<(), Failure> {
 /// Shows a plain text on standard output.
 pub(crate) fn plain(text: &str) -> Result<(), Failure> {
     emit(|out| out.write_all(text.as_bytes()))
+}
+
+/// Writes a text to a file, replacing what was there, or to standard output for `-`.
+pub(crate) fn into(path: &Path, text: &str) -> Result<(), Failure> {
+    if path == Path::new("-") {
+        return plain(text);
+    }
+    fs::write(path, text)
+        .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
+    progress(&format!("written: {}", path.display()));
+    Ok(())
 }
 
 /// Writes a value as JSON to standard output.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use slotwise_core::facts::FunctionFacts;
 use slotwise_core::pci::{ClassCode, IdPattern, PciAddress, PciId, Selector, SlotPattern};
-use slotwise_core::report::{text, wire};
+use slotwise_core::report::{Names, picture, text, wire};
 use slotwise_core::topology::Topology;
 use slotwise_host::uevent::Uevents;
 
@@ -38,6 +38,12 @@ pub(crate) struct Arguments {
     /// Print JSON (slotwise.inspect/1)
     #[arg(long)]
     json: bool,
+    /// Write a picture of the buses to this file, as one page of HTML (- for standard output)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "table", "watch"])]
+    html: Option<PathBuf>,
+    /// Write a picture of the buses to this file, as one drawing in SVG (- for standard output)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "table", "watch"])]
+    svg: Option<PathBuf>,
     /// Go on and tell what happens: drivers bound and unbound, functions plugged in and gone; Ctrl-C ends
     ///
     /// With --json one object a line.
@@ -63,6 +69,9 @@ impl Arguments {
     }
 }
 
+/// Draws the functions that are shown of a host.
+type Draw = fn(&Topology, &dyn Names, &dyn Fn(PciAddress) -> bool) -> String;
+
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     // Before reading, so that nothing is missed in between.
     let events = if arguments.watch { Some(Uevents::open()?) } else { None };
@@ -77,7 +86,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     if let Some(events) = events {
         return watch::run(&events, &names, arguments.json, |e| arguments.means(e.address, e.id, e.class));
     }
-    if arguments.json {
+    if arguments.html.is_some() || arguments.svg.is_some() {
+        for (path, draw) in [(&arguments.html, picture::html as Draw), (&arguments.svg, picture::svg)] {
+            if let Some(path) = path {
+                print::into(path, &draw(&topology, &names, &selected))?;
+            }
+        }
+    } else if arguments.json {
         print::json(&wire::v1::Inspect::new(&topology, &names, &selected))?;
     } else if arguments.table || !arguments.selects_all() {
         print::text(&text::table(&topology, &names, &selected))?;

@@ -3,6 +3,7 @@
 //! Text comes as lines of [`Span`]s with a [`Role`] each; whoever prints decides what a role looks like, or drops it.
 
 mod names;
+pub mod picture;
 pub mod text;
 pub mod wire;
 

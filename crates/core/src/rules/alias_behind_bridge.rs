@@ -1,8 +1,7 @@
 //! `alias-behind-bridge`: the IOMMU sees the bridge's id, not the function's.
 
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
-use crate::pci::PciAddress;
-use crate::topology::Topology;
+use crate::topology::{DmaAlias, Topology};
 
 pub(super) const RULE: Rule = Rule {
     id: "alias-behind-bridge",
@@ -22,10 +21,8 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for address in assignment.devices() {
-        let Some((bridge, alias)) = alias(topology, address).filter(|(_, alias)| *alias != address) else {
-            continue;
-        };
-        let summary = format!("its DMA is seen as {alias}, the id of the bridge {bridge}");
+        let Some(DmaAlias { bridge, seen_as }) = topology.dma_alias(address) else { continue };
+        let summary = format!("its DMA is seen as {seen_as}, the id of the bridge {bridge}");
         let neighbours: Vec<String> = topology
             .group_members(address)
             .iter()
@@ -44,25 +41,6 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         }
         findings.push(finding);
     }
-}
-
-/// The topmost bridge that puts its own id in, and that id.
-fn alias(topology: &Topology, address: PciAddress) -> Option<(PciAddress, PciAddress)> {
-    let mut below = address;
-    let mut found = None;
-    for bridge in topology.bridges_above(address) {
-        let (Some(below_express), Some(express)) = (topology.is_express(below), topology.is_express(bridge))
-        else {
-            return found;
-        };
-        if !below_express {
-            let alias =
-                if express { PciAddress::new(below.domain(), below.bus(), 0, 0).ok()? } else { bridge };
-            found = Some((bridge, alias));
-        }
-        below = bridge;
-    }
-    found
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! interrupt wire a function's pin reaches and who else is on it, what of the host's disks and networks hangs on it.
 //! It reads nothing itself, and it decides nothing: rules do.
 
+mod alias;
 mod check;
 mod dependents;
 mod grouping;
@@ -12,6 +13,7 @@ mod wire;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use alias::DmaAlias;
 pub use check::Inconsistency;
 pub use dependents::{Dependent, DependentKind};
 pub use grouping::Grouping;

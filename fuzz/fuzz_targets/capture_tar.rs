@@ -1,0 +1,3 @@
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| slotwise_fuzz_targets::run("capture_tar", input));
