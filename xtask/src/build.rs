@@ -74,7 +74,8 @@ pub(crate) fn cache() -> Result<PathBuf> {
     Ok(base.ok_or("neither XDG_CACHE_HOME nor HOME is set")?.join("slotwise"))
 }
 
-fn copy_if_newer(from: &Path, to: &Path) -> Result {
+/// Copies a program over an older one.
+pub(crate) fn copy_if_newer(from: &Path, to: &Path) -> Result {
     let modified = |path: &Path| path.metadata().and_then(|metadata| metadata.modified()).ok();
     if modified(to) < modified(from) {
         // A program that runs cannot be overwritten, but its name can be given to another file.

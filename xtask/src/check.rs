@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::build::{cargo, must};
 use crate::story::{self, Show};
-use crate::{Result, build, deny, fuzz, generate, packages, tidy};
+use crate::{Result, agent_i386, build, deny, fuzz, generate, packages, tidy};
 
 struct Stage {
     name: &'static str,
@@ -70,6 +70,7 @@ pub(crate) fn run(fast: bool) -> Result {
 /// The tests that boot machines, which a plain `cargo test` leaves out.
 fn lab_and_guest() -> Result {
     let dist = build::dist()?;
+    agent_i386::build(&dist)?;
     for (package, test) in [("slotwise-lab", "boot"), ("slotwise-testbench", "guest")] {
         let mut cargo = with(cargo(), &["test", "-p", package, "--test", test, "--", "--test-threads=1"]);
         cargo.env("SLOTWISE_LAB", "1").env("SLOTWISE_GUEST", "1");

@@ -1,5 +1,6 @@
 //! `cargo xtask`: build, demo, test and measure Slotwise. CI runs the same commands.
 
+mod agent_i386;
 mod bench;
 mod build;
 mod check;
@@ -72,7 +73,13 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Test { fast } => check::run(fast),
         Task::Faults => build::dist().and_then(|dist| story::faults::befall(&dist)),
-        Task::Dist => build::dist().map(|dist| println!("built into {}", dist.folder.display())),
+        Task::Dist => build::dist().map(|dist| {
+            // It needs Debian's archive; without it all else works.
+            if let Err(error) = agent_i386::build(&dist) {
+                eprintln!("warning: no agent for 32-bit guests: {error}");
+            }
+            println!("built into {}", dist.folder.display());
+        }),
         Task::Setup => packages::ensure(),
         Task::Bench => bench::run(),
         Task::Gen { check } => {

@@ -1,4 +1,4 @@
-//! The debian-12 guest in an emulated machine with an emulated SCSI-2 disk: needs QEMU, a Debian kernel and the static
+//! Each Linux guest in an emulated machine with an emulated SCSI-2 disk: needs QEMU, a Debian kernel and the static
 //! agent, so it runs only where `SLOTWISE_GUEST=1` says that these are there. `SLOTWISE_ADAPTER` names another adapter
 //! than `lsi53c895a`: `dc390` or `virtio-scsi-pci`.
 //!
@@ -72,12 +72,26 @@ const VIRTIO: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations() {
+fn the_suite_passes_in_debian_12() {
+    the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations("debian-12");
+}
+
+#[test]
+fn the_suite_passes_in_debian_12_with_its_backported_kernel() {
+    the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations("debian-12-backports");
+}
+
+#[test]
+fn the_suite_passes_in_debian_12_for_32_bits() {
+    the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations("debian-12-i386");
+}
+
+fn the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations(guest: &str) {
     if std::env::var_os("SLOTWISE_GUEST").is_none() {
         eprintln!("skipped: SLOTWISE_GUEST is not set");
         return;
     }
-    let guests = [GuestDefinition::builtin("debian-12").unwrap()];
+    let guests = [GuestDefinition::builtin(guest).unwrap()];
     let suites = [Suite::builtin("scsi-2").unwrap()];
     let devices = [DeviceUnderTest {
         name: "disk".into(),
@@ -90,7 +104,10 @@ fn the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations() {
     let run = run_matrix(&matrix, &mut qemu::QemuRig { adapter: adapter.clone() }, &mut |_| ());
 
     let start = run.starts.first().unwrap();
-    println!("start to first INQUIRY: {:?} {:?} {:?}", start.to_first_inquiry, start.identity, start.fault);
+    println!(
+        "{guest}: start to first INQUIRY: {:?} {:?} {:?}",
+        start.to_first_inquiry, start.identity, start.fault
+    );
     let seconds: f64 = run.rows.iter().map(|row| row.elapsed.as_secs_f64()).sum();
     let sent: usize = run.rows.iter().map(|row| row.sent).sum();
     let done = run.rows.len() - run.count(Outcome::Skip);

@@ -8,12 +8,14 @@
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cpio::newc::{Builder, ModeFileType, trailer};
 use sha2::{Digest, Sha256};
 
+use super::archive::{Archive, ArchiveError};
 use super::modules::{Dependencies, NoSuchModule, normal};
-use super::{GuestDefinition, Kernel};
+use super::{GuestDefinition, Kernel, KernelSource};
 use crate::wire::{AGENT_PORT, BootConfig, Module};
 
 /// Where to find what a guest is made of.
@@ -21,7 +23,7 @@ use crate::wire::{AGENT_PORT, BootConfig, Module};
 pub struct PrepareConfig {
     /// Images are kept here; made if not there.
     pub cache_dir: PathBuf,
-    /// The static agent.
+    /// The static agent. One for 32-bit guests is looked for beside it, its name with `-i386` at the end.
     pub agent: PathBuf,
     /// The distribution's kernels, as a rule `/boot`.
     pub boot_dir: PathBuf,
@@ -65,11 +67,21 @@ pub enum PrepareError {
         /// Debian package that has it.
         package: String,
     },
-    /// A module file is compressed, which the agent does not undo.
-    #[error("module {path} is compressed")]
+    /// A module file is compressed, and cannot be unpacked.
+    #[error("cannot unpack module {path}: {message}")]
     CompressedModule {
         /// The file.
         path: PathBuf,
+        /// What its unpacker said.
+        message: String,
+    },
+    /// Packages cannot be had.
+    #[error("cannot get {package} from the distribution's archive")]
+    Archive {
+        /// Which.
+        package: String,
+        /// Why.
+        source: ArchiveError,
     },
     /// No agent to put into the image.
     #[error("no agent at {path}")]
@@ -97,12 +109,16 @@ impl PrepareError {
         match self {
             Self::NoKernel { package, .. } => Some(format!("install the Debian package {package}")),
             Self::NoModule { package, .. } => Some(format!("install the Debian package {package} whole")),
+            Self::NoAgent { path, .. } if is_i386(path) => Some(
+                "`cargo xtask dist` builds the agent for 32-bit guests too, with the distribution's own compiler".into(),
+            ),
             Self::NoAgent { .. } => Some(
                 "build it: RUSTFLAGS='-C target-feature=+crt-static' cargo build --release -p slotwise-agent \
                  --target x86_64-unknown-linux-gnu"
                     .into(),
             ),
-            Self::CompressedModule { .. } => Some("use the distribution's kernel with plain .ko files".into()),
+            Self::CompressedModule { .. } => Some("modules are unpacked by xz, of the package xz-utils".into()),
+            Self::Archive { source, .. } => source.hint().map(str::to_owned),
             Self::File { .. } => None,
         }
     }
@@ -126,8 +142,9 @@ impl GuestDefinition {
     ///
     /// The kernel, one of its modules or the agent is missing, or a file cannot be read or written.
     pub fn prepare(&self, config: &PrepareConfig) -> Result<BootFiles, PrepareError> {
-        let (kernel, release) = find_kernel(&self.kernel, &config.boot_dir)?;
-        let entries = self.entries(config, &config.modules_dir.join(release))?;
+        let (boot_dir, modules_dir) = self.kernel.places(config)?;
+        let (kernel, release) = find_kernel(&self.kernel, &boot_dir)?;
+        let entries = self.entries(config, &modules_dir.join(release))?;
         let initrd = config.cache_dir.join(format!("{}-{}.cpio", self.id, key(&entries)));
         if !initrd.is_file() {
             write_image(&entries, &config.cache_dir, &initrd).map_err(|source| PrepareError::File {
@@ -141,8 +158,8 @@ impl GuestDefinition {
     }
 
     fn entries(&self, config: &PrepareConfig, modules: &Path) -> Result<Vec<Entry>, PrepareError> {
-        let agent = fs::read(&config.agent)
-            .map_err(|source| PrepareError::NoAgent { path: config.agent.clone(), source })?;
+        let path = self.kernel.agent(config);
+        let agent = fs::read(&path).map_err(|source| PrepareError::NoAgent { path: path.clone(), source })?;
         let mut entries = vec![Entry { path: "init".into(), mode: 0o755, content: agent }];
         let text = |file: &str| Ok(String::from_utf8_lossy(&read(&modules.join(file))?).into_owned());
         let dependencies = Dependencies::parse(&text("modules.dep")?, &text("modules.builtin")?);
@@ -151,14 +168,11 @@ impl GuestDefinition {
             dependencies.load_order(wanted).map_err(|NoSuchModule(module)| PrepareError::NoModule {
                 module,
                 directory: modules.to_owned(),
-                package: self.kernel.package.clone(),
+                package: self.kernel.package.name.clone(),
             })?;
         let mut boot = BootConfig { port: AGENT_PORT.to_owned(), modules: Vec::new() };
         for (name, file) in order {
-            let source = modules.join(&file);
-            if !file.ends_with(".ko") {
-                return Err(PrepareError::CompressedModule { path: source });
-            }
+            let content = module_bytes(&modules.join(&file))?;
             let path = format!("slotwise/modules/{name}.ko");
             let declared = self.modules.iter().find(|module| normal(&module.name) == name);
             boot.modules.push(Module {
@@ -166,7 +180,7 @@ impl GuestDefinition {
                 options: declared.map(|module| module.options.clone()).unwrap_or_default(),
                 prepare: declared.map(|module| module.prepare.clone()).unwrap_or_default(),
             });
-            entries.push(Entry { path, mode: 0o644, content: read(&source)? });
+            entries.push(Entry { path, mode: 0o644, content });
         }
         let content = serde_json::to_vec(&boot).map_err(|error| PrepareError::File {
             action: "write",
@@ -176,6 +190,52 @@ impl GuestDefinition {
         entries.push(Entry { path: "slotwise/boot.json".into(), mode: 0o644, content });
         Ok(entries)
     }
+}
+
+impl Kernel {
+    /// Where its image and its modules are: on the host, or unpacked from the archive.
+    fn places(&self, config: &PrepareConfig) -> Result<(PathBuf, PathBuf), PrepareError> {
+        match self.source {
+            KernelSource::Host => Ok((config.boot_dir.clone(), config.modules_dir.clone())),
+            KernelSource::Archive => {
+                let archive = Archive::new(config.cache_dir.join("packages"));
+                let tree = archive
+                    .kernel(&self.package)
+                    .map_err(|source| PrepareError::Archive { package: self.package.name.clone(), source })?;
+                Ok((tree.join("boot"), tree.join("lib/modules")))
+            }
+        }
+    }
+
+    /// The agent that runs on it.
+    fn agent(&self, config: &PrepareConfig) -> PathBuf {
+        let mut name = config.agent.file_name().unwrap_or_default().to_owned();
+        if self.package.name.ends_with(":i386") {
+            name.push(I386);
+        }
+        config.agent.with_file_name(name)
+    }
+}
+
+/// How the name of the agent for 32-bit guests ends.
+const I386: &str = "-i386";
+
+fn is_i386(agent: &Path) -> bool {
+    agent.to_string_lossy().ends_with(I386)
+}
+
+/// What a module's file holds; some kernels come with theirs compressed.
+fn module_bytes(path: &Path) -> Result<Vec<u8>, PrepareError> {
+    if path.extension().is_some_and(|end| end == "ko") {
+        return read(path);
+    }
+    let failed = |message: String| PrepareError::CompressedModule { path: path.to_owned(), message };
+    let output =
+        Command::new("xz").arg("-dc").arg(path).output().map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(output.stdout);
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
 }
 
 /// The newest kernel that fits, and its release.
@@ -189,7 +249,7 @@ fn find_kernel(kernel: &Kernel, directory: &Path) -> Result<(PathBuf, String), P
     let name = names.max_by_key(|name| numbers(name)).ok_or_else(|| PrepareError::NoKernel {
         pattern: format!("{start}*{end}"),
         directory: directory.to_owned(),
-        package: kernel.package.clone(),
+        package: kernel.package.name.clone(),
     })?;
     let release = name.trim_start_matches("vmlinuz-").to_owned();
     // The same kernel uncompressed, where somebody put it beside: unpacking is most of the boot under emulation.
@@ -326,7 +386,7 @@ mod tests {
             (sg.prepare(&no_kernel), "no kernel vmlinuz-6.1.*-amd64 in /nonexistent", "linux-image-amd64"),
             (sg.prepare(&no_agent), "no agent at /nonexistent", "crt-static"),
             (guest("nvme").prepare(&config), "no module nvme in ", "linux-image-amd64"),
-            (guest("zip").prepare(&config), "module ", "plain .ko"),
+            (guest("zip").prepare(&config), "cannot unpack module ", "xz-utils"),
         ];
         for (result, message, hint) in errors {
             let error = result.unwrap_err();

@@ -3,13 +3,18 @@
 //! A definition says what a guest is; [`GuestDefinition::prepare`] finds the files it needs on this machine and makes the
 //! rest. Starting it is the work of a rig. Adding a guest adds one file to `data/guests`.
 
+pub mod archive;
 mod image;
 mod modules;
 mod wire;
 
 use std::time::Duration;
 
+use serde_spanned::Spanned;
+
 pub use image::{BootFiles, PrepareConfig, PrepareError};
+
+use archive::PackageName;
 
 use crate::capability::{Capabilities, Capability};
 use crate::embedded::GUESTS;
@@ -32,8 +37,18 @@ pub struct GuestDefinition {
 struct Kernel {
     /// What stands before and after the one `*` of the image's name.
     image: (String, String),
-    package: String,
+    package: PackageName,
+    source: KernelSource,
     command_line: String,
+}
+
+/// Where a kernel is had from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum KernelSource {
+    /// Installed on the host.
+    Host,
+    /// The distribution's archive, unpacked into the cache.
+    Archive,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,6 +141,22 @@ impl GuestDefinition {
             let message = "a kernel image is named by a pattern with one `*`";
             source.error_with_hint(&raw.kernel.image.span(), message, "as in \"vmlinuz-6.1.*-amd64\"")
         })?;
+        let (source_of_kernel, suite) = match raw.kernel.archive.as_ref().map(|name| name.get_ref().as_str())
+        {
+            None => (KernelSource::Host, archive::Suite::Release),
+            Some("release") => (KernelSource::Archive, archive::Suite::Release),
+            Some("backports") => (KernelSource::Archive, archive::Suite::Backports),
+            Some(other) => {
+                let span = raw.kernel.archive.as_ref().map(Spanned::span).unwrap_or_default();
+                let message = format!("no part of the archive `{other}`");
+                return Err(source.error_with_hint(&span, message, "release or backports"));
+            }
+        };
+        let architecture = raw.kernel.package.get_ref().split_once(':').map(|(_, name)| name);
+        if architecture.is_some_and(|name| name != "i386") {
+            let message = format!("no agent for the architecture of `{}`", raw.kernel.package.get_ref());
+            return Err(source.error_with_hint(&raw.kernel.package.span(), message, "none, or :i386"));
+        }
         Ok(Self {
             id: id.to_owned(),
             title: raw.title,
@@ -134,7 +165,8 @@ impl GuestDefinition {
             start_limit: Duration::from_secs(start_limit.into()),
             kernel: Kernel {
                 image: (start.to_owned(), end.to_owned()),
-                package: raw.kernel.package,
+                package: PackageName { name: raw.kernel.package.into_inner(), suite },
+                source: source_of_kernel,
                 command_line: raw.kernel.command_line.join(" "),
             },
             modules: raw.module.into_iter().map(module).collect(),

@@ -23,7 +23,9 @@ pub(super) struct Definition {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Kernel {
     pub(super) image: Spanned<String>,
-    pub(super) package: String,
+    pub(super) package: Spanned<String>,
+    /// Where it is fetched from; the kernel that is installed on the host if not given.
+    pub(super) archive: Option<Spanned<String>>,
     pub(super) command_line: Vec<String>,
 }
 

@@ -36,8 +36,9 @@ impl FromStr for HexBytes {
     type Err = HexError;
 
     fn from_str(text: &str) -> Result<Self, HexError> {
-        let digits = text.as_bytes();
-        if !digits.len().is_multiple_of(2) {
+        // What the agent shares with the bench is built by the distribution's compiler too, so it keeps to Rust 1.85.
+        let pairs = text.as_bytes().chunks_exact(2);
+        if !pairs.remainder().is_empty() {
             return Err(HexError::OddLength);
         }
         let value = |at: usize, digit: u8| match digit {
@@ -46,9 +47,11 @@ impl FromStr for HexBytes {
             b'A'..=b'F' => Ok(digit - b'A' + 10),
             _ => Err(HexError::NotHex { at }),
         };
-        let mut bytes = Vec::with_capacity(digits.len() / 2);
-        for (index, [high, low]) in digits.as_chunks().0.iter().enumerate() {
-            bytes.push(value(2 * index, *high)? << 4 | value(2 * index + 1, *low)?);
+        let mut bytes = Vec::with_capacity(pairs.len());
+        for (index, pair) in pairs.enumerate() {
+            if let [high, low] = pair {
+                bytes.push(value(2 * index, *high)? << 4 | value(2 * index + 1, *low)?);
+            }
         }
         Ok(Self(bytes))
     }
