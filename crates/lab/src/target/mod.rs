@@ -237,6 +237,16 @@ impl Target {
         self.refused_opcode = false;
     }
 
+    /// An initiator has left for good: what was kept or held for it goes; what it may have missed is told to whoever comes
+    /// in its place.
+    pub fn forget(&mut self, initiator: Initiator) {
+        let kept = self.kept(initiator);
+        (kept.sense, kept.prevents_removal) = (None, false);
+        if self.reserved_by == Some(initiator) {
+            self.reserved_by = None;
+        }
+    }
+
     /// Another medium, empty, put in by hand. Nothing happens to a fixed disk.
     pub fn change_medium(&mut self) {
         if self.model.medium == MediumKind::Removable {
