@@ -219,6 +219,8 @@ fn fault<T>(fact: &Fact<T>) -> Option<&ReadFault> {
 mod fixture;
 #[cfg(test)]
 mod sound;
+#[cfg(test)]
+mod traps;
 mod xen_no_free_pirq;
 mod xen_subpage_bar;
 #[cfg(test)]
