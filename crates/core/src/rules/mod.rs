@@ -22,6 +22,7 @@ mod dma_entry_limit;
 mod driver_binds_first;
 mod finding;
 mod flr_broken;
+pub(crate) mod footprint;
 mod group_has_critical_device;
 mod group_not_viable;
 mod guest_mmio_window;
