@@ -73,6 +73,10 @@ fn rules() -> String {
         for (label, body) in parts {
             let _ = writeln!(text, "\n{label}{body}");
         }
+        let causes: Vec<String> = rule.predicts.iter().map(|id| format!("[{id}](causes/{id}.md)")).collect();
+        if !causes.is_empty() {
+            let _ = writeln!(text, "\n*In logs:* {}", causes.join(", "));
+        }
     }
     text
 }

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use slotwise_core::rules::RULES;
+use slotwise_core::diagnose;
+use slotwise_core::rules::{self, RULES};
 
 fn source(id: &str) -> String {
     let name = format!("{}.rs", id.replace('-', "_"));
@@ -30,5 +31,40 @@ fn every_page_names_where_it_is_known_from() {
         let source = rule.page.source;
         let cites = [".c", ".h", "§", "(5)", "(7)", "(8)", "/proc", "/sys", "knowledge base"];
         assert!(cites.iter().any(|mark| source.contains(mark)), "{}: {source}", rule.id);
+    }
+}
+
+#[test]
+fn every_relation_between_a_rule_and_a_cause_exists_and_is_told_on_both_sides() {
+    for rule in RULES {
+        for id in rule.predicts {
+            let cause =
+                diagnose::cause(id).unwrap_or_else(|| panic!("{} predicts {id}, which is no cause", rule.id));
+            assert!(cause.rule.is_some(), "{id} does not name {}, which predicts it", rule.id);
+            let page = diagnose::explain(id).expect("a page");
+            assert!(page.contains(&format!("`{}`", rule.id)), "the page of {id} does not name {}", rule.id);
+        }
+        if diagnose::cause(rule.id).is_some() {
+            assert_eq!(
+                rule.predicts.first(),
+                Some(&rule.id),
+                "a rule foretells the cause of its own id first"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_cause_names_the_foremost_rule_that_predicts_it() {
+    for id in diagnose::ids() {
+        let cause = diagnose::cause(id).expect("a cause");
+        let predicting: Vec<&str> = rules::predicting(id).iter().map(|rule| rule.id).collect();
+        match cause.rule {
+            Some(rule) => assert!(predicting.contains(&rule), "{id} names {rule}, which does not predict it"),
+            None => assert!(predicting.is_empty(), "{id} names no rule, and {predicting:?} predict it"),
+        }
+        if predicting.contains(&id) {
+            assert_eq!(cause.rule, Some(id), "the rule of the same id is the foremost");
+        }
     }
 }

@@ -212,10 +212,31 @@ fn every_single_failure_leaves_the_rest_readable() {
         "/sys/bus/pci/slots/5/address",
         "/lib/modules/6.1.0-test/modules.alias",
         "/etc/modprobe.d/vfio.conf",
+        "/etc/default/grub",
+        "/boot/grub/grub.cfg",
+        "/boot/loader/entries/one.conf",
     ] {
         let facts = with_failure(path, ReadErrorKind::Other("input/output error".to_owned()), 0);
         assert_eq!(facts.functions.len(), whole.functions.len(), "{path}");
         let told = format!("{facts:?}");
         assert!(told.contains("input/output error"), "{path}");
     }
+}
+
+#[test]
+fn boot_loader_files_are_read_as_templates_and_entries() {
+    let (_dir, host) = host();
+    let facts = slotwise_host::read(&host, origin());
+    let boot = facts.boot.known().expect("known");
+    let templates: Vec<&str> = boot.templates.iter().map(|template| template.parameters.as_str()).collect();
+    assert_eq!(templates, ["intel_iommu=on iommu=pt quiet"]);
+    let entries: Vec<(&str, &str)> =
+        boot.entries.iter().map(|entry| (entry.place.as_str(), entry.parameters.as_str())).collect();
+    assert_eq!(
+        entries,
+        [
+            ("/boot/grub/grub.cfg", "root=UUID=1 intel_iommu=on"),
+            ("/boot/loader/entries/one.conf", "root=UUID=1")
+        ]
+    );
 }

@@ -18,19 +18,35 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         print::plain(&format!("{}\n", ids().join("\n")))?;
         return Ok(Outcome::Fine);
     };
-    let (rule, cause) = (rules::rule(id), diagnose::explain(id));
-    if rule.is_none() && cause.is_none() {
+    let (rules, causes) = both_sides(id);
+    if rules.is_empty() && causes.is_empty() {
         return Err(Failure::new(format!("there is no rule or cause {id:?}"))
             .hint("`slotwise explain` lists those there are"));
     }
-    if let Some(rule) = rule {
+    for (number, rule) in rules.iter().enumerate() {
+        let gap = if number == 0 { "" } else { "\n" };
+        print::plain(gap)?;
         print::text(&page(rule))?;
     }
-    if let Some(cause) = cause {
-        let gap = if rule.is_some() { "\nIn logs\n" } else { "" };
+    for (number, cause) in causes.iter().filter_map(|cause| diagnose::explain(cause)).enumerate() {
+        let gap = match (number, rules.is_empty()) {
+            (0, true) => "",
+            (0, false) => "\nIn logs\n",
+            _ => "\n",
+        };
         print::plain(&format!("{gap}{}\n", cause.trim_end()))?;
     }
     Ok(Outcome::Fine)
+}
+
+/// The rules and the causes that an id stands for: of a rule also the causes that it foretells, of a cause also the rules
+/// that foretell it, so that either id shows both sides.
+fn both_sides(id: &str) -> (Vec<&'static Rule>, Vec<&'static str>) {
+    if let Some(rule) = rules::rule(id) {
+        return (vec![rule], rule.predicts.to_vec());
+    }
+    let cause = diagnose::cause(id).map(|cause| cause.id);
+    (cause.map(rules::predicting).unwrap_or_default(), cause.into_iter().collect())
 }
 
 fn ids() -> Vec<&'static str> {
@@ -49,5 +65,32 @@ fn page(rule: &Rule) -> Text {
     {
         text.gap().line(Role::Strong, title).line(Role::Plain, body);
     }
+    if !rule.predicts.is_empty() {
+        text.gap().line(Role::Strong, "In logs it is called").line(Role::Plain, rule.predicts.join(", "));
+    }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_id_of_a_pair_shows_both_sides() {
+        for (rule, cause) in [
+            ("nvidia-kvm-hidden", "nvidia-code-43"),
+            ("option-rom-shadow", "option-rom-bar-shadow"),
+            ("rom-missing", "rom-invalid"),
+            ("bar-unassigned", "host-mmio-window"),
+            ("vga-flags", "no-vga-arbitration"),
+            ("driver-binds-first", "driver-autobind-race"),
+        ] {
+            for id in [rule, cause] {
+                let (rules, causes) = both_sides(id);
+                let named = rules.iter().any(|r| r.id == rule) || cause == "host-mmio-window";
+                assert!(named && causes.contains(&cause), "{id}");
+            }
+        }
+        assert_eq!(both_sides("no-such-thing").1, Vec::<&str>::new());
+    }
 }

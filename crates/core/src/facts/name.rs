@@ -50,6 +50,13 @@ impl DriverName {
         Self("vfio-pci".to_owned())
     }
 
+    /// Whether this is vfio-pci or one of its variants, which are named after their modules (`mlx5_vfio_pci`,
+    /// `drivers/vfio/pci/mlx5/main.c`).
+    #[must_use]
+    pub fn is_vfio(&self) -> bool {
+        self.0.ends_with("vfio-pci") || self.0.ends_with("vfio_pci")
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -4,20 +4,21 @@
 
 mod address_map;
 mod compare;
+mod cost;
 mod fingerprint;
 mod resolve;
 mod steps;
 
 pub use address_map::AddressMap;
 pub use compare::{ChangedFinding, CompareError, Comparison, FollowedDevice, Presence, compare};
+pub use cost::{PlannedDevice, VmCost};
 pub use fingerprint::{Fingerprint, Holds, MovedFact, RestingFact, moved};
 pub use resolve::resolve;
 
 use crate::action::{StepFault, Steps};
 use crate::facts::{AssumedFact, Origin};
-use crate::pci::PciAddress;
 use crate::rules::{self, Finding, Severity};
-use crate::topology::{Dependent, Topology};
+use crate::topology::Topology;
 use crate::vm::spec::SpecFault;
 use crate::vm::{Request, VmRequest};
 
@@ -53,15 +54,8 @@ pub struct VmPlan {
     pub devices: Vec<PlannedDevice>,
     /// Where their BARs will be in the guest.
     pub address_map: AddressMap,
-}
-
-/// A function that leaves the host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PlannedDevice {
-    /// Where it is on the host.
-    pub address: PciAddress,
-    /// What the host loses with it.
-    pub dependents: Vec<Dependent>,
+    /// What it takes of the host while it runs.
+    pub cost: VmCost,
 }
 
 /// What will happen, and what has to be done for it.
@@ -106,16 +100,15 @@ pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
     } else {
         Verdict::Ready
     };
-    let planned =
-        |address: &PciAddress| PlannedDevice { address: *address, dependents: topology.dependents(*address) };
     let vms = request
         .vms
         .iter()
         .zip(&assignment.vms)
         .map(|(request, vm)| VmPlan {
             request: request.clone(),
-            devices: vm.devices.iter().map(planned).collect(),
+            devices: vm.devices.iter().map(|device| PlannedDevice::of(topology, vm, *device)).collect(),
             address_map: address_map::address_map(topology, vm),
+            cost: VmCost::of(topology, vm),
         })
         .collect();
     let fingerprint = Fingerprint::of(topology, &assignment);
@@ -164,6 +157,32 @@ mod tests {
         assert!(map.rows.iter().all(|row| row.start.is_some()), "{map:?}");
         let unread = planned(BENCH).vms.remove(0).address_map;
         assert_eq!((unread.rows.len(), unread.unknown.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_plan_tells_what_the_host_loses_and_what_vfio_takes() {
+        let host =
+            format!("{BENCH}\nblock sdb 8:16 function=0000:02:04.0\nmount /srv 8:16 ext4\nunread network");
+        let vm = planned(&host).vms.remove(0);
+        let device = vm.devices.first().expect("device");
+        let loses: Vec<String> = device.dependents.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            (loses, device.unread.as_slice()),
+            (vec!["/srv on sdb".to_owned()], &["/sys/class/net".to_owned()][..])
+        );
+        assert_eq!(
+            (device.dma_entries, vm.cost.dma_entries, vm.cost.dma_entry_limit),
+            (None, Some(39), Some(65535))
+        );
+        assert_eq!(vm.cost.locked_bytes, Some((96 + 64) << 20));
+    }
+
+    #[test]
+    fn a_card_that_moved_blocks_and_is_not_taken_from_its_new_place() {
+        let spec = SPEC.replace("id = \"1000:0012\"", "id = \"1000:0012\", slot = \"02:06.0\"");
+        let plan = plan(&parse(&spec).expect("spec"), &topology(BENCH)).expect("plan");
+        assert_eq!((plan.verdict, plan.findings[0].rule), (Verdict::Blocked, "device-moved"));
+        assert!(plan.steps.as_slice().is_empty() && plan.vms[0].devices.is_empty());
     }
 
     #[test]

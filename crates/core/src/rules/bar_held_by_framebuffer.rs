@@ -25,7 +25,8 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let claims = &topology.facts().platform.framebuffers;
-    for function in assignment.devices().filter_map(|device| topology.function(device)) {
+    let by_vfio = assignment.given().filter(|(vm, _)| vm.uses_vfio());
+    for function in by_vfio.filter_map(|(_, device)| topology.function(device)) {
         if function.class.known().is_none_or(|class| class.base() != 0x03) {
             continue;
         }
@@ -73,7 +74,7 @@ fn overlap(function: &FunctionFacts, claim: &MemoryClaim) -> Option<u8> {
 
 /// Only the boot display, and only before a graphics driver of the kernel had it.
 fn may_hold(topology: &Topology, function: &FunctionFacts) -> bool {
-    let stub = function.driver.known().is_none_or(|driver| driver.as_str().ends_with("vfio-pci"));
+    let stub = function.driver.known().is_none_or(|driver| driver.is_vfio());
     let off = topology.facts().kernel.words("initcall_blacklist").any(|word| word.contains("sysfb_init"));
     function.boot_vga.known() == Some(&true) && stub && !off
 }

@@ -27,7 +27,9 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for address in assignment.devices() {
         let mut unread =
             [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)].into_iter().flatten();
-        if let Some(first) = unread.next() {
+        if may_have_disks(topology, address)
+            && let Some(first) = unread.next()
+        {
             let needs = "whether the host runs from a disk of this function";
             let note = cannot_know(Subject::Device(address), needs, Some(first));
             findings
@@ -39,6 +41,14 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             findings.push(blocked(address, &vital));
         }
     }
+}
+
+/// Whether disks may hang on a function of its class. Displays, sound, memory, serial ports, inputs, processors, radios and
+/// accelerators have none (PCI Code and ID Assignment 1.11 §1).
+fn may_have_disks(topology: &Topology, address: PciAddress) -> bool {
+    const WITHOUT: [u8; 9] = [0x03, 0x04, 0x05, 0x07, 0x09, 0x0b, 0x0d, 0x11, 0x12];
+    let class = topology.function(address).and_then(|f| f.class.known());
+    class.is_none_or(|class| !WITHOUT.contains(&class.base()))
 }
 
 fn blocked(address: PciAddress, vital: &[&Dependent]) -> Finding {

@@ -1,6 +1,7 @@
 //! `bus-reset-takes-siblings`: only a reset of the whole bus would reset the function, and neighbours stay with the host.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, VmAssignment};
+use crate::facts::DriverName;
 use crate::pci::PciAddress;
 use crate::topology::Topology;
 
@@ -29,9 +30,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         if !methods.is_empty() {
             continue;
         }
-        let companions = topology.reset_companions(address).unwrap_or_default();
-        let staying: Vec<PciAddress> =
-            companions.into_iter().filter(|other| !vm.devices.contains(other)).collect();
+        let staying = not_resettable(topology, vm, address);
         if staying.is_empty() {
             continue;
         }
@@ -49,6 +48,22 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             .remedy(RemedyKind::Hardware, "move the card to a slot where it is alone on its bus"),
         );
     }
+}
+
+/// Functions that would be reset along and that VFIO does not let go of: each must belong to a group that the VM has, and be
+/// on a vfio driver (`vfio_pci_dev_set_hot_reset`, `vfio_pci_dev_set_resettable`). A member without driver, or on pci-stub,
+/// is viable and yet stands against the reset.
+pub(super) fn not_resettable(topology: &Topology, vm: &VmAssignment, address: PciAddress) -> Vec<PciAddress> {
+    let group = |of: PciAddress| topology.function(of).and_then(|f| f.group.known().copied());
+    let owned = |other: &PciAddress| {
+        group(*other).is_some_and(|theirs| vm.devices.iter().any(|device| group(*device) == Some(theirs)))
+    };
+    let on_vfio = |other: &PciAddress| {
+        topology.function(*other).and_then(|f| f.driver.known()).is_some_and(DriverName::is_vfio)
+    };
+    let mut companions = topology.reset_companions(address).unwrap_or_default();
+    companions.retain(|other| !vm.devices.contains(other) && !(owned(other) && on_vfio(other)));
+    companions
 }
 
 #[cfg(test)]
@@ -73,6 +88,18 @@ mod tests {
     #[test]
     fn a_whole_bus_in_one_machine_is_quiet() {
         assert!(check_rule(&RULE, HOST, "0000:01:00.0 0000:01:00.1").is_empty());
+    }
+
+    #[test]
+    fn a_sibling_of_the_same_group_on_a_vfio_driver_is_reset_along() {
+        let host = HOST
+            .replace("class=040300", "class=040300 group=1 driver=vfio-pci")
+            .replace("class=030000", "class=030000 group=1");
+        assert!(check_rule(&RULE, &host, "0000:01:00.0").is_empty());
+        for driver in ["driver=pci-stub", ""] {
+            let host = host.replace("driver=vfio-pci", driver);
+            assert_eq!(check_rule(&RULE, &host, "0000:01:00.0").len(), 1, "{driver}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ fn held(topology: &Topology, function: &FunctionFacts, group: Option<GroupId>) -
             Finding::new(&RULE, Severity::Blocks, address, "a guest has it now: its interrupts are set up");
         return stop(finding.shown("/proc/interrupts", format!("{irq}: {handler}")));
     }
-    function.driver.known().filter(|driver| driver.as_str().ends_with("vfio-pci"))?;
+    function.driver.known().filter(|driver| driver.is_vfio())?;
     let handles = &topology.facts().usage.open_handles;
     let node = group.map(|group| format!("/dev/vfio/{group}"));
     let holder = handles.known().into_iter().flatten().find(|held| Some(&held.path) == node.as_ref());

@@ -1,6 +1,6 @@
 //! `dma-entry-limit`: VFIO may make fewer mappings than the guest needs.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, VmAssignment};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, footprint};
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -19,20 +19,13 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// Pieces of guest memory beside BARs: low and high RAM, the legacy region below 1 MiB in its 12 switchable segments
-/// (QEMU hw/pci-host/pam.c: 12 expansion segments and the BIOS), firmware, ROMs.
-const MEMORY_PIECES: u64 = 32;
-
-/// Mappings of one function at the most: six BARs and the ROM, BARs with an MSI-X table in them split in two.
-const PIECES_OF_FUNCTION: u64 = 8;
-
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let Some(parameter) = topology.facts().kernel.parameter("vfio_iommu_type1", "dma_entry_limit") else {
         return;
     };
     let Ok(limit) = parameter.value.trim().parse::<u64>() else { return };
-    for vm in assignment.vms.iter().filter(|vm| vm.uses_vfio() && !vm.devices.is_empty()) {
-        let needed = needed(vm);
+    for vm in &assignment.vms {
+        let Some(needed) = footprint::dma_entries(topology, vm) else { continue };
         if limit < needed {
             let summary = format!("VFIO may make {limit} mappings, the guest needs up to {needed}");
             findings.push(
@@ -47,11 +40,6 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     }
 }
 
-fn needed(vm: &VmAssignment) -> u64 {
-    let functions = u64::try_from(vm.devices.len()).unwrap_or(u64::MAX);
-    functions.saturating_mul(PIECES_OF_FUNCTION).saturating_add(MEMORY_PIECES)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::fixture::check_rule;
@@ -62,7 +50,7 @@ mod tests {
     #[test]
     fn a_limit_below_the_guests_pieces_is_warned_about() {
         let said = check_rule(&RULE, HOST, "0000:03:00.0");
-        assert_eq!(said, ["warns vm1: VFIO may make 16 mappings, the guest needs up to 40"]);
+        assert_eq!(said, ["warns vm1: VFIO may make 16 mappings, the guest needs up to 39"]);
     }
 
     #[test]

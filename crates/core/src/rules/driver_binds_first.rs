@@ -26,7 +26,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let Some((parameter, entries)) = vfio_ids::configured(topology) else { return };
     let modules = topology.facts().kernel.modules.known();
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let Some(driver) = function.driver.known().filter(|d| !d.as_str().ends_with("vfio-pci")) else {
+        let Some(driver) = function.driver.known().filter(|d| !d.is_vfio()) else {
             continue;
         };
         if !entries.iter().any(|entry| entry.matches(function)) {

@@ -2,7 +2,6 @@
 
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
 use crate::facts::{Fact, FunctionFacts, ResetMethod};
-use crate::pci::decode;
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -43,8 +42,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             }
             // Before 5.15 the kernel does not tell, and uses what the function offers.
             Fact::Absent | Fact::Unreadable(_) => {
-                let decoded = function.config.known().and_then(|config| decode(config).ok());
-                decoded.is_some_and(|f| f.features().flr == Some(true) || f.features().af_flr == Some(true))
+                let features = function.features();
+                features.flr == Some(true) || features.af_flr == Some(true)
             }
         };
         if !used {

@@ -24,7 +24,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let mut told = Vec::new();
-    for address in assignment.devices() {
+    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
         let Some(group) = topology.function(address).and_then(|f| f.group.known()) else { continue };
         if told.contains(group) {
             continue;

@@ -64,12 +64,12 @@ fn misfit(vm: &VmAssignment, survey: &Survey) -> Option<Finding> {
     let finding = Finding::new(&RULE, severity, &vm.name, summary);
     let finding =
         unplaced.iter().filter(|bar| bar.size >= LARGE || *bar == largest).take(4).fold(finding, shown);
-    Some(
-        survey
-            .advice()
-            .iter()
-            .fold(finding, |finding, change| finding.remedy(kind(change), sentence(change))),
-    )
+    let advice = survey.advice();
+    if advice.is_empty() {
+        let text = "no single change of memory, machine or firmware makes room: leave the device out";
+        return Some(finding.remedy(RemedyKind::SpecChange, text));
+    }
+    Some(advice.iter().fold(finding, |finding, change| finding.remedy(kind(change), sentence(change))))
 }
 
 /// Size from which a BAR is worth a line of evidence.

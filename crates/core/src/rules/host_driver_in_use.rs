@@ -34,7 +34,7 @@ fn nodes(function: &FunctionFacts) -> &'static [&'static str] {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let handles = &topology.facts().usage.open_handles;
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let Some(driver) = function.driver.known().filter(|d| !d.as_str().ends_with("vfio-pci")) else {
+        let Some(driver) = function.driver.known().filter(|d| !d.is_vfio()) else {
             continue;
         };
         let nodes = nodes(function);

@@ -29,7 +29,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     }
     let modules = topology.facts().kernel.modules.known();
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let Some(driver) = function.driver.known().filter(|d| !d.as_str().ends_with("vfio-pci")) else {
+        let Some(driver) = function.driver.known().filter(|d| !d.is_vfio()) else {
             continue;
         };
         let state = ModuleName::new(driver.as_str()).ok().and_then(|name| modules?.get(&name));

@@ -1,6 +1,7 @@
 //! `intx-asserted-at-handover`: the function pulls its interrupt line, and nobody answers.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault};
+use crate::facts::Fact;
 use crate::pci::decode;
 use crate::topology::Topology;
 
@@ -26,7 +27,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let address = function.address;
         // With a driver, an interrupt in flight is nothing.
-        if function.driver.known().is_some_and(|driver| !driver.as_str().ends_with("vfio-pci")) {
+        if function.driver.known().is_some_and(|driver| !driver.is_vfio()) {
             continue;
         }
         let Some(decoded) = function.config.known().and_then(|config| decode(config).ok()) else { continue };
@@ -34,6 +35,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let answers = header.id.vendor != 0xffff;
         let asserted = header.status.intx_pending() && !header.command.intx_disabled();
         if !answers || !asserted || topology.pin(address).is_none() {
+            continue;
+        }
+        if let unread @ Fact::Unreadable(_) = &function.driver {
+            let needs = "whether a driver answers the interrupt that it asserts";
+            findings.push(cannot_know(Subject::Device(address), needs, fault(unread)));
             continue;
         }
         let sharers = topology.line(address).map_or(Vec::new(), |line| topology.sharers(line.irq, address));

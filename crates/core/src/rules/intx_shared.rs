@@ -35,7 +35,9 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for address in assignment.devices() {
+    // Xen shares a guest's line with dom0, whatever the device can mask (`xen/drivers/passthrough/x86/hvm.c:
+    // pt_irq_create_bind`, BIND_PIRQ__WILL_SHARE).
+    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
         let Some(function) = topology.function(address) else { continue };
         if let unreadable @ Fact::Unreadable(_) = &function.interrupt_pin {
             let needs = "whether the function uses an interrupt line";

@@ -29,7 +29,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         return;
     }
     // Xen keeps the IOMMU to itself: its dom0 has no groups, whatever the IOMMU does.
-    if !assignment.uses_vfio() {
+    let told = topology.facts().iommu.evidence.iter().any(|(_, text)| text.contains("I/O virtualisation"));
+    if !assignment.uses_vfio() && !told {
         let needs = "whether Xen uses the IOMMU (xl dmesg says \"I/O virtualisation enabled\")";
         findings.push(cannot_know(Subject::Host, needs, None));
         return;

@@ -30,16 +30,28 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     match iommu.state {
         Switch::On => {
             let functions = assignment.devices().filter_map(|device| topology.function(device));
-            findings.push_all(functions.filter_map(uncovered));
+            findings.push_all(functions.filter_map(|function| uncovered(topology, function)));
         }
         Switch::Off if iommu.vendor == IommuVendor::None => findings.push(no_table()),
         Switch::Off | Switch::Unknown => {}
     }
 }
 
-fn uncovered(function: &FunctionFacts) -> Option<Finding> {
+fn uncovered(topology: &Topology, function: &FunctionFacts) -> Option<Finding> {
     let address = function.address;
+    let unprotected =
+        |group| topology.facts().iommu.groups.get(group).is_some_and(crate::facts::GroupFacts::is_no_iommu);
     match &function.group {
+        Fact::Known(group) if unprotected(group) => Some(
+            Finding::new(
+                &RULE,
+                Severity::Blocks,
+                address,
+                "its group is one of VFIO's no-IOMMU mode, which QEMU cannot use",
+            )
+            .shown(format!("/sys/kernel/iommu_groups/{group}/name"), "vfio-noiommu")
+            .remedy(RemedyKind::Hardware, "use another slot, or hand over the controller above"),
+        ),
         Fact::Known(_) => None,
         Fact::Absent => Some(
             Finding::new(&RULE, Severity::Blocks, address, "the IOMMU does not cover this function")

@@ -28,7 +28,8 @@ const NOT_CONNECTED: u32 = 1 << 31;
 const PIN_HIDDEN: KernelVersion = KernelVersion { major: 6, minor: 15 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for function in assignment.devices().filter_map(|device| topology.function(device)) {
+    let by_vfio = assignment.given().filter(|(vm, _)| vm.uses_vfio());
+    for function in by_vfio.filter_map(|(_, device)| topology.function(device)) {
         let address = function.address;
         // Until a device is enabled its number is the firmware's, which says nothing.
         let enabled = function.enabled.known() == Some(&true);

@@ -29,7 +29,8 @@ const REFUSED: KernelVersion = KernelVersion { major: 6, minor: 6 };
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let amd = topology.facts().iommu.vendor == IommuVendor::Amd;
     let version = topology.facts().kernel.version();
-    for address in assignment.devices() {
+    // Xen maps such ranges into the guest (`xen/drivers/passthrough/amd/pci_amd_iommu.c: amd_iommu_assign_device`).
+    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
         let regions = reserved_for(topology, address);
         let region = regions
             .into_iter()

@@ -1,6 +1,6 @@
 //! `memlock`: whoever runs QEMU may not lock as much memory as the guest has.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, VmAssignment};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, footprint};
 use crate::facts::LockedMemory;
 use crate::topology::Topology;
 use crate::vm::BackendKind;
@@ -23,18 +23,10 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// What QEMU maps beside the guest's memory: firmware, option ROMs, the memory of an emulated display. 64 MiB cover OVMF
-/// (4 MiB), ROMs and the 16 MiB of the standard VGA (QEMU hw/display/vga-pci.c: vgamem_mb) with room.
-const BESIDE_BYTES: u64 = 64 << 20;
-
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let Some(LockedMemory::Bytes(limit)) = topology.facts().platform.locked_memory.known() else { return };
-    let by_us = |vm: &&VmAssignment| vm.backend == BackendKind::Qemu && !vm.devices.is_empty();
-    for vm in assignment.vms.iter().filter(by_us) {
-        let needed = vm.memory.bytes().saturating_add(BESIDE_BYTES);
-        if *limit >= needed {
-            continue;
-        }
+    for vm in assignment.vms.iter().filter(|vm| vm.backend == BackendKind::Qemu) {
+        let Some(needed) = footprint::locked_bytes(vm).filter(|needed| *limit < *needed) else { continue };
         let summary = format!("a guest of {} cannot be locked within {} KiB", vm.memory, limit / 1024);
         findings.push(
             Finding::new(&RULE, Severity::Warns, &vm.name, summary)

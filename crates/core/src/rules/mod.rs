@@ -22,6 +22,7 @@ mod dma_entry_limit;
 mod driver_binds_first;
 mod finding;
 mod flr_broken;
+pub(crate) mod footprint;
 mod group_has_critical_device;
 mod group_not_viable;
 mod guest_mmio_window;
@@ -237,6 +238,8 @@ fn fault<T>(fact: &Fact<T>) -> Option<&ReadFault> {
 mod fixture;
 #[cfg(test)]
 mod sound;
+#[cfg(test)]
+mod traps;
 mod xen_no_free_pirq;
 mod xen_subpage_bar;
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! `msi-absent`: the function has its interrupt wire only.
 
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
-use crate::pci::decode;
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -21,8 +20,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let Some(decoded) = function.config.known().and_then(|config| decode(config).ok()) else { continue };
-        let features = decoded.features();
+        let features = function.features();
         let none = features.msi_vectors == Some(0) && features.msix_vectors == Some(0);
         if !none || topology.pin(function.address).is_none() {
             continue;

@@ -1,5 +1,6 @@
 //! `no-reset`: the kernel has no way to reset the function between users.
 
+use super::bus_reset_takes_siblings::not_resettable;
 use super::cannot_know;
 use super::{
     Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, fault,
@@ -50,9 +51,9 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
 /// Whether the function can be reset by VFIO although the kernel lists no method: all that hangs on the reset line is
 /// given to one VM.
 fn whole_bus_goes(topology: &Topology, assignment: &Assignment, address: PciAddress) -> bool {
-    let companions = topology.reset_companions(address).unwrap_or_default();
+    let bus = topology.reset_companions(address).is_some_and(|companions| !companions.is_empty());
     let vm = assignment.given().find(|(_, device)| *device == address).map(|(vm, _)| vm);
-    !companions.is_empty() && vm.is_some_and(|vm| companions.iter().all(|other| vm.devices.contains(other)))
+    bus && vm.is_some_and(|vm| vm.uses_vfio() && not_resettable(topology, vm, address).is_empty())
 }
 
 fn none(address: PciAddress) -> Finding {

@@ -2,7 +2,8 @@
 
 use super::memory_map::{place, reserved_for, shown};
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
-use crate::facts::{FunctionFacts, IommuVendor, KernelVersion, ReservedKind};
+use crate::facts::{FunctionFacts, IommuVendor, KernelVersion, ReservedKind, ReservedRegion};
+use crate::pci::PciAddress;
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -28,39 +29,88 @@ pub(super) const RULE: Rule = Rule {
 const ANY_VENDOR: KernelVersion = KernelVersion { major: 6, minor: 6 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let vendor = topology.facts().iommu.vendor;
-    let since = topology.facts().kernel.version().is_some_and(|version| version >= ANY_VENDOR);
-    for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let address = function.address;
-        let regions = reserved_for(topology, address);
-        let region = regions.into_iter().find(|region| match (region.kind, vendor) {
-            (ReservedKind::Rmrr, _) => !is_exempt(function),
-            (ReservedKind::Direct, IommuVendor::Amd) => false,
-            (ReservedKind::Direct, IommuVendor::Intel) => true,
-            (ReservedKind::Direct, _) => since,
-            _ => false,
-        });
-        let Some(region) = region else { continue };
-        let mut finding = Finding::new(
-            &RULE,
-            Severity::Blocks,
-            address,
-            "firmware keeps memory mapped for it: the kernel refuses it",
-        )
-        .shown(place(topology, address, region.kind), shown(region));
-        if !region.devices.contains(&address) {
-            let names: Vec<String> = region.devices.iter().map(ToString::to_string).collect();
-            finding = finding.shown("the range belongs to", names.join(", "));
-        }
-        findings.push(
-            finding
-                .remedy(
-                    RemedyKind::Firmware,
-                    "switch off what uses the slot in the firmware setup, or update the firmware",
-                )
-                .remedy(RemedyKind::Hardware, "move the card to another slot"),
-        );
+    for (vm, address) in assignment.given() {
+        let found = if vm.uses_vfio() { by_vfio(topology, address) } else { by_xen(topology, address) };
+        findings.push_all(found);
     }
+}
+
+fn by_vfio(topology: &Topology, address: PciAddress) -> Option<Finding> {
+    let vendor = topology.facts().iommu.vendor;
+    let version = topology.facts().kernel.version();
+    let since = version.is_none_or(|version| version >= ANY_VENDOR);
+    let region = reserved_for(topology, address).into_iter().find(|region| match (region.kind, vendor) {
+        (ReservedKind::Rmrr, _) => holds_a_member(topology, address, region),
+        (ReservedKind::Direct, IommuVendor::Amd) => false,
+        (ReservedKind::Direct, IommuVendor::Intel) => true,
+        (ReservedKind::Direct, _) => since,
+        _ => false,
+    })?;
+    let in_doubt = version.is_none() && region.kind == ReservedKind::Direct && vendor != IommuVendor::Intel;
+    let severity = if in_doubt { Severity::Warns } else { Severity::Blocks };
+    let summary = "firmware keeps memory mapped for it: the kernel refuses it";
+    let mut finding = Finding::new(&RULE, severity, address, summary)
+        .shown(place(topology, address, region.kind), shown(region));
+    if !region.devices.contains(&address) {
+        let names: Vec<String> = region.devices.iter().map(ToString::to_string).collect();
+        finding = finding.shown("the range belongs to", names.join(", "));
+    }
+    if let Some(version) = version {
+        // The same refusal at two steps (`drivers/vfio/container.c: vfio_container_attach_group`, `vfio_ioctl_set_iommu`).
+        let words = if version >= ANY_VENDOR {
+            "Failed to set group container: Invalid argument"
+        } else {
+            "Failed to set iommu for container: Operation not permitted"
+        };
+        finding = finding.shown(format!("QEMU with Linux {version}"), words);
+    }
+    Some(
+        finding
+            .remedy(
+                RemedyKind::Firmware,
+                "switch off what uses the slot in the firmware setup, or update the firmware",
+            )
+            .remedy(RemedyKind::Hardware, "move the card to another slot"),
+    )
+}
+
+/// Xen keeps such ranges mapped in the guest, and refuses a device that shares one with others, unless told to relax
+/// (`xen/drivers/passthrough/vtd/iommu.c: intel_iommu_assign_device`).
+fn by_xen(topology: &Topology, address: PciAddress) -> Option<Finding> {
+    let regions = reserved_for(topology, address);
+    let region = regions.into_iter().find(|region| region.kind == ReservedKind::Rmrr)?;
+    let endpoint = |device: &&PciAddress| {
+        let class = topology.function(**device).and_then(|f| f.class.known());
+        class.is_none_or(|class| !class.is_pci_bridge())
+    };
+    let shared = region.devices.iter().filter(endpoint).count() > 1;
+    let (severity, summary) = if shared {
+        (
+            Severity::Warns,
+            "it shares memory that firmware keeps mapped: Xen refuses it unless rdm_policy=relaxed",
+        )
+    } else {
+        (
+            Severity::Notes,
+            "firmware keeps memory mapped for it: Xen maps it in the guest, which must leave it free",
+        )
+    };
+    let finding = Finding::new(&RULE, severity, address, summary)
+        .shown(place(topology, address, region.kind), shown(region));
+    Some(finding.remedy(
+        RemedyKind::SpecChange,
+        "rdm_policy=relaxed for the device, rdm=\"strategy=host\" for the domain",
+    ))
+}
+
+/// Whether a range of the table concerns a member of the function's group that is not exempt: one such member blocks all.
+fn holds_a_member(topology: &Topology, address: PciAddress, region: &ReservedRegion) -> bool {
+    let members = topology.group_members(address).iter().copied().chain([address]);
+    members.filter_map(|member| topology.function(member)).any(|member| {
+        let named = |device: &PciAddress| region.devices.contains(device);
+        let concerned = named(&member.address) || topology.bridges_above(member.address).iter().any(named);
+        concerned && !is_exempt(member)
+    })
 }
 
 /// USB controllers and displays (`device_rmrr_is_relaxable`).
@@ -106,6 +156,28 @@ mod tests {
             reserved rmrr bdffe000 bdffffff 0000:00:1c.0 0000:00:14.0";
         assert_eq!(check_rule(&RULE, host, "0000:03:00.0").len(), 1);
         assert!(check_rule(&RULE, host, "0000:00:14.0").is_empty());
+    }
+
+    #[test]
+    fn an_exempt_function_in_a_group_with_one_that_is_not_blocks() {
+        let host = "iommu on vendor=intel
+            device 0000:00:14.0 class=0c0330 group=4
+            device 0000:00:14.2 class=050000 group=4
+            reserved rmrr bdffe000 bdffffff 0000:00:14.2";
+        assert_eq!(check_rule(&RULE, host, "0000:00:14.0").len(), 1);
+        let only_exempt = host.replace("bdffffff 0000:00:14.2", "bdffffff 0000:00:14.0");
+        assert!(check_rule(&RULE, &only_exempt, "0000:00:14.0").is_empty());
+    }
+
+    #[test]
+    fn xen_maps_a_range_and_refuses_one_that_is_shared() {
+        let host = "vm backend=xen
+            device 0000:00:1a.0 class=0c0320
+            device 0000:00:1d.0 class=0c0320
+            reserved rmrr bdffe000 bdffffff 0000:00:1a.0 0000:00:1d.0";
+        assert!(check_rule(&RULE, host, "0000:00:1d.0")[0].starts_with("warns"));
+        let alone = host.replace("bdffffff 0000:00:1a.0 ", "bdffffff ");
+        assert!(check_rule(&RULE, &alone, "0000:00:1d.0")[0].starts_with("notes"));
     }
 
     #[test]

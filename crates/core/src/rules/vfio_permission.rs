@@ -50,7 +50,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             continue;
         };
         let driver = topology.function(*physical).and_then(|f| f.driver.known());
-        if driver.is_some_and(|driver| driver.as_str().ends_with("vfio-pci")) {
+        if driver.is_some_and(|driver| driver.is_vfio()) {
             findings.push(
                 Finding::new(
                     &RULE,

@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 
 use super::snapshot::{Content, Snapshot};
 
+mod boot;
+
 /// Stands for a value that was taken out.
 const REDACTED: &str = "REDACTED";
 
@@ -33,6 +35,7 @@ impl Snapshot {
             lines_of(text, &["Uid", "CapEff"])
         });
         self.connections(&mut told);
+        self.boot_loader(&mut told);
         let configured: Vec<String> =
             self.files.keys().filter(|path| path.contains("/modprobe.d/")).cloned().collect();
         for path in configured {
@@ -51,6 +54,15 @@ impl Snapshot {
                 told.push(format!("{path}: {what}"));
                 *bytes = changed;
             }
+        }
+    }
+
+    /// Of boot loader files the lines with kernel parameters are kept; menus hold password hashes.
+    fn boot_loader(&mut self, told: &mut Vec<String>) {
+        let paths: Vec<String> =
+            self.files.keys().filter(|path| boot::is_of_boot_loader(path)).cloned().collect();
+        for path in paths {
+            self.each_text(&path, "all but kernel parameters", told, &boot::lines);
         }
     }
 
@@ -75,6 +87,7 @@ impl Snapshot {
             matches!(path.as_str(), "/proc/cmdline" | "/proc/self/mountinfo" | "/proc/swaps")
                 || path.ends_with("/dm/name")
                 || path.contains("/modprobe.d/")
+                || boot::is_of_boot_loader(path)
         };
         let paths: Vec<String> = self.files.keys().filter(|path| chosen(path)).cloned().collect();
         for path in paths {

@@ -10,6 +10,7 @@
 mod acpi;
 mod attributes;
 mod block;
+mod boot;
 mod config;
 mod function;
 mod interrupts;
@@ -45,6 +46,7 @@ pub fn read(host: &dyn ReadHost, origin: Origin) -> Facts {
     facts.usage.network = network::interfaces(host, &mut faults);
     facts.usage.sessions = sessions::sessions(host, &mut faults);
     facts.platform = platform::platform(host, &facts.origin);
+    facts.boot = boot::boot(host, &mut faults);
     facts.usage.open_handles = Fact::Unreadable(ReadFault {
         place: "/proc/*/fd".to_owned(),
         kind: FaultKind::Failed("not looked for while a host is read".to_owned()),

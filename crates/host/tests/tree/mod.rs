@@ -34,6 +34,10 @@ const FILES: &[(&str, &str)] = &[
         "etc/modprobe.d/vfio.conf",
         "options vfio-pci ids=9004:5078 disable_vga=1\noptions vfio_iommu_type1 allow_unsafe_interrupts=0\n",
     ),
+    ("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\nGRUB_CMDLINE_LINUX=\"intel_iommu=on\"\n"),
+    ("etc/default/grub.d/50-more.cfg", "GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX iommu=pt\"\n"),
+    ("boot/grub/grub.cfg", "menuentry {\nlinux /vmlinuz-6.1.0-test root=UUID=1 intel_iommu=on\n}\n"),
+    ("boot/loader/entries/one.conf", "linux /vmlinuz-6.1.0-test\noptions root=UUID=1\n"),
     ("sys/module/vfio_pci/parameters/nointxmask", "Y\n"),
     (
         "sys/kernel/iommu_groups/3/reserved_regions",

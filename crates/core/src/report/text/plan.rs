@@ -2,7 +2,7 @@
 
 use super::wrap;
 use crate::pci::{BarKind, ROM_INDEX};
-use crate::plan::{AddressMap, Plan, Verdict};
+use crate::plan::{AddressMap, Plan, Verdict, VmPlan};
 use crate::report::{Role, Text};
 use crate::rules::{Finding, Severity};
 use crate::vm::address_space::{Bytes, SurveyRow, Window};
@@ -87,8 +87,29 @@ fn vms(text: &mut Text, plan: &Plan) {
             for dependent in &device.dependents {
                 text.line(Role::Faint, format!("    the host loses {dependent}"));
             }
+            if !device.unread.is_empty() {
+                let places = device.unread.join(", ");
+                text.line(
+                    Role::Faint,
+                    format!("    what else the host loses is unknown: {places} could not be read"),
+                );
+            }
         }
+        cost(text, vm);
         address_map(text, &vm.address_map);
+    }
+}
+
+/// What VFIO takes while the VM runs.
+fn cost(text: &mut Text, vm: &VmPlan) {
+    if let Some(bytes) = vm.cost.locked_bytes {
+        let line =
+            format!("  locks {} of the host's memory while it runs, once for all devices", Bytes(bytes));
+        text.line(Role::Plain, line);
+    }
+    if let Some(entries) = vm.cost.dma_entries {
+        let of = vm.cost.dma_entry_limit.map_or_else(String::new, |limit| format!(" of {limit}"));
+        text.line(Role::Plain, format!("  takes up to {entries}{of} DMA mappings"));
     }
 }
 

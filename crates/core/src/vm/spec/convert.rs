@@ -11,7 +11,7 @@ use super::{SpecFault, wire};
 use crate::pci::PciAddress;
 use crate::vm::{
     BackendKind, CpuCount, DeviceRequest, DiskIdentity, MAX_CPUS, MachineType, Placed, Request, TestRequest,
-    VmRequest, WriteLeave,
+    UsbId, VmRequest, WriteLeave,
 };
 
 /// Everything that is wrong so far.
@@ -46,6 +46,7 @@ pub(super) fn request(spec: wire::Spec) -> Result<Request, Vec<SpecFault>> {
             faults.0.push(SpecFault::new(message, name.span()).related(first, "first named here"));
         }
     }
+    usb_once(&spec.vm, &mut faults);
     let vms: Vec<VmRequest> = spec.vm.into_iter().filter_map(|item| vm(item, &mut faults)).collect();
     one_taker_each(&vms, &mut faults);
     let test = spec.test.map(|t| test(t, &mut faults));
@@ -59,6 +60,9 @@ fn vm(item: Spanned<wire::Vm>, faults: &mut Faults) -> Option<VmRequest> {
     let backend = backend(vm.backend.as_ref(), faults);
     let memory = faults.parse(&vm.memory);
     let machine = vm.machine.as_ref().map_or(Some(MachineType::Pc), |text| faults.parse(text));
+    if let (Some(BackendKind::Xen), Some(MachineType::Q35)) = (backend, machine) {
+        faults.0.push(xen_with_q35(&vm));
+    }
     let cpus = cpus(vm.cpus.as_ref(), faults);
     let devices: Vec<Option<DeviceRequest>> =
         vm.device.into_iter().map(|item| device(item.select, faults)).collect();
@@ -74,6 +78,15 @@ fn vm(item: Spanned<wire::Vm>, faults: &mut Faults) -> Option<VmRequest> {
         usb: usb.into_iter().collect::<Option<_>>()?,
         span,
     })
+}
+
+/// libxl makes HVM domains of the i440FX machine only (`tools/libs/light/libxl_dm.c: libxl__build_device_model_args_new`,
+/// `-machine xenfv` or `pc,accel=xen`).
+fn xen_with_q35(vm: &wire::Vm) -> SpecFault {
+    let span = |text: Option<&Spanned<String>>| text.map_or(0..0, Spanned::span);
+    SpecFault::new("Xen has no q35 machine", span(vm.machine.as_ref()))
+        .related(span(vm.backend.as_ref()), "Xen is asked for here")
+        .help("leave `machine` out, or write machine = \"pc\"")
 }
 
 fn backend(text: Option<&Spanned<String>>, faults: &mut Faults) -> Option<BackendKind> {
@@ -119,6 +132,18 @@ fn flip<T>(value: Option<Option<T>>) -> Option<Option<T>> {
         None => Some(None),
         Some(None) => None,
         Some(Some(value)) => Some(Some(value)),
+    }
+}
+
+/// A USB device is named by its id alone, so that two lines with one id want the same device.
+fn usb_once(vms: &[Spanned<wire::Vm>], faults: &mut Faults) {
+    let mut takers: BTreeMap<UsbId, Range<usize>> = BTreeMap::new();
+    for text in vms.iter().flat_map(|vm| &vm.get_ref().usb).map(|usb| &usb.select.id) {
+        let Ok(id) = text.get_ref().parse::<UsbId>() else { continue };
+        if let Some(first) = takers.insert(id, text.span()) {
+            let message = format!("USB device {id} is asked for twice");
+            faults.0.push(SpecFault::new(message, text.span()).related(first, "first asked for here"));
+        }
     }
 }
 

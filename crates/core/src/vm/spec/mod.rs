@@ -115,6 +115,46 @@ disk = { vendor = "SEAGATE", product = "ST32550N" }
     }
 
     #[test]
+    fn a_device_asked_for_twice_in_one_vm_shows_both_lines_whatever_the_ids_say() {
+        let text = "[[vm]]\nname = \"a\"\nmemory = \"1G\"\n[[vm.device]]\nselect = { slot = \"3:4.0\", id = \"9004:5078\" }\n\
+                    [[vm.device]]\nselect = { id = \"1000:0012\", slot = \"03:04.0\" }\n";
+        assert_eq!(
+            faults(text),
+            [
+                "line 7, column 10: device 0000:03:04.0 is asked for twice [line 5, column 10: first asked for here]"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_usb_device_asked_for_twice_shows_both_lines() {
+        let usb = "[[vm.usb]]\nselect = { id = \"046d:c330\" }\n";
+        let vm = |name: &str| format!("[[vm]]\nname = \"{name}\"\nmemory = \"1G\"\n");
+        let one = format!("{}{usb}{usb}", vm("a"));
+        let told = "USB device 046d:c330 is asked for twice [line 5, column 17: first asked for here]";
+        assert_eq!(faults(&one), [format!("line 7, column 17: {told}")]);
+        let two = format!("{}{usb}{}{}", vm("a"), vm("b"), usb.replace("046d", "046D"));
+        assert_eq!(faults(&two), [format!("line 10, column 17: {told}")]);
+    }
+
+    #[test]
+    fn a_machine_that_the_backend_has_not_shows_both_lines() {
+        let text = "[[vm]]\nname = \"a\"\nmemory = \"1G\"\nbackend = \"xen\"\nmachine = \"q35\"\n";
+        assert_eq!(
+            faults(text),
+            ["line 5, column 11: Xen has no q35 machine [line 4, column 11: Xen is asked for here]"]
+        );
+        assert!(parse(&text.replace("q35", "pc")).is_ok());
+        assert!(parse(&text.replace("xen", "qemu")).is_ok());
+    }
+
+    #[test]
+    fn one_key_twice_is_told_with_its_line() {
+        let told = faults("[[vm]]\nname = \"a\"\nmemory = \"1G\"\nmemory = \"2G\"\n");
+        assert!(matches!(&told[..], [one] if one.starts_with("line 4, column 1: duplicate key")), "{told:?}");
+    }
+
+    #[test]
     fn two_vms_of_one_name_show_both_lines() {
         let text = "[[vm]]\nname = \"a\"\nmemory = \"1G\"\n[[vm]]\nname = \"a\"\nmemory = \"1G\"\n";
         assert_eq!(

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::fingerprint::Fingerprint;
 use crate::action::Step;
 use crate::facts::AssumedFact;
-use crate::plan::{self, VmPlan};
+use crate::plan::{self, PlannedDevice, VmPlan};
 use crate::rules;
 use crate::vm::address_space::Window;
 
@@ -37,6 +37,7 @@ pub(super) struct Finding {
     why: String,
     evidence: Vec<Evidence>,
     remedies: Vec<Remedy>,
+    predicts: &'static [&'static str],
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -70,6 +71,19 @@ struct Vm {
     devices: Vec<String>,
     address_map: Vec<MapRow>,
     host_loses: Vec<String>,
+    device_costs: Vec<DeviceCost>,
+    locked_bytes: Option<u64>,
+    dma_entries: Option<u64>,
+    dma_entry_limit: Option<u64>,
+}
+
+/// What one function costs the host. `unread` names places that would tell of more and could not be read.
+#[derive(Clone, Debug, Serialize)]
+struct DeviceCost {
+    device: String,
+    host_loses: Vec<String>,
+    unread: Vec<String>,
+    dma_entries: Option<u64>,
 }
 
 /// A BAR in the guest. What is not known before the guest runs is null: of a function whose BARs could not be read all but
@@ -117,6 +131,7 @@ pub(super) fn finding(finding: &rules::Finding) -> Finding {
         remedies: remedies
             .map(|r| Remedy { kind: r.kind.name(), text: r.text.clone(), steps: r.steps.clone() })
             .collect(),
+        predicts: rules::rule(finding.rule).map_or(&[], |rule| rule.predicts),
     }
 }
 
@@ -154,5 +169,18 @@ fn vm(vm: &VmPlan) -> Vm {
         devices: vm.devices.iter().map(|device| device.address.to_string()).collect(),
         address_map: known.chain(unknown).collect(),
         host_loses: loses.map(ToString::to_string).collect(),
+        device_costs: vm.devices.iter().map(device_cost).collect(),
+        locked_bytes: vm.cost.locked_bytes,
+        dma_entries: vm.cost.dma_entries,
+        dma_entry_limit: vm.cost.dma_entry_limit,
+    }
+}
+
+fn device_cost(device: &PlannedDevice) -> DeviceCost {
+    DeviceCost {
+        device: device.address.to_string(),
+        host_loses: device.dependents.iter().map(ToString::to_string).collect(),
+        unread: device.unread.clone(),
+        dma_entries: device.dma_entries,
     }
 }
