@@ -82,6 +82,14 @@ pub trait ReadHost: fmt::Debug + Send + Sync {
     /// [`ReadErrorKind::NotFound`] also where there is something that is no link.
     fn link(&self, path: &str) -> Result<String, ReadError>;
 
+    /// Who may open the device node at `path`; opens nothing.
+    ///
+    /// # Errors
+    /// [`ReadErrorKind::NotInSource`] from a host that has files only, as here.
+    fn node(&self, path: &str) -> Result<NodeStatus, ReadError> {
+        Err(ReadError::new(path, ReadErrorKind::NotInSource))
+    }
+
     /// Opens a directory once, for many reads relative to it.
     ///
     /// # Errors
@@ -216,6 +224,23 @@ impl FileMode {
     pub const fn bits(self) -> u32 {
         self.0 as u32
     }
+
+    /// The permission bits as they are kept.
+    #[must_use]
+    pub const fn permissions(self) -> u16 {
+        self.0
+    }
+}
+
+/// Who may open a device node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NodeStatus {
+    /// Permission bits.
+    pub mode: FileMode,
+    /// Owner.
+    pub user_id: u32,
+    /// Group.
+    pub group_id: u32,
 }
 
 /// The writing half of a host.

@@ -12,7 +12,9 @@ use std::path::Path;
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use crate::kernel::{BootId, Directory, Live, MAX_NAMES, OpenFile, ReadError, ReadErrorKind, ReadHost};
+use crate::kernel::{
+    BootId, Directory, FileMode, Live, MAX_NAMES, NodeStatus, OpenFile, ReadError, ReadErrorKind, ReadHost,
+};
 use write::LiveWriter;
 
 /// `SYSFS_MAGIC` of `include/uapi/linux/magic.h`.
@@ -167,9 +169,9 @@ fn read_all(file: &OwnedFd, limit: usize, into: &mut Vec<u8>) -> Result<(), Read
     answer
 }
 
-/// The target of the link that `file` is, opened as itself.
-fn read_link(file: &OwnedFd) -> Result<String, ReadErrorKind> {
-    match fs::readlinkat(file, "", Vec::new()) {
+/// The target of the link `name` in the directory `file`, or of the link that `file` is, opened as itself.
+fn read_link(file: &OwnedFd, name: &str) -> Result<String, ReadErrorKind> {
+    match fs::readlinkat(file, name, Vec::new()) {
         Ok(text) => Ok(text.to_string_lossy().into_owned()),
         // What is there is no link.
         Err(Errno::INVAL | Errno::NOENT) => Err(ReadErrorKind::NotFound),
@@ -209,7 +211,21 @@ impl ReadHost for LiveHost {
 
     fn link(&self, path: &str) -> Result<String, ReadError> {
         let file = self.open(path, OFlags::PATH | OFlags::NOFOLLOW)?;
-        read_link(&file).map_err(|kind| ReadError::new(path, kind))
+        read_link(&file, "").map_err(|kind| ReadError::new(path, kind))
+    }
+
+    fn node(&self, path: &str) -> Result<NodeStatus, ReadError> {
+        let file = self.open(path, OFlags::PATH)?;
+        let stat = fs::statat(&file, "", AtFlags::EMPTY_PATH)
+            .map_err(|errno| ReadError::new(path, read_kind(errno)))?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::CharacterDevice {
+            return Err(ReadError::new(path, ReadErrorKind::Other("not a device node".to_owned())));
+        }
+        Ok(NodeStatus {
+            mode: FileMode::from_bits(stat.st_mode),
+            user_id: stat.st_uid,
+            group_id: stat.st_gid,
+        })
     }
 
     fn open_dir(&self, path: &str) -> Result<Box<dyn Directory + '_>, ReadError> {
@@ -243,8 +259,12 @@ impl Directory for LiveDirectory {
     }
 
     fn link(&self, name: &str) -> Result<String, ReadError> {
+        // A single name leads nowhere else, so it needs no lookup of its own.
+        if !name.contains('/') {
+            return read_link(&self.dir, name).map_err(|kind| self.error(name, kind));
+        }
         let file = self.open(name, OFlags::PATH | OFlags::NOFOLLOW)?;
-        read_link(&file).map_err(|kind| self.error(name, kind))
+        read_link(&file, "").map_err(|kind| self.error(name, kind))
     }
 
     fn list(&self) -> Result<Vec<String>, ReadError> {

@@ -39,6 +39,15 @@ impl<T> Fact<T> {
         }
     }
 
+    /// The fact about a reference to the value.
+    pub fn as_ref(&self) -> Fact<&T> {
+        match self {
+            Fact::Known(value) => Fact::Known(value),
+            Fact::Absent => Fact::Absent,
+            Fact::Unreadable(fault) => Fact::Unreadable(fault.clone()),
+        }
+    }
+
     /// The fact about a value derived from this one.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Fact<U> {
         match self {

@@ -1,9 +1,9 @@
 //! The running kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use super::{Fact, ModuleName};
+use super::{EarlyModule, Fact, ModprobeDirective, ModuleName};
 
 /// Major and minor number of a kernel release, for rules that depend on the version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +40,18 @@ pub enum ModuleState {
     Available,
 }
 
+impl ModuleState {
+    /// The name in the JSON contract.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            ModuleState::Loaded => "loaded",
+            ModuleState::BuiltIn => "built-in",
+            ModuleState::Available => "available",
+        }
+    }
+}
+
 /// What the host says of its kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KernelFacts {
@@ -52,6 +64,32 @@ pub struct KernelFacts {
     /// Parameters in force or configured: `(module, parameter)` to value. A loaded module's own value
     /// (`/sys/module/*/parameters`) wins over `modprobe.d`, which wins over the kernel command line.
     pub parameters: BTreeMap<(ModuleName, String), ParameterValue>,
+    /// How the kernel was configured, as far as it matters here.
+    pub config: Fact<KernelConfig>,
+    /// What `modprobe` is told of drivers, VFIO and what goes before them.
+    pub modprobe: Fact<Vec<ModprobeDirective>>,
+    /// Modules that files tell to load early, at boot or from the initramfs.
+    pub early_modules: Fact<Vec<EarlyModule>>,
+    /// Modules in the initramfs of the running kernel.
+    pub initramfs: Fact<BTreeSet<ModuleName>>,
+}
+
+/// The configuration that a kernel was built with: options that matter here, by name with `CONFIG_`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KernelConfig {
+    /// The file.
+    pub place: String,
+    /// Options with their value as written: `y`, `m`, `n` for `is not set`, a number, a text. An option that the
+    /// file does not name does not exist for that kernel or architecture.
+    pub options: BTreeMap<String, String>,
+}
+
+impl KernelConfig {
+    /// Whether an option is built in or a module; none where the file does not name it.
+    #[must_use]
+    pub fn has(&self, option: &str) -> Option<bool> {
+        self.options.get(option).map(|value| matches!(value.as_str(), "y" | "m"))
+    }
 }
 
 /// A module parameter and where it was read.

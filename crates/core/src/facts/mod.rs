@@ -5,16 +5,21 @@
 
 pub mod acpi;
 mod assumed;
+mod attached;
 mod boot;
 mod fact;
 mod function;
 mod groups;
+mod hardware;
 mod interrupt;
 mod iommu;
 mod kernel;
 pub mod kernel_log;
 mod line;
 pub mod lspci;
+mod machine;
+mod memory;
+mod modprobe;
 mod name;
 mod parents;
 mod platform;
@@ -22,21 +27,29 @@ mod printed;
 mod recognise;
 mod text;
 mod udevadm;
+mod untold;
 mod usage;
 
 use std::collections::BTreeMap;
 
 pub use assumed::{Assumed, AssumedFact, SeenLine};
+pub use attached::{
+    AttachedFacts, Console, FramebufferDevice, InputDevice, Screen, SoundCard, UsbDevice, VtConsole,
+};
 pub use boot::{
     BootEntry, BootFacts, BootGenerator, BootTemplate, MAX_ENTRIES, grub_entries, specification_entry,
 };
 pub use fact::{Fact, FaultKind, ReadFault};
 pub use function::{BusRange, FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
 pub use groups::from_groups;
+pub use hardware::{CpuFacts, DeviceNode, FirmwareFacts};
 pub use interrupt::{InterruptController, InterruptLine};
 pub use iommu::{GroupFacts, IommuFacts, IommuVendor, ReservedKind, ReservedRegion, Switch};
-pub use kernel::{KernelFacts, KernelVersion, ModuleState, ParameterValue};
+pub use kernel::{KernelConfig, KernelFacts, KernelVersion, ModuleState, ParameterValue};
 pub use lspci::from_lspci;
+pub use machine::{HostMachine, MachineState, Monitor};
+pub use memory::{HugePages, MemlockSetting, MemoryFacts, NodeMemory};
+pub use modprobe::{EarlyModule, ModprobeCommand, ModprobeDirective};
 pub use name::{DriverName, ModuleName, NameError};
 pub use platform::{Lockdown, LockedMemory, MemoryClaim, PlatformFacts};
 pub use printed::{ListedCapability, PrintedCapability, PrintedConfig};
@@ -153,35 +166,5 @@ impl Facts {
             faults: Vec::new(),
             assumed: Assumed::default(),
         }
-    }
-
-    /// No facts yet, from `origin`, a text of the kind `source`: what it does not go on to tell is not absent but unknown.
-    #[must_use]
-    pub fn untold(origin: Origin, source: &str) -> Self {
-        fn unknown<T>(source: &str) -> Fact<T> {
-            Fact::Unreadable(ReadFault { place: source.to_owned(), kind: FaultKind::NotInSource })
-        }
-        let mut facts = Self::empty(origin);
-        facts.iommu.units = unknown(source);
-        facts.interrupts = unknown(source);
-        facts.kernel.release = unknown(source);
-        facts.kernel.command_line = unknown(source);
-        facts.kernel.modules = unknown(source);
-        facts.boot = unknown(source);
-        facts.usage.block = unknown(source);
-        facts.usage.mounts = unknown(source);
-        facts.usage.swaps = unknown(source);
-        facts.usage.network = unknown(source);
-        facts.usage.sessions = unknown(source);
-        facts.usage.open_handles = unknown(source);
-        facts.iommu.address_bits = unknown(source);
-        facts.platform = PlatformFacts {
-            virtualization: unknown(source),
-            lockdown: unknown(source),
-            locked_memory: unknown(source),
-            user_id: unknown(source),
-            framebuffers: unknown(source),
-        };
-        facts
     }
 }

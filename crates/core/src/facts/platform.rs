@@ -2,7 +2,7 @@
 //!
 //! Everything here is absent where the source does not tell: a listing or a log says nothing of it.
 
-use super::Fact;
+use super::{CpuFacts, DeviceNode, Fact, FirmwareFacts, MemoryFacts};
 
 /// How far the kernel is locked down (`/sys/kernel/security/lockdown`, `security/lockdown/lockdown.c`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,4 +62,12 @@ pub struct PlatformFacts {
     /// Claims of firmware framebuffers (`BOOTFB`, `efifb`, `vesafb`, `simplefb`). Only root sees addresses in
     /// `/proc/iomem`.
     pub framebuffers: Fact<Vec<MemoryClaim>>,
+    /// The processor.
+    pub cpu: CpuFacts,
+    /// Board and firmware.
+    pub firmware: FirmwareFacts,
+    /// Memory, huge pages, limits.
+    pub memory: MemoryFacts,
+    /// `/dev/vfio/vfio`, `/dev/iommu` and the groups' nodes, with who may open them.
+    pub vfio_nodes: Fact<Vec<DeviceNode>>,
 }

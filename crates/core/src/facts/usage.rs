@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::Fact;
+use super::{AttachedFacts, Fact, HostMachine};
 use crate::pci::PciAddress;
 
 /// Major and minor number of a block device.
@@ -96,6 +96,8 @@ pub struct HeldBy {
     pub name: String,
     /// What it has open.
     pub path: String,
+    /// The PCI function that the node belongs to, where sysfs tells; the node of a VFIO group belongs to all of it.
+    pub function: Option<PciAddress>,
 }
 
 /// What the host does with its devices.
@@ -113,6 +115,20 @@ pub struct UsageFacts {
     pub network: Fact<Vec<NetworkInterface>>,
     /// Remote logins in use (established connections to this host's port 22). Absent where the source does not tell.
     pub sessions: Fact<Vec<RemoteSession>>,
-    /// Device nodes of PCI functions (vfio groups, DRM, sound …) that processes hold open.
+    /// Device nodes of PCI functions (vfio groups, DRM, sound …) that processes hold open. Known only if every process
+    /// could be looked into; else `handles_seen` has those that were found.
     pub open_handles: Fact<Vec<HeldBy>>,
+    /// What was found although not every process could be looked into.
+    pub handles_seen: Vec<HeldBy>,
+    /// Virtual machines that hold functions, or are defined with some. Absent: nothing here runs any.
+    pub machines: Fact<Vec<HostMachine>>,
+    /// Screens, consoles, inputs, sound, USB devices.
+    pub attached: AttachedFacts,
+}
+
+impl UsageFacts {
+    /// All open device nodes that were found, whether or not there may be more.
+    pub fn held(&self) -> impl Iterator<Item = &HeldBy> {
+        self.open_handles.known().into_iter().flatten().chain(&self.handles_seen)
+    }
 }

@@ -25,8 +25,14 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let usage = &topology.facts().usage;
     for address in assignment.devices() {
-        let mut unread =
-            [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)].into_iter().flatten();
+        let mut blocks = usage.block.known().into_iter().flatten();
+        let has_disk = blocks.any(|block| block.function == Some(address));
+        // Which disks a mounted pool lies on matters to functions that have one.
+        let pools = usage.pools.iter().filter(|_| has_disk).filter_map(|pool| fault(&pool.members));
+        let mut unread = [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)]
+            .into_iter()
+            .flatten()
+            .chain(pools);
         if may_have_disks(topology, address)
             && let Some(first) = unread.next()
         {

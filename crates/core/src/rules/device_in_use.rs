@@ -67,10 +67,14 @@ fn held(topology: &Topology, function: &FunctionFacts, group: Option<GroupId>) -
             Finding::new(&RULE, Severity::Blocks, address, "a guest has it now: its interrupts are set up");
         return stop(finding.shown("/proc/interrupts", format!("{irq}: {handler}")));
     }
+    if let Some(machine) = topology.machines(address).into_iter().find(|machine| machine.is_running()) {
+        let finding = Finding::new(&RULE, Severity::Blocks, address, format!("{machine} has it now"));
+        return stop(finding.shown(machine.place.clone(), machine.to_string()));
+    }
     function.driver.known().filter(|driver| driver.is_vfio())?;
     let handles = &topology.facts().usage.open_handles;
     let node = group.map(|group| format!("/dev/vfio/{group}"));
-    let holder = handles.known().into_iter().flatten().find(|held| Some(&held.path) == node.as_ref());
+    let holder = topology.facts().usage.held().find(|held| Some(&held.path) == node.as_ref());
     if let Some(holder) = holder {
         let summary = format!("its group is open in {} (process {})", holder.name, holder.pid);
         let finding = Finding::new(&RULE, Severity::Blocks, address, summary);

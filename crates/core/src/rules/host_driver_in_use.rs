@@ -42,14 +42,17 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             continue;
         }
         let address = function.address;
-        if handles.is_unreadable() && driver.as_str() == "nvidia" {
+        let held = topology.facts().usage.held();
+        // A node that is known to be another function's is not this one's, whatever its class.
+        let users: Vec<_> = held
+            .filter(|held| held.function.is_none_or(|other| other == address))
+            .filter(|held| nodes.iter().any(|node| held.path.starts_with(node)))
+            .collect();
+        if users.is_empty() && handles.is_unreadable() && driver.as_str() == "nvidia" {
             let needs = "whether a process has the graphics card open, which unbinding would wait for";
             findings.push(cannot_know(Subject::Device(address), needs, fault(handles)));
             continue;
         }
-        let held = handles.known().into_iter().flatten();
-        let users: Vec<_> =
-            held.filter(|held| nodes.iter().any(|node| held.path.starts_with(node))).collect();
         let Some(first) = users.first() else { continue };
         let summary =
             format!("{} (process {}) and others may have it open through {driver}", first.name, first.pid);

@@ -1,10 +1,11 @@
-//! What of the host hangs on a function: mounts and swap through volumes and partitions, networks.
+//! What of the host hangs on a function: mounts and swap through volumes, pools and partitions, networks; screens and the
+//! like are in `attached.rs`.
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Topology;
-use crate::facts::{BlockDevice, Mount};
+use crate::facts::{BlockDevice, Mount, StoragePool};
 use crate::pci::PciAddress;
 
 /// Something that the host loses with a function.
@@ -32,6 +33,18 @@ pub enum DependentKind {
         /// Whether a default route leaves through it.
         default_route: bool,
     },
+    /// A connector that a screen is at.
+    Screen(String),
+    /// A frame buffer device, or that of firmware.
+    Framebuffer(String),
+    /// A console of the kernel.
+    Console(String),
+    /// A keyboard, mouse, button.
+    Input(String),
+    /// A sound card.
+    Sound(String),
+    /// A USB device.
+    Usb(String),
 }
 
 /// Mount points without which a host does not live on (Filesystem Hierarchy Standard 3.0 §3).
@@ -44,7 +57,7 @@ impl DependentKind {
         match self {
             DependentKind::Mount(point) => VITAL.contains(&point.as_str()),
             DependentKind::Swap(_) => true,
-            DependentKind::Disk(_) | DependentKind::Network { .. } => false,
+            _ => false,
         }
     }
 }
@@ -56,6 +69,12 @@ impl fmt::Display for Dependent {
             DependentKind::Swap(name) => write!(f, "swap {name}")?,
             DependentKind::Disk(name) => write!(f, "disk {name}")?,
             DependentKind::Network { name, .. } => write!(f, "network interface {name}")?,
+            DependentKind::Screen(name) => write!(f, "screen {name}")?,
+            DependentKind::Framebuffer(name) => write!(f, "frame buffer {name}")?,
+            DependentKind::Console(name) => write!(f, "console {name}")?,
+            DependentKind::Input(name) => write!(f, "input {name}")?,
+            DependentKind::Sound(name) => write!(f, "sound card {name}")?,
+            DependentKind::Usb(name) => write!(f, "USB device {name}")?,
         }
         for link in &self.chain {
             write!(f, " on {link}")?;
@@ -73,7 +92,7 @@ impl Topology {
             let above = self.built_on(&disk.name);
             let mut used = false;
             for (device, chain) in &above {
-                for mount in self.mounts().iter().filter(|m| holds(m, device)) {
+                for mount in self.mounts().iter().filter(|m| holds(m, device) || self.pool_holds(m, device)) {
                     used = true;
                     found.insert(Dependent {
                         kind: DependentKind::Mount(mount.mount_point.clone()),
@@ -99,7 +118,31 @@ impl Topology {
                 chain: Vec::new(),
             });
         }
+        found.extend(self.attached(address));
         found.into_iter().collect()
+    }
+
+    /// Kernel names of the disks of a function and of all that is made of them.
+    pub(super) fn volumes(&self, address: PciAddress) -> Vec<&str> {
+        let disks = self.block_devices().iter().filter(|b| b.function == Some(address));
+        disks.flat_map(|disk| self.built_on(&disk.name)).map(|(device, _)| device.name.as_str()).collect()
+    }
+
+    /// Whether a mounted file system lies on a pool that a block device is a member of.
+    fn pool_holds(&self, mount: &Mount, device: &BlockDevice) -> bool {
+        let member = |pool: &StoragePool, name: &str| {
+            pool.members.known().is_some_and(|members| members.iter().any(|member| member == name))
+        };
+        let mut pools = self.facts().usage.pools.iter().filter(|pool| pool.fs_type == mount.fs_type);
+        pools.any(|pool| {
+            // A mount of ZFS names the pool, one of btrfs any of its members.
+            let named = mount.source.split('/').next() == Some(&pool.name);
+            let by_member = || {
+                let mounted = self.block_devices().iter().filter(|other| is_node_of(&mount.source, other));
+                mounted.into_iter().any(|other| member(pool, &other.name))
+            };
+            member(pool, &device.name) && (named || by_member())
+        })
     }
 
     fn block_devices(&self) -> &[BlockDevice] {
@@ -152,7 +195,9 @@ fn is_node_of(node: &str, device: &BlockDevice) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{address, topology};
+    use super::super::fixture::{address, facts, topology};
+    use super::*;
+    use crate::facts::Fact;
 
     #[test]
     fn mounts_are_found_through_volumes_and_partitions() {
@@ -168,6 +213,35 @@ mod tests {
         let dependents = topology.dependents(address("0000:00:1f.2"));
         let lines: Vec<String> = dependents.iter().map(ToString::to_string).collect();
         assert_eq!(lines, ["/ on dm-0 (vg0-root) on sda2 on sda", "swap /dev/sda1 on sda1 on sda"]);
+    }
+
+    #[test]
+    fn a_pool_lies_on_all_its_members() {
+        let mut facts = facts(
+            "device 0000:00:1f.2 class=010601
+             device 0000:03:00.0 class=010802
+             block sda 8:0 function=0000:00:1f.2
+             block nvme0n1 259:0 function=0000:03:00.0
+             block nvme0n1p1 259:1 lower=nvme0n1
+             mount / 0:31 zfs
+             mount /data 0:32 btrfs",
+        );
+        let pool = |fs_type: &str, name: &str, members: [&str; 2]| StoragePool {
+            fs_type: fs_type.to_owned(),
+            name: name.to_owned(),
+            members: Fact::Known(members.map(str::to_owned).into()),
+        };
+        facts.usage.pools =
+            vec![pool("zfs", "rpool", ["sda", "nvme0n1p1"]), pool("btrfs", "u", ["sda", "nvme0n1"])];
+        if let Fact::Known(mounts) = &mut facts.usage.mounts {
+            for (mount, source) in mounts.iter_mut().zip(["rpool/ROOT/debian", "/dev/sda"]) {
+                mount.source = source.to_owned();
+            }
+        }
+        let topology = Topology::new(facts);
+        let lines = |at| topology.dependents(address(at)).iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(lines("0000:00:1f.2"), ["/ on sda", "/data on sda"]);
+        assert_eq!(lines("0000:03:00.0"), ["/ on nvme0n1p1 on nvme0n1", "/data on nvme0n1"]);
     }
 
     #[test]

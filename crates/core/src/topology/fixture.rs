@@ -227,7 +227,8 @@ fn session(facts: &mut Facts, text: &str) {
 fn holds(facts: &mut Facts, text: &str) {
     let words: Vec<&str> = text.split_whitespace().collect();
     let [pid, name, path] = words[..] else { panic!("holds PID NAME PATH") };
-    let held = HeldBy { pid: pid.parse().expect("pid"), name: name.to_owned(), path: path.to_owned() };
+    let pid = pid.parse().expect("pid");
+    let held = HeldBy { pid, name: name.to_owned(), path: path.to_owned(), function: None };
     push(&mut facts.usage.open_handles, held);
 }
 

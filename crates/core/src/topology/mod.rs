@@ -5,9 +5,11 @@
 //! It reads nothing itself, and it decides nothing: rules do.
 
 mod alias;
+mod attached;
 mod check;
 mod dependents;
 mod grouping;
+mod holders;
 mod interrupts;
 mod wire;
 

@@ -13,6 +13,7 @@ mod archive;
 mod dump;
 mod record;
 mod redact;
+mod reduce;
 mod snapshot;
 pub mod wire;
 

@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::snapshot::{Content, Parts, Snapshot};
-use crate::kernel::{Directory, OpenFile, ReadError, ReadHost};
+use super::snapshot::{Content, Parts, Snapshot, node_text};
+use crate::kernel::{Directory, NodeStatus, OpenFile, ReadError, ReadHost};
 
 /// Hands everything on to another host and keeps each answer, absences and refusals too.
 #[derive(Debug)]
@@ -52,6 +52,13 @@ impl ReadHost for Recorder<'_> {
     fn link(&self, path: &str) -> Result<String, ReadError> {
         let answer = self.host.link(path);
         self.seen().links.insert(path.to_owned(), kept(&answer));
+        answer
+    }
+
+    fn node(&self, path: &str) -> Result<NodeStatus, ReadError> {
+        let answer = self.host.node(path);
+        let text = answer.as_ref().map(node_text).map(String::into_bytes);
+        self.keep_file(path, text.as_deref().map_err(|error| *error));
         answer
     }
 

@@ -30,7 +30,10 @@ impl Snapshot {
         self.each_text("/proc/self/mountinfo", "options, servers, users", &mut told, &mounts);
         self.each_text("/proc/net/route", "all but default routes", &mut told, &routes);
         self.each_text("/proc/net/ipv6_route", "all but default routes", &mut told, &routes_ipv6);
-        self.each_text("/proc/cpuinfo", "all but flags", &mut told, &|text| lines_of(text, &["flags"]));
+        self.processor(&mut told);
+        self.processes(&mut told);
+        self.reduce(&mut told);
+        self.peripherals(&mut told);
         self.each_text("/proc/self/status", "all but user and capabilities", &mut told, &|text| {
             lines_of(text, &["Uid", "CapEff"])
         });
@@ -47,7 +50,13 @@ impl Snapshot {
         told
     }
 
-    fn each_text(&mut self, path: &str, what: &str, told: &mut Vec<String>, change: &dyn Fn(&str) -> String) {
+    pub(super) fn each_text(
+        &mut self,
+        path: &str,
+        what: &str,
+        told: &mut Vec<String>,
+        change: &dyn Fn(&str) -> String,
+    ) {
         if let Some(Ok(Content::Whole(bytes))) = self.files.get_mut(path) {
             let changed = change(&String::from_utf8_lossy(bytes)).into_bytes();
             if changed != *bytes {

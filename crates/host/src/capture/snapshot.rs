@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kernel::{Directory, OpenFile, ReadError, ReadErrorKind, ReadHost};
+use crate::kernel::{Directory, FileMode, NodeStatus, OpenFile, ReadError, ReadErrorKind, ReadHost};
 
 /// What was asked for and what the answer was.
 pub(super) type Answers<T> = BTreeMap<String, Result<T, ReadErrorKind>>;
@@ -75,6 +75,25 @@ fn answer<'s, T>(answers: &'s Answers<T>, path: &str) -> Result<&'s T, ReadError
     }
 }
 
+/// The longest text of a device node.
+const NODE_BYTES: usize = 128;
+
+/// In the place of a device node a capture has a text: nobody reads the node itself.
+pub(super) fn node_text(node: &NodeStatus) -> String {
+    format!("device node, mode {:04o}, user {}, group {}\n", node.mode.bits(), node.user_id, node.group_id)
+}
+
+fn node_from(text: &str) -> Option<NodeStatus> {
+    let (mode, rest) = text.trim_end().strip_prefix("device node, mode ")?.split_once(", user ")?;
+    let (user, group) = rest.split_once(", group ")?;
+    let mode = u32::from_str_radix(mode, 8).ok().filter(|mode| *mode <= 0o7777)?;
+    Some(NodeStatus {
+        mode: FileMode::from_bits(mode),
+        user_id: user.parse().ok()?,
+        group_id: group.parse().ok()?,
+    })
+}
+
 impl ReadHost for Snapshot {
     fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, ReadError> {
         match self.file(path)? {
@@ -92,6 +111,12 @@ impl ReadHost for Snapshot {
 
     fn link(&self, path: &str) -> Result<String, ReadError> {
         answer(&self.links, path).cloned()
+    }
+
+    fn node(&self, path: &str) -> Result<NodeStatus, ReadError> {
+        let text = self.read(path, NODE_BYTES)?;
+        node_from(&String::from_utf8_lossy(&text))
+            .ok_or_else(|| ReadError::new(path, ReadErrorKind::Other("not a device node".to_owned())))
     }
 
     fn open_dir(&self, path: &str) -> Result<Box<dyn Directory + '_>, ReadError> {

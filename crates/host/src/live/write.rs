@@ -11,7 +11,9 @@ use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::{LiveHost, mode_of};
-use crate::kernel::{Directory, FileMode, ReadError, ReadHost, WriteError, WriteErrorKind, WriteHost};
+use crate::kernel::{
+    Directory, FileMode, NodeStatus, ReadError, ReadHost, WriteError, WriteErrorKind, WriteHost,
+};
 
 /// Where `modprobe` is looked for, whatever the caller's environment says.
 const PROGRAMS: &str = "/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
@@ -96,6 +98,10 @@ impl ReadHost for LiveWriter<'_> {
 
     fn link(&self, path: &str) -> Result<String, ReadError> {
         self.host.link(path)
+    }
+
+    fn node(&self, path: &str) -> Result<NodeStatus, ReadError> {
+        self.host.node(path)
     }
 
     fn open_dir(&self, path: &str) -> Result<Box<dyn Directory + '_>, ReadError> {

@@ -1,14 +1,15 @@
 //! Block devices: which PCI function each hangs under, and which are made of which.
 //!
 //! `/sys/class/block` (`Documentation/ABI/stable/sysfs-block`, `testing/sysfs-block-dm`). Device-mapper (LVM, LUKS,
-//! multipath), md and bcache tell what they are made of in `slaves/`. What user space cannot learn here: the members
-//! of a ZFS pool, and what a loop device's file or a network block device stands on.
+//! multipath), md and bcache tell what they are made of in `slaves/`. The members of a ZFS pool are not in sysfs; udev's
+//! database has them by their labels (`zfs_pools.rs`). What user space cannot learn here: what a loop device's file or a
+//! network block device stands on, and which pool a ZFS volume is part of.
 
-use slotwise_core::facts::{BlockDevice, DevNumber, Fact, FaultKind, ReadFault, StoragePool, UsageFacts};
+use slotwise_core::facts::{BlockDevice, DevNumber, Fact, ReadFault, StoragePool, UsageFacts};
 use slotwise_core::pci::PciAddress;
 
 use super::mounts::dev_number;
-use super::{ATTRIBUTE_BYTES, base_name, fact, fault, malformed, names, text};
+use super::{ATTRIBUTE_BYTES, fact, fault, malformed, names, text, zfs_pools};
 use crate::kernel::{ReadError, ReadHost};
 
 const BLOCK: &str = "/sys/class/block";
@@ -106,7 +107,7 @@ fn multipath_heads(host: &dyn ReadHost, devices: &mut [BlockDevice]) {
     }
 }
 
-/// File systems on several devices: btrfs says which, ZFS is only known to be there.
+/// File systems on several devices.
 pub(super) fn pools(
     host: &dyn ReadHost,
     usage: &UsageFacts,
@@ -121,22 +122,7 @@ pub(super) fn pools(
             pools.push(StoragePool { fs_type: "btrfs".to_owned(), name, members });
         }
     }
-    let mounts = usage.mounts.known().into_iter().flatten();
-    let mut zfs: Vec<&str> = mounts
-        .filter(|mount| mount.fs_type == "zfs")
-        .filter_map(|mount| mount.source.split('/').next())
-        .collect();
-    zfs.sort_unstable();
-    zfs.dedup();
-    for name in zfs {
-        let kind =
-            FaultKind::Failed("the kernel does not tell the members of a ZFS pool in files".to_owned());
-        pools.push(StoragePool {
-            fs_type: "zfs".to_owned(),
-            name: name.to_owned(),
-            members: Fact::Unreadable(ReadFault { place: format!("zpool {}", base_name(name)), kind }),
-        });
-    }
+    pools.extend(zfs_pools::pools(host, usage));
     pools
 }
 

@@ -6,7 +6,7 @@ use slotwise_core::facts::{Fact, FunctionFacts, KernelFacts, ModuleName, ModuleS
 use slotwise_core::pci::PciAddress;
 
 use super::modalias::ModuleAliases;
-use super::{ATTRIBUTE_BYTES, TEXT_BYTES, fact, fault, parameters, text};
+use super::{ATTRIBUTE_BYTES, TEXT_BYTES, fact, fault, kernel_config, modprobe, parameters, text};
 use crate::kernel::{ReadError, ReadHost};
 
 /// Modules that VFIO, KVM and Xen pass-through stand on, whether or not a function uses them now.
@@ -51,9 +51,31 @@ pub(super) fn kernel(
     if let Some(directory) = &directory {
         claims(host, directory, functions, faults);
     }
-    let modules = modules(host, directory.as_deref(), functions, faults);
-    let parameters = parameters::parameters(host, command_line.known(), &OF_INTEREST, faults);
-    KernelFacts { release, command_line, modules, parameters }
+    let wanted = wanted(functions);
+    let modules = modules(host, directory.as_deref(), &wanted, faults);
+    let configuration = modprobe::configuration(host, faults);
+    let line = command_line.known();
+    KernelFacts {
+        parameters: parameters::parameters(host, line, &configuration, &OF_INTEREST, faults),
+        config: kernel_config::config(host, release.known(), directory.as_ref()),
+        modprobe: modprobe::directives(&configuration, line, &wanted),
+        early_modules: modprobe::early_modules(host, faults),
+        initramfs: modprobe::initramfs(host, release.known()),
+        modules,
+        release,
+        command_line,
+    }
+}
+
+/// Modules of interest, drivers seen, and what claims the functions.
+fn wanted(functions: &BTreeMap<PciAddress, FunctionFacts>) -> BTreeSet<ModuleName> {
+    let mut wanted: BTreeSet<ModuleName> =
+        OF_INTEREST.iter().filter_map(|name| ModuleName::new(name).ok()).collect();
+    for function in functions.values() {
+        wanted.extend(function.driver.known().and_then(|driver| ModuleName::new(driver.as_str()).ok()));
+        wanted.extend(function.modules.iter().cloned());
+    }
+    wanted
 }
 
 /// `Linux version 6.1.0-56-amd64 (…` (`init/version-timestamp.c: linux_proc_banner`).
@@ -88,19 +110,13 @@ fn claims(
     }
 }
 
-/// State of the modules of interest, of the drivers seen and of what claims the functions.
+/// State of the modules in `wanted`.
 fn modules(
     host: &dyn ReadHost,
     directory: Option<&str>,
-    functions: &BTreeMap<PciAddress, FunctionFacts>,
+    wanted: &BTreeSet<ModuleName>,
     faults: &mut Vec<ReadFault>,
 ) -> Fact<BTreeMap<ModuleName, ModuleState>> {
-    let mut wanted: BTreeSet<ModuleName> =
-        OF_INTEREST.iter().filter_map(|name| ModuleName::new(name).ok()).collect();
-    for function in functions.values() {
-        wanted.extend(function.driver.known().and_then(|driver| ModuleName::new(driver.as_str()).ok()));
-        wanted.extend(function.modules.iter().cloned());
-    }
     let loaded = match text(host, "/proc/modules", TEXT_BYTES) {
         Ok(text) => text,
         // A kernel without loadable modules has no such file.
@@ -139,7 +155,7 @@ fn modules(
         put(line.split_ascii_whitespace().next().unwrap_or_default(), ModuleState::Loaded);
     }
     if !known {
-        built_in_by_sysfs(host, &wanted, &mut states);
+        built_in_by_sysfs(host, wanted, &mut states);
     }
     Fact::Known(states)
 }

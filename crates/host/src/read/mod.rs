@@ -8,21 +8,31 @@
 //! attribute's text is not told there, the module that reads it names the kernel function that prints it.
 
 mod acpi;
+mod attached;
 mod attributes;
 mod block;
 mod boot;
 mod config;
 mod function;
+mod handles;
+mod hardware;
 mod interrupts;
 mod iommu;
 mod kernel;
+mod kernel_config;
+mod machines;
+mod memory;
 mod modalias;
+mod modprobe;
 mod mounts;
 mod network;
+mod nodes;
 mod parameters;
 mod platform;
 mod sessions;
+mod zfs_pools;
 
+pub(crate) use hardware::CPU_ROWS;
 use slotwise_core::facts::{Fact, Facts, FaultKind, Origin, ReadFault};
 
 use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
@@ -45,14 +55,30 @@ pub fn read(host: &dyn ReadHost, origin: Origin) -> Facts {
     facts.usage.pools = block::pools(host, &facts.usage, &mut faults);
     facts.usage.network = network::interfaces(host, &mut faults);
     facts.usage.sessions = sessions::sessions(host, &mut faults);
-    facts.platform = platform::platform(host, &facts.origin);
+    facts.usage.attached = attached::attached(host, &mut faults);
+    let usb = facts.usage.attached.usb.known().map_or(&[][..], Vec::as_slice);
+    let handles = handles::handles(host, usb);
+    facts.usage.machines = machines::machines(host, &handles.monitors, &mut faults);
+    facts.usage.open_handles = handles.open;
+    facts.usage.handles_seen = handles.seen;
+    facts.platform = platform::platform(host, &facts.origin, &mut faults);
     facts.boot = boot::boot(host, &mut faults);
-    facts.usage.open_handles = Fact::Unreadable(ReadFault {
-        place: "/proc/*/fd".to_owned(),
-        kind: FaultKind::Failed("not looked for while a host is read".to_owned()),
-    });
     facts.faults = faults;
     facts
+}
+
+/// What reading needs of a file that holds more than that, for captures; none for a file that is needed as it is.
+pub(crate) fn reduced(path: &str, bytes: &[u8]) -> Option<Vec<u8>> {
+    machines::reduced(path, bytes)
+        .or_else(|| kernel_config::reduced(path, bytes))
+        .or_else(|| memory::reduced(path, bytes))
+        .or_else(|| modprobe::reduced(path, bytes))
+        .or_else(|| zfs_pools::reduced(path, bytes))
+}
+
+/// Whether an open file's path is of a kind that may belong to a PCI function.
+pub(crate) fn is_device_file(path: &str) -> bool {
+    nodes::may_belong(path)
 }
 
 /// Attributes of sysfs are a page at most (`fs/sysfs/file.c`: `PAGE_SIZE`, up to 64 KiB on some architectures).

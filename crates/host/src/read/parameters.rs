@@ -1,26 +1,15 @@
 //! Module parameters, in force or configured.
 //!
 //! A module that is loaded or built in shows its own (`/sys/module/*/parameters`). Of others, `modprobe.d(5)` tells
-//! what they will get; a file of the same name in a directory that comes first hides the others. Last comes the
-//! kernel command line (`module.parameter=value`), which modprobe passes on as well.
+//! what they will get (read in `modprobe.rs`). Last comes the kernel command line (`module.parameter=value`), which modprobe passes on as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use slotwise_core::facts::{ModuleName, ParameterValue, ReadFault};
 
+use super::modprobe::Configuration;
 use super::{ATTRIBUTE_BYTES, fault, names, text};
 use crate::kernel::ReadHost;
-
-/// `modprobe.d(5)`, the first first.
-const CONFIGURATION: [&str; 5] = [
-    "/etc/modprobe.d",
-    "/run/modprobe.d",
-    "/usr/local/lib/modprobe.d",
-    "/usr/lib/modprobe.d",
-    "/lib/modprobe.d",
-];
-
-const FILE_BYTES: usize = 1 << 20;
 
 type Parameters = BTreeMap<(ModuleName, String), ParameterValue>;
 
@@ -28,6 +17,7 @@ type Parameters = BTreeMap<(ModuleName, String), ParameterValue>;
 pub(super) fn parameters(
     host: &dyn ReadHost,
     command_line: Option<&String>,
+    configuration: &Configuration,
     wanted: &[&str],
     faults: &mut Vec<ReadFault>,
 ) -> Parameters {
@@ -40,7 +30,7 @@ pub(super) fn parameters(
             }
         }
     }
-    configured(host, &wanted, &mut found, faults);
+    configured(configuration, &wanted, &mut found);
     for module in &wanted {
         in_force(host, module, &mut found, faults);
     }
@@ -77,36 +67,15 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-fn configured(
-    host: &dyn ReadHost,
-    wanted: &BTreeSet<ModuleName>,
-    found: &mut Parameters,
-    faults: &mut Vec<ReadFault>,
-) {
-    let mut files: BTreeMap<String, &str> = BTreeMap::new();
-    for directory in CONFIGURATION {
-        for name in names(host, directory, faults) {
-            if name.ends_with(".conf") {
-                files.entry(name).or_insert(directory);
-            }
-        }
-    }
-    for (name, directory) in files {
-        let path = format!("{directory}/{name}");
-        let text = match text(host, &path, FILE_BYTES) {
-            Ok(text) => text.replace("\\\n", " "),
-            Err(error) => {
-                faults.push(fault(&error));
-                continue;
-            }
-        };
+fn configured(configuration: &Configuration, wanted: &BTreeSet<ModuleName>, found: &mut Parameters) {
+    for (path, text) in &configuration.files {
         for line in text.lines() {
             let words = words(line);
             if let [command, module, settings @ ..] = words.as_slice()
                 && command == "options"
             {
                 for setting in settings {
-                    put(found, wanted, module, setting, &path);
+                    put(found, wanted, module, setting, path);
                 }
             }
         }

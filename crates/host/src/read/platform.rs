@@ -8,7 +8,7 @@ use slotwise_core::facts::{
 };
 
 use super::attributes::hex;
-use super::{ATTRIBUTE_BYTES, TEXT_BYTES, fact, malformed, text};
+use super::{ATTRIBUTE_BYTES, TEXT_BYTES, fact, hardware, malformed, memory, text};
 use crate::kernel::ReadHost;
 
 /// `CAP_IPC_LOCK` (`include/uapi/linux/capability.h`).
@@ -18,7 +18,7 @@ const CAP_IPC_LOCK: u64 = 1 << 14;
 const FRAMEBUFFERS: [&str; 5] = ["BOOTFB", "efifb", "vesafb", "simplefb", "simpledrm"];
 
 /// Limits and user are those of the process that reads, so they are told of a live host only.
-pub(super) fn platform(host: &dyn ReadHost, origin: &Origin) -> PlatformFacts {
+pub(super) fn platform(host: &dyn ReadHost, origin: &Origin, faults: &mut Vec<ReadFault>) -> PlatformFacts {
     let read = |path, limit| fact(text(host, path, limit));
     let (locked_memory, user_id) = match origin {
         Origin::Live { .. } => {
@@ -28,8 +28,9 @@ pub(super) fn platform(host: &dyn ReadHost, origin: &Origin) -> PlatformFacts {
         }
         Origin::Saved { .. } => (Fact::Absent, Fact::Absent),
     };
+    let cpuinfo = read("/proc/cpuinfo", TEXT_BYTES);
     PlatformFacts {
-        virtualization: read("/proc/cpuinfo", TEXT_BYTES).and_then(|text| virtualization(&text)),
+        virtualization: cpuinfo.as_ref().and_then(|text| virtualization(text)),
         lockdown: read("/sys/kernel/security/lockdown", ATTRIBUTE_BYTES).and_then(|text| lockdown(&text)),
         locked_memory,
         user_id,
@@ -38,6 +39,10 @@ pub(super) fn platform(host: &dyn ReadHost, origin: &Origin) -> PlatformFacts {
             Fact::Absent => Fact::Absent,
             Fact::Unreadable(fault) => Fact::Unreadable(fault),
         },
+        cpu: hardware::cpu(&cpuinfo),
+        firmware: hardware::firmware(host),
+        memory: memory::memory(host, faults),
+        vfio_nodes: hardware::vfio_nodes(host, faults),
     }
 }
 

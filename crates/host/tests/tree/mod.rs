@@ -58,13 +58,13 @@ const FUNCTIONS: &[(&str, &str, &str, &str, &str)] = &[
     ("pci0000:00/0000:00:1f.2", "0x8086", "0x2922", "0x010601", "4"),
 ];
 
-fn file(root: &Path, path: &str, content: impl AsRef<[u8]>) {
+pub(crate) fn file(root: &Path, path: &str, content: impl AsRef<[u8]>) {
     let path = root.join(path);
     fs::create_dir_all(path.parent().expect("a directory")).expect("made");
     fs::write(path, content).expect("written");
 }
 
-fn link(root: &Path, path: &str, target: &str) {
+pub(crate) fn link(root: &Path, path: &str, target: &str) {
     let path = root.join(path);
     fs::create_dir_all(path.parent().expect("a directory")).expect("made");
     symlink(target, path).expect("linked");

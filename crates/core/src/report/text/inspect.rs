@@ -1,6 +1,7 @@
 //! A host for a person: a tree of its buses, or a table.
 
-use crate::facts::FunctionFacts;
+use super::host;
+use crate::facts::{FaultKind, FunctionFacts, ReadFault};
 use crate::pci::PciAddress;
 use crate::report::names::vendor_and_device;
 use crate::report::{Names, Role, Text};
@@ -58,6 +59,7 @@ fn header(topology: &Topology) -> Text {
         Role::Faint,
         format!("{} functions in {} IOMMU groups", topology.facts().functions.len(), topology.groups().len()),
     );
+    host::lines(&mut text, topology.facts());
     text.gap().line(
         Role::Faint,
         "address          group  what, [ids], driver; interrupt; what the host does with it",
@@ -107,10 +109,16 @@ fn details(text: &mut Text, topology: &Topology, function: &FunctionFacts, inden
     for dependent in topology.dependents(function.address) {
         text.line(Role::Faint, format!("{indent}    {dependent}"));
     }
+    host::holders(text, topology, function.address, indent);
 }
 
 fn faults(text: &mut Text, topology: &Topology) {
-    let faults = &topology.facts().faults;
+    let usage = &topology.facts().usage;
+    // That a text tells nothing of processes needs no mention; that a host would, to root, does.
+    let untold = |fault: &&ReadFault| fault.kind != FaultKind::NotInSource;
+    let users = [usage.open_handles.fault(), usage.machines.fault()];
+    let users = users.into_iter().flatten().filter(untold);
+    let faults: Vec<&ReadFault> = topology.facts().faults.iter().chain(users).collect();
     if faults.is_empty() {
         return;
     }

@@ -1,6 +1,7 @@
 //! Text for people.
 
 mod compare;
+mod host;
 mod inspect;
 mod plan;
 

@@ -1,6 +1,7 @@
 //! `slotwise.inspect/1`.
 
 mod function;
+mod host;
 mod space;
 
 use serde::Serialize;
@@ -17,6 +18,7 @@ pub struct Inspect {
     schema: &'static str,
     source: Source,
     iommu: Iommu,
+    host: host::Host,
     functions: Vec<function::Function>,
     groups: Vec<Group>,
     faults: Vec<String>,
@@ -75,6 +77,7 @@ impl Inspect {
                 unusable: ranges(facts, |kind| kind == ReservedKind::Reserved),
                 evidence: facts.iommu.evidence.iter().map(evidence).collect(),
             },
+            host: host::Host::new(facts),
             functions: functions.map(|f| function::Function::new(topology, f, names)).collect(),
             groups: topology
                 .groups()

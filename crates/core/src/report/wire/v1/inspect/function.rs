@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::super::{hex, id};
+use super::host::UsedBy;
 use super::space::{Bar, Bridge, bars, bridge};
 use crate::facts::{FunctionFacts, ListedCapability};
 use crate::pci::{self, Feature, Features as PciFeatures, Space};
@@ -37,6 +38,7 @@ pub(super) struct Function {
     reset: Option<Vec<&'static str>>,
     physical_slot: Option<String>,
     driver_override: Option<String>,
+    used_by: UsedBy,
     faults: Vec<String>,
 }
 
@@ -132,6 +134,7 @@ impl Function {
             reset: facts.reset_methods.known().map(|methods| methods.iter().map(|m| m.name()).collect()),
             physical_slot: facts.physical_slot.known().cloned(),
             driver_override: facts.driver_override.known().map(ToString::to_string),
+            used_by: UsedBy::new(topology, facts.address),
             faults: faults.collect(),
         }
     }
