@@ -5,7 +5,7 @@
 //! known messages ([`catalogue`]), weighs what was seen for and against each cause (one file each in `causes`), and
 //! returns the causes that are left, likeliest first, with the lines that show them. It does not collect logs,
 //! and it does not look at the machine: where only the machine can settle a question, the finding says which
-//! command would.
+//! command would. [`Diagnosis::join`] puts beside it what a host shows.
 //!
 //! Bounds: time is linear in the input, memory is flat ([`Reading`]).
 
@@ -15,6 +15,7 @@ mod causes;
 mod explain;
 mod feed;
 mod gate;
+mod joined;
 mod lines;
 mod scan;
 mod text;
@@ -27,6 +28,7 @@ use std::collections::BTreeSet;
 pub use cause::{Cause, Clue, Kind, LookAlike, Role};
 pub use explain::{cause, explain, ids};
 pub use feed::Feed;
+pub use joined::{Bearing, HostFact};
 pub(crate) use text::decode as decode_bytes;
 
 use crate::pci::PciAddress;
@@ -99,6 +101,8 @@ pub struct Finding {
     pub remedies: Vec<&'static str>,
     /// Causes with the same lines, and why it is rather not those.
     pub ruled_out: Vec<RuledOut>,
+    /// What the host shows of it, where the diagnosis was joined with a host.
+    pub host: Vec<HostFact>,
 }
 
 /// What the inputs say.
@@ -185,6 +189,7 @@ fn finding(candidate: &Candidate<'_>, scan: &Scan) -> Finding {
             .iter()
             .map(|other| RuledOut { cause: other.cause, why: other.tell })
             .collect(),
+        host: Vec::new(),
     }
 }
 

@@ -209,24 +209,45 @@ pub(super) fn normalise(raw: &[u8]) -> String {
     out
 }
 
+/// Undoes what forums, web archives and JSON logs make of a text: HTML entities and tags of layout, and the escapes of
+/// JSON strings (RFC 8259 §7), which logs of logs have several times over.
 fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains('&') {
-        return Cow::Borrowed(text);
-    }
-    const ENTITIES: &[(&str, &str)] = &[
+    const MARKS: [char; 3] = ['&', '<', '\\'];
+    const PLAIN: &[(&str, &str)] = &[
+        ("&amp;", "&"),
         ("&quot;", "\""),
         ("&#34;", "\""),
         ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&#x2F;", "/"),
         ("&apos;", "'"),
         ("&gt;", ">"),
         ("&lt;", "<"),
         ("&nbsp;", " "),
-        ("&amp;", "&"),
+        ("<br>", " "),
+        ("<br/>", " "),
+        ("<br />", " "),
+        ("<p>", " "),
+        ("</p>", " "),
+        ("<pre>", " "),
+        ("</pre>", " "),
+        ("<code>", " "),
+        ("</code>", " "),
+        ("\\\\", "\\"),
+        ("\\\"", "\""),
+        ("\\/", "/"),
+        ("\\n", " "),
+        ("\\t", " "),
+        ("\\u0027", "'"),
+        ("\\u003e", ">"),
     ];
+    if !text.contains(MARKS) {
+        return Cow::Borrowed(text);
+    }
     let mut out = text.to_owned();
-    for (entity, plain) in ENTITIES {
-        if out.contains(entity) {
-            out = out.replace(entity, plain);
+    for (escaped, plain) in PLAIN {
+        if out.contains(escaped) {
+            out = out.replace(escaped, plain);
         }
     }
     Cow::Owned(out)
@@ -326,13 +347,25 @@ fn starts_record(line: &str) -> bool {
         "AMD-Vi:",
         "Traceback",
         "File \"",
+        "{\"",
     ];
     if HEADS.iter().any(|head| line.starts_with(head)) {
+        return true;
+    }
+    if is_field(line) {
         return true;
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
     let after = line.as_bytes().get(digits).copied();
     (digits == 4 && after == Some(b'-')) || (digits == 2 && after == Some(b':') && line.len() > 8)
+}
+
+/// Whether a line is a field of the journal's export format (systemd.io/JOURNAL_EXPORT_FORMATS).
+fn is_field(line: &str) -> bool {
+    let name =
+        line.bytes().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_');
+    let length = name.count();
+    length >= 3 && line.as_bytes().get(length) == Some(&b'=')
 }
 
 #[cfg(test)]
@@ -355,6 +388,23 @@ mod tests {
     fn quoting_colours_and_typographic_quotes_disappear() {
         let raw = "> > \u{1b}[31mfailed to open \u{2018}/dev/vfio/1\u{2019}:\u{1b}[0m  Permission\tdenied\r";
         assert_eq!(normalise(raw.as_bytes()), "failed to open '/dev/vfio/1': Permission denied");
+    }
+
+    #[test]
+    fn escapes_of_forums_and_of_json_are_undone() {
+        let raw = r#"{"msg":"Could not open \\\"/dev/vfio/1\\\": No such file\nnext &amp;lt;b&gt;"#;
+        assert_eq!(
+            normalise(raw.as_bytes()),
+            r#"{"msg":"Could not open "/dev/vfio/1": No such file next <b>"#
+        );
+        assert_eq!(normalise(b"group 9<br />is not viable"), "group 9 is not viable");
+    }
+
+    #[test]
+    fn fields_of_the_journal_are_records() {
+        assert!(starts_record("MESSAGE=vfio 0000:01:00.0: group 1 is not viable"));
+        assert!(starts_record("_BOOT_ID=00"));
+        assert!(!starts_record("A=b"));
     }
 
     #[test]
