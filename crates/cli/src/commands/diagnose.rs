@@ -1,14 +1,18 @@
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use slotwise_core::diagnose::{self, Diagnosis, Finding, Input, Verdict};
+use slotwise_core::diagnose::{self, Bearing, Diagnosis, Feed, Finding, HostFact, Reading, Verdict};
 use slotwise_core::report::{Role, Text};
+use slotwise_core::topology::Topology;
 use slotwise_core::vm::VmName;
 
 use crate::error::{Failure, Hint, Outcome};
 use crate::launch::RunLogs;
-use crate::print;
+use crate::{print, source};
+
+/// How much of a log is read at a time, in bytes.
+const PIECE: usize = 1 << 20;
 
 /// Name the cause in a log, with the line that shows it
 #[derive(Debug, clap::Args)]
@@ -19,6 +23,13 @@ pub(crate) struct Arguments {
     /// Read the logs of this VM's last run on this host
     #[arg(long, value_name = "VM", conflicts_with = "files")]
     vm: Option<VmName>,
+    /// The host that the logs are of, as `slotwise inspect --from` takes it: what it shows now is put beside what they
+    /// say
+    #[arg(long, value_name = "SOURCE")]
+    from: Option<PathBuf>,
+    /// The logs are of this host: put what it shows now beside what they say
+    #[arg(long, conflicts_with = "from")]
+    here: bool,
     /// Print JSON (slotwise.diagnose/1)
     #[arg(long)]
     json: bool,
@@ -37,8 +48,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         None if arguments.files.is_empty() => vec![PathBuf::from("-")],
         None => arguments.files.clone(),
     };
-    let logs = read(&files)?;
-    let diagnosis = diagnose::diagnose(&inputs(&logs));
+    let mut diagnosis = read(&files)?;
+    if let Some(host) = host(arguments)? {
+        diagnosis.join(&host);
+    }
     if arguments.json {
         print::json(&diagnose::wire::v1::Diagnosis::from(&diagnosis))?;
     } else {
@@ -47,38 +60,58 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     Ok(outcome(&diagnosis))
 }
 
-/// Shows what the logs of a failed run mean, on standard output.
+/// Shows what the logs of a failed run on this host mean, on standard output.
 pub(super) fn show_files(files: &[PathBuf]) -> Result<Outcome, Failure> {
-    let logs = read(files)?;
-    let diagnosis = diagnose::diagnose(&inputs(&logs));
+    let mut diagnosis = read(files)?;
+    if let Ok(facts) = source::this_host() {
+        diagnosis.join(&Topology::new(facts));
+    }
     print::text(&text(&diagnosis))?;
     Ok(outcome(&diagnosis))
+}
+
+/// The host that the logs are of, if it is to be looked at. Logs of a run here are of this host; that it cannot be read
+/// then is no reason to keep the diagnosis back.
+fn host(arguments: &Arguments) -> Result<Option<Topology>, Failure> {
+    if arguments.from.is_some() || arguments.here {
+        return Ok(Some(Topology::new(source::facts(arguments.from.as_deref())?)));
+    }
+    Ok(arguments.vm.as_ref().and_then(|_| source::this_host().ok()).map(Topology::new))
 }
 
 fn outcome(diagnosis: &Diagnosis) -> Outcome {
     if diagnosis.verdict == Verdict::Fault { Outcome::Found } else { Outcome::Fine }
 }
 
-fn read(files: &[PathBuf]) -> Result<Vec<(String, Vec<u8>)>, Failure> {
-    let mut logs = Vec::new();
+fn read(files: &[PathBuf]) -> Result<Diagnosis, Failure> {
+    let mut reading = Reading::default();
     for path in files {
         let name = path.display().to_string();
-        let bytes = if name == "-" {
-            let mut bytes = Vec::new();
-            io::stdin().read_to_end(&mut bytes)?;
-            bytes
+        let feed = reading.input(&name);
+        let done = if path == Path::new("-") {
+            pour(io::stdin().lock(), feed)
         } else {
-            fs::read(path)
-                .map_err(|error| Failure::new(format!("cannot read {name}: {error}")))
-                .hint("give log files, or pipe one in")?
+            File::open(path).and_then(|file| pour(file, feed))
         };
-        logs.push((name, bytes));
+        done.map_err(|error| Failure::new(format!("cannot read {name}: {error}")))
+            .hint("give log files, or pipe one in")?;
     }
-    Ok(logs)
+    Ok(reading.diagnosis())
 }
 
-fn inputs(logs: &[(String, Vec<u8>)]) -> Vec<Input<'_>> {
-    logs.iter().map(|(name, bytes)| Input { name, bytes }).collect()
+/// Hands a log on piece by piece, so that memory does not grow with it.
+fn pour(mut log: impl Read, mut feed: Feed<'_>) -> io::Result<()> {
+    let mut piece = vec![0; PIECE];
+    loop {
+        match log.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => feed.push(piece.get(..count).unwrap_or_default()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    feed.end();
+    Ok(())
 }
 
 fn text(diagnosis: &Diagnosis) -> Text {
@@ -103,10 +136,22 @@ fn one(text: &mut Text, finding: &Finding) {
         text.line(Role::Faint, format!("  | {}:{}: ", evidence.input, evidence.line));
         text.add(Role::Plain, evidence.text.clone());
     }
+    for fact in &finding.host {
+        on_host(text, fact);
+    }
     for other in &finding.ruled_out {
         text.line(Role::Faint, format!("  not {}: {}", other.cause, other.why));
     }
     for remedy in &finding.remedies {
         text.line(Role::Good, "  -> ").add(Role::Plain, *remedy);
     }
+}
+
+fn on_host(text: &mut Text, fact: &HostFact) {
+    let role = match fact.bearing {
+        Bearing::Confirms => Role::Bad,
+        Bearing::SinceFixed => Role::Good,
+        Bearing::Context => Role::Faint,
+    };
+    text.line(Role::Faint, "  on the host: ").add(role, fact.text.clone());
 }

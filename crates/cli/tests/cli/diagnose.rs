@@ -1,5 +1,7 @@
 //! Logs in, causes out: exit status 1 for a fault, 0 for none, 2 for what cannot be read.
 
+use std::path::Path;
+
 use expect_test::expect;
 
 use crate::Desk;
@@ -100,4 +102,109 @@ fn name_of_a_vm_does_not_lead_out_of_the_folder_of_runs() {
     desk.put("secret/console.log", INTX_LOG);
     let said = desk.run(&["diagnose", "--vm", "../../secret"]);
     assert_eq!(said.status, Some(2), "{}", said.told());
+}
+
+/// A failure of Linux and QEMU 7.2 that shows whatever is done to its text.
+const VIABLE: &str =
+    "qemu-system-x86_64: -device vfio-pci,host=0000:02:04.0: vfio 0000:02:04.0: group 8 is not viable";
+
+/// What a log looks like after people and programs had it in their hands, each with the line where the cause is.
+fn inputs() -> Vec<(&'static str, Vec<u8>, u64)> {
+    let utf16 = |order: fn(u16) -> [u8; 2]| {
+        format!("one\ntwo\n{VIABLE}\n").encode_utf16().flat_map(order).collect::<Vec<u8>>()
+    };
+    let marked = [vec![0xff, 0xfe], utf16(u16::to_le_bytes)].concat();
+    let export = format!(
+        "__CURSOR=s=0;i=1\n__REALTIME_TIMESTAMP=1700000000000000\n_HOSTNAME=host\nSYSLOG_IDENTIFIER=libvirtd\nMESSAGE={VIABLE}\n_PID=1\n"
+    );
+    let json = format!(
+        "{}\n{}\n",
+        r#"{"_HOSTNAME":"host","MESSAGE":"usb 1-1: new device"}"#,
+        serde_json::json!({"_HOSTNAME": "host", "MESSAGE": format!("said \"{VIABLE}\"\n"), "PRIORITY": "3"})
+    );
+    let html =
+        format!("<pre>{}</pre>", VIABLE.replace("vfio ", "vfio&nbsp;").replace("-device", "&#45;device"));
+    let mail = VIABLE.replacen(" group 8", " group\n> > 8", 1);
+    vec![
+        ("UTF-16 with a mark", marked, 3),
+        ("UTF-16 without a mark", utf16(u16::to_le_bytes), 3),
+        ("UTF-16, big end first, without a mark", utf16(u16::to_be_bytes), 3),
+        ("carriage returns alone", format!("one\rtwo\r{VIABLE}\rend").into_bytes(), 3),
+        ("colours", VIABLE.replace("group 8", "\u{1b}[1;31mgroup\u{1b}[0m 8").into_bytes(), 1),
+        ("journal export", export.into_bytes(), 5),
+        ("journal as JSON", json.into_bytes(), 2),
+        ("forum text", html.into_bytes(), 1),
+        ("quoted and wrapped mail", format!("> > {mail}\n").into_bytes(), 1),
+        ("a byte order mark", [vec![0xef, 0xbb, 0xbf], VIABLE.as_bytes().to_vec()].concat(), 1),
+    ]
+}
+
+#[test]
+fn cause_is_found_in_every_form_that_a_log_comes_in() {
+    for (form, bytes, line) in inputs() {
+        let said = Desk::new().run_with(&["diagnose", "--json"], &bytes);
+        assert_eq!(said.status, Some(1), "{form}: {}", said.told());
+        let json = said.json();
+        let finding = &json["findings"][0];
+        assert_eq!(finding["cause"], "group-not-viable", "{form}: {json:#}");
+        let lines: Vec<&serde_json::Value> =
+            finding["evidence"].as_array().into_iter().flatten().map(|line| &line["line"]).collect();
+        assert!(lines.iter().any(|found| **found == line), "{form}: {lines:?}, not {line}");
+    }
+}
+
+#[test]
+fn endless_line_and_bait_for_regular_expressions_are_answered() {
+    let mut bytes = vec![b'x'; 6 << 20];
+    bytes.extend_from_slice(VIABLE.as_bytes());
+    bytes.extend_from_slice("vfio BAR 0: can't reserve [mem (((0x".repeat(4000).as_bytes());
+    let said = Desk::new().run_with(&["diagnose", "--json"], &bytes);
+    assert_eq!(said.status, Some(1), "{}", said.told());
+    assert_eq!(said.json()["findings"][0]["evidence"][0]["line"], 1);
+}
+
+fn host(slot: u8) -> String {
+    let hosts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/hosts");
+    hosts.join(format!("scsi-bench-slot{slot}")).display().to_string()
+}
+
+#[test]
+fn host_that_still_shares_the_line_confirms_the_log() {
+    let said = Desk::new().run_with(&["diagnose", "--json", "--from", &host(4)], INTX_LOG.as_bytes());
+    assert_eq!(said.status, Some(1), "{}", said.told());
+    let json = said.json();
+    let facts = json["findings"][0]["host"].as_array().expect("what the host shows");
+    let text = |bearing: &str| -> Vec<String> {
+        facts.iter().filter(|fact| fact["bearing"] == bearing).map(|fact| fact["text"].to_string()).collect()
+    };
+    assert!(text("confirms").iter().any(|text| text.contains("eth1")), "{json:#}");
+    assert!(text("context").iter().any(|text| text.contains("IOMMU group")), "{json:#}");
+}
+
+#[test]
+fn host_where_it_is_mended_says_so() {
+    let log = INTX_LOG.replace("02:04.0", "02:06.0");
+    let said = Desk::new().run_with(&["diagnose", "--from", &host(6)], log.as_bytes());
+    assert_eq!(said.status, Some(1), "{}", said.told());
+    assert!(said.out.contains("on the host: ") && said.out.contains("nobody else"), "{}", said.told());
+    let off = "vfio 0000:02:06.0: no iommu_group found: No such file or directory\n";
+    let said = Desk::new().run_with(&["diagnose", "--from", &host(6)], off.as_bytes());
+    assert!(said.out.contains("the host shows 9 IOMMU groups"), "{}", said.told());
+}
+
+#[test]
+fn device_that_the_host_does_not_have_is_said_to_be_gone() {
+    let log = INTX_LOG.replace("02:04.0", "7f:04.0");
+    let said = Desk::new().run_with(&["diagnose", "--from", &host(4)], log.as_bytes());
+    assert!(said.out.contains("the host has no device at 0000:7f:04.0 now"), "{}", said.told());
+}
+
+#[test]
+fn logs_of_a_run_are_read_by_the_name_of_its_vm() {
+    let desk = Desk::new();
+    desk.put("state/runs/bench/monitor.log", INTX_LOG.lines().nth(1).unwrap_or_default());
+    desk.put("state/runs/bench/kernel.log", INTX_LOG.lines().next().unwrap_or_default());
+    let said = desk.run(&["diagnose", "--json", "--vm", "bench"]);
+    assert_eq!(said.status, Some(1), "{}", said.told());
+    assert_eq!(said.json()["findings"][0]["cause"], "intx-shared");
 }

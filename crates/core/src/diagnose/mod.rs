@@ -5,15 +5,18 @@
 //! known messages ([`catalogue`]), weighs what was seen for and against each cause (one file each in `causes`), and
 //! returns the causes that are left, likeliest first, with the lines that show them. It does not collect logs,
 //! and it does not look at the machine: where only the machine can settle a question, the finding says which
-//! command would.
+//! command would. [`Diagnosis::join`] puts beside it what a host shows.
 //!
-//! Bounds: time is linear in the input, memory is flat beyond a decoded copy of UTF-16 inputs.
+//! Bounds: time is linear in the input, memory is flat ([`Reading`]).
 
 pub mod catalogue;
 mod cause;
 mod causes;
 mod explain;
+mod feed;
 mod gate;
+mod joined;
+mod lines;
 mod scan;
 mod text;
 mod told;
@@ -24,6 +27,8 @@ use std::collections::BTreeSet;
 
 pub use cause::{Cause, Clue, Kind, LookAlike, Role};
 pub use explain::{cause, explain, ids};
+pub use feed::Feed;
+pub use joined::{Bearing, HostFact};
 pub(crate) use text::decode as decode_bytes;
 
 use crate::pci::PciAddress;
@@ -96,6 +101,8 @@ pub struct Finding {
     pub remedies: Vec<&'static str>,
     /// Causes with the same lines, and why it is rather not those.
     pub ruled_out: Vec<RuledOut>,
+    /// What the host shows of it, where the diagnosis was joined with a host.
+    pub host: Vec<HostFact>,
 }
 
 /// What the inputs say.
@@ -119,17 +126,52 @@ pub struct Diagnosis {
 /// ```
 #[must_use]
 pub fn diagnose(inputs: &[Input<'_>]) -> Diagnosis {
-    let mut scan = Scan::default();
+    let mut reading = Reading::default();
     for input in inputs {
-        scan.read(input.name, input.bytes);
+        let mut feed = reading.input(input.name);
+        feed.push(input.bytes);
+        feed.end();
     }
-    let ranking = weigh::rank(&scan);
+    reading.diagnosis()
+}
+
+/// Logs that are read one after the other, each piece by piece, with memory that does not grow with them.
+///
+/// ```
+/// use slotwise_core::diagnose::{Reading, Verdict};
+/// let mut reading = Reading::default();
+/// let mut log = reading.input("-");
+/// log.push(b"vfio 0000:03:04.0: group 9 is ");
+/// log.push(b"not viable");
+/// log.end();
+/// assert_eq!(reading.diagnosis().verdict, Verdict::Fault);
+/// ```
+#[derive(Debug, Default)]
+pub struct Reading {
+    scan: Scan,
+}
+
+impl Reading {
+    /// Begins one more input; `name` is what evidence calls it.
+    pub fn input(&mut self, name: &str) -> Feed<'_> {
+        Feed::new(&mut self.scan, name)
+    }
+
+    /// What has been read says.
+    #[must_use]
+    pub fn diagnosis(&self) -> Diagnosis {
+        interpret(&self.scan)
+    }
+}
+
+fn interpret(scan: &Scan) -> Diagnosis {
+    let ranking = weigh::rank(scan);
     let verdict = match (ranking.faults.is_empty(), ranking.others.is_empty()) {
         (false, _) => Verdict::Fault,
         (true, false) => Verdict::NoFault,
         (true, true) => Verdict::Unrecognised,
     };
-    let findings = ranking.faults.iter().chain(&ranking.others).map(|found| finding(found, &scan)).collect();
+    let findings = ranking.faults.iter().chain(&ranking.others).map(|found| finding(found, scan)).collect();
     Diagnosis { verdict, findings }
 }
 
@@ -147,6 +189,7 @@ fn finding(candidate: &Candidate<'_>, scan: &Scan) -> Finding {
             .iter()
             .map(|other| RuledOut { cause: other.cause, why: other.tell })
             .collect(),
+        host: Vec::new(),
     }
 }
 

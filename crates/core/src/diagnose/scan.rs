@@ -1,4 +1,4 @@
-//! Reads inputs and keeps what the catalogue knows of them: per row, how often it was seen, and the first lines.
+//! Looks at lines and keeps what the catalogue knows of them: per row, how often it was seen, and the first lines.
 //!
 //! Memory does not grow with the input: a row keeps at most [`HITS_PER_ROW`] lines, a line at most a few hundred
 //! characters. Regular expressions are compiled when their row is first needed.
@@ -10,38 +10,16 @@ use aho_corasick::{AhoCorasick, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::catalogue::{self, Pattern};
-use super::gate::Gate;
+use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
 use super::text::{self, LINE_CAP, OVERLAP};
 use super::told::Told;
 use crate::pci::PciAddress;
-
-/// Longest input that is read line by line, in bytes; longer ones go through the gate.
-const SHORT: usize = 2 * 1024 * 1024;
-
-/// How much of each end of a long input is read line by line, in bytes: there people write what it is about.
-const EDGE: usize = 64 * 1024;
-
-/// How many words of the gate have their surroundings read as well.
-const SURROUNDINGS: usize = 256;
-
-/// How many lines before and after a word are its surroundings.
-const AROUND: usize = 10;
-
-/// Length from which a line of a long input counts as endless, in bytes.
-const ENDLESS: usize = 2 * EDGE;
 
 /// Lines kept of each row.
 const HITS_PER_ROW: usize = 24;
 
 /// Rough text form of a PCI address, with or without domain.
 const ADDRESS: &str = r"(?:\b[0-9a-f]{4,8}:)?\b[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b";
-
-/// Where a line stands: which input, which line, counted over all inputs so that lines can be ordered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) input: usize,
-    pub(super) line: u64,
-}
 
 /// A line on which a row matched.
 #[derive(Clone, Debug)]
@@ -74,81 +52,42 @@ impl Scan {
         catalogue::index_of(id).and_then(|index| self.seen.get(&index))
     }
 
-    /// Reads one more input.
-    pub(super) fn read(&mut self, name: &str, bytes: &[u8]) {
-        let input = self.names.len();
+    /// Begins one more input and says which it is.
+    pub(super) fn begin(&mut self, name: &str) -> usize {
         self.names.push(name.to_owned());
-        let bytes = text::decode(bytes);
-        let lines = Lines { bytes: &bytes, separator: text::line_separator(&bytes) };
-        if bytes.len() <= SHORT { self.read_all(input, &lines) } else { self.read_gated(input, &lines) }
+        self.names.len() - 1
     }
 
-    fn read_all(&mut self, input: usize, lines: &Lines<'_>) {
-        let mut window = Window::default();
-        self.read_lines(
-            lines,
-            &mut window,
-            Cursor { at: 0, place: Place { input, line: 1 } },
-            lines.bytes.len(),
-        );
-    }
-
-    /// Reads every line that begins at `from` or later and before `to`, and says where the next one begins. In a
-    /// long log it stops before a line that is endless.
-    fn read_lines(&mut self, lines: &Lines<'_>, window: &mut Window, from: Cursor, to: usize) -> Cursor {
+    /// Looks at every line of `lines` from `from` on that begins before `to`, and says where the next one begins. It
+    /// stops before a line that is endless, if it is told that there may be such.
+    pub(super) fn look_at_lines(
+        &mut self,
+        lines: &Lines<'_>,
+        from: Cursor,
+        to: usize,
+        endless: Endless,
+    ) -> Cursor {
         let mut cursor = from;
-        let is_short = lines.bytes.len() <= SHORT;
         while cursor.at < to.min(lines.bytes.len()) {
-            let end = lines.end(cursor.at);
-            if !is_short && end - cursor.at > ENDLESS {
-                break;
-            }
-            self.look_at(lines, window, Span { start: cursor.at, end, place: cursor.place }, true);
+            let end = match (lines.end(cursor.at), endless) {
+                (Some(end), _) => end,
+                (None, Endless::Stop) => break,
+                (None, Endless::Read) => lines.end_of_all(cursor.at),
+            };
+            self.look_at(lines, Span { start: cursor.at, end, place: cursor.place }, Prose::Heard);
             cursor.at = end + 1;
             cursor.place.line += 1;
         }
         cursor
     }
 
-    /// Both ends and what surrounds the first words of the gate are read like a short log, of the rest only the
-    /// lines with a word.
-    fn read_gated(&mut self, input: usize, lines: &Lines<'_>) {
-        let mut gate = Gate::new(lines.bytes);
-        let mut window = Window::default();
-        let start = Cursor { at: 0, place: Place { input, line: 1 } };
-        let mut cursor = self.read_lines(lines, &mut window, start, EDGE);
-        let tail = lines.tail();
-        let mut surroundings = SURROUNDINGS;
-        let mut from = cursor.at;
-        while let Some(position) = gate.next_from(from).filter(|position| *position < tail) {
-            cursor = lines.advance(cursor, lines.start(position));
-            if surroundings > 0 {
-                surroundings -= 1;
-                let before = lines.before(cursor, from);
-                let after = self.read_lines(lines, &mut window, before, lines.after(position));
-                if after.at > position {
-                    cursor = after;
-                    from = after.at;
-                    continue;
-                }
-            }
-            let end = lines.end(position);
-            // Of an endless line only the neighbourhood of the word is read.
-            let near = cursor.at.max(position.saturating_sub(LINE_CAP / 2));
-            let far = end.min(position + LINE_CAP / 2);
-            self.look_at(lines, &mut window, Span { start: near, end: far, place: cursor.place }, false);
-            from = if far < end { far } else { end + 1 };
-        }
-        let rest = lines.advance(cursor, tail.max(from));
-        self.read_lines(lines, &mut window, rest, lines.bytes.len());
-    }
-
-    fn look_at(&mut self, lines: &Lines<'_>, window: &mut Window, span: Span, prose: bool) {
+    /// Looks at one line, in pieces if it is long.
+    pub(super) fn look_at(&mut self, lines: &Lines<'_>, span: Span, prose: Prose) {
         let mut start = span.start;
         loop {
             let end = span.end.min(start + LINE_CAP);
-            window.load(lines, start, end);
-            self.match_window(lines, window, Span { start, end, place: span.place }, prose);
+            let window = Window::load(lines, start, end);
+            self.match_window(lines, &window, Span { start, end, place: span.place }, prose);
             if end >= span.end {
                 return;
             }
@@ -156,7 +95,8 @@ impl Scan {
         }
     }
 
-    fn match_window(&mut self, lines: &Lines<'_>, window: &Window, span: Span, prose: bool) {
+    fn match_window(&mut self, lines: &Lines<'_>, window: &Window, span: Span, prose: Prose) {
+        let prose = prose == Prose::Heard;
         let mut rows: Vec<usize> = anchors_in(&window.own).into_iter().map(|(row, _)| row).collect();
         let boundary = window.boundary_rows();
         rows.extend(boundary);
@@ -195,84 +135,6 @@ impl Scan {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Span {
-    start: usize,
-    end: usize,
-    place: Place,
-}
-
-/// A line that is reached: where it begins, and its place.
-#[derive(Clone, Copy)]
-struct Cursor {
-    at: usize,
-    place: Place,
-}
-
-struct Lines<'a> {
-    bytes: &'a [u8],
-    separator: u8,
-}
-
-impl Lines<'_> {
-    fn start(&self, position: usize) -> usize {
-        let before = self.bytes.get(..position).unwrap_or_default();
-        memchr::memrchr(self.separator, before).map_or(0, |found| found + 1)
-    }
-
-    fn end(&self, position: usize) -> usize {
-        let after = self.bytes.get(position..).unwrap_or_default();
-        memchr::memchr(self.separator, after).map_or(self.bytes.len(), |found| position + found)
-    }
-
-    fn count(&self, from: usize, to: usize) -> u64 {
-        let between = self.bytes.get(from..to).unwrap_or_default();
-        memchr::memchr_iter(self.separator, between).count() as u64
-    }
-
-    /// The cursor of the line that begins at `to`, which must not lie before `from`.
-    fn advance(&self, from: Cursor, to: usize) -> Cursor {
-        if to <= from.at {
-            return from;
-        }
-        let line = from.place.line + self.count(from.at, to);
-        Cursor { at: to, place: Place { line, ..from.place } }
-    }
-
-    /// The cursor a few lines before `cursor`, not before `floor`.
-    fn before(&self, cursor: Cursor, floor: usize) -> Cursor {
-        let mut before = cursor;
-        for _ in 0..AROUND {
-            let Some(end) = before.at.checked_sub(1).filter(|end| *end > floor) else { break };
-            let start = self.start(end);
-            if start < floor || end - start > ENDLESS {
-                break;
-            }
-            before = Cursor { at: start, place: Place { line: before.place.line - 1, ..before.place } };
-        }
-        before
-    }
-
-    /// Where the end begins that is read line by line: at the end of all when the last line is endless.
-    fn tail(&self) -> usize {
-        let tail = self.start(self.bytes.len().saturating_sub(EDGE));
-        if self.bytes.len() - tail > ENDLESS { self.bytes.len() } else { tail }
-    }
-
-    /// Where the lines that are read with the one at `position` end.
-    fn after(&self, position: usize) -> usize {
-        let mut end = self.end(position);
-        for _ in 0..AROUND {
-            end = self.end((end + 1).min(self.bytes.len()));
-        }
-        end
-    }
-
-    fn normalised(&self, start: usize, end: usize) -> String {
-        text::normalise(self.bytes.get(start..end.min(start + LINE_CAP)).unwrap_or_default())
-    }
-}
-
 /// A line with what may belong to it before and after, as matched.
 #[derive(Default)]
 struct Window {
@@ -289,35 +151,29 @@ struct Found {
 }
 
 impl Window {
-    fn load(&mut self, lines: &Lines<'_>, start: usize, end: usize) {
-        self.own = lines.normalised(start, end);
-        self.before.clear();
-        self.after.clear();
-        self.glued.clear();
-        let line_start = lines.start(start);
-        if line_start == start && start > 0 {
-            let previous = lines.normalised(lines.start(start - 1), start - 1);
-            if text::may_continue(&previous, &self.own) {
-                self.before = previous;
+    fn load(lines: &Lines<'_>, start: usize, end: usize) -> Self {
+        let mut window = Self { own: lines.normalised(start, end), ..Self::default() };
+        if let Some(previous) = lines.previous(start) {
+            let previous = lines.normalised(previous, start - 1);
+            if text::may_continue(&previous, &window.own) {
+                window.before = previous;
             }
         }
-        let mut last = self.own.clone();
+        let mut last = window.own.clone();
         let mut at = end;
         for _ in 0..3 {
-            if at >= lines.bytes.len() || lines.bytes.get(at) != Some(&lines.separator) {
-                break;
-            }
-            let next_end = lines.end(at + 1);
-            let next = lines.normalised(at + 1, next_end);
+            let Some((next_start, next_end)) = lines.next(at) else { break };
+            let next = lines.normalised(next_start, next_end);
             if !text::may_continue(&last, &next) {
                 break;
             }
-            self.after.push(' ');
-            self.after.push_str(&next);
-            self.glued.push_str(&next);
+            window.after.push(' ');
+            window.after.push_str(&next);
+            window.glued.push_str(&next);
             at = next_end;
             last = next;
         }
+        window
     }
 
     /// Rows whose anchor begins in this line and ends in the next.

@@ -14,15 +14,116 @@ pub(super) const OVERLAP: usize = 512;
 /// The bytes as UTF-8 or something close to it: UTF-16 (with a mark, or recognised by its zero bytes) is
 /// converted, anything else is left as it is.
 pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, [u8]> {
-    match bytes {
-        [0xff, 0xfe, rest @ ..] => Cow::Owned(from_utf16(rest, u16::from_le_bytes)),
-        [0xfe, 0xff, rest @ ..] => Cow::Owned(from_utf16(rest, u16::from_be_bytes)),
-        [0xef, 0xbb, 0xbf, rest @ ..] => Cow::Borrowed(rest),
-        _ => match zero_parity(bytes) {
-            Some(Parity::Odd) => Cow::Owned(from_utf16(bytes, u16::from_le_bytes)),
-            Some(Parity::Even) => Cow::Owned(from_utf16(bytes, u16::from_be_bytes)),
-            None => Cow::Borrowed(bytes),
-        },
+    match Encoding::of(bytes) {
+        (Encoding::Bytes, mark) => Cow::Borrowed(bytes.get(mark..).unwrap_or_default()),
+        _ => {
+            let mut text = Vec::with_capacity(bytes.len() / 2 + 16);
+            let mut decoder = Decoder::default();
+            decoder.decode(bytes, &mut text);
+            decoder.finish(&mut text);
+            Cow::Owned(text)
+        }
+    }
+}
+
+/// How many bytes it takes to know an encoding.
+const SAMPLE: usize = 1024;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Encoding {
+    Bytes,
+    Utf16(Order),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    Little,
+    Big,
+}
+
+impl Encoding {
+    /// The encoding of a text by its first bytes, and the length of its mark.
+    fn of(bytes: &[u8]) -> (Self, usize) {
+        match bytes {
+            [0xff, 0xfe, ..] => (Self::Utf16(Order::Little), 2),
+            [0xfe, 0xff, ..] => (Self::Utf16(Order::Big), 2),
+            [0xef, 0xbb, 0xbf, ..] => (Self::Bytes, 3),
+            _ => match zero_parity(bytes) {
+                Some(Parity::Odd) => (Self::Utf16(Order::Little), 0),
+                Some(Parity::Even) => (Self::Utf16(Order::Big), 0),
+                None => (Self::Bytes, 0),
+            },
+        }
+    }
+}
+
+/// Converts a text that comes in pieces to UTF-8 or something close to it.
+#[derive(Debug, Default)]
+pub(super) struct Decoder {
+    encoding: Option<Encoding>,
+    /// What is waited with: all until the encoding is known, then the bytes of a character that is not whole.
+    waiting: Vec<u8>,
+}
+
+impl Decoder {
+    /// Appends the next piece to `text`.
+    pub(super) fn decode(&mut self, bytes: &[u8], text: &mut Vec<u8>) {
+        match self.encoding {
+            Some(Encoding::Bytes) => text.extend_from_slice(bytes),
+            Some(Encoding::Utf16(order)) => {
+                self.waiting.extend_from_slice(bytes);
+                let whole = self.waiting.len() - self.unfinished(order);
+                let rest = self.waiting.split_off(whole);
+                from_utf16(&self.waiting, order, text);
+                self.waiting = rest;
+            }
+            None => {
+                self.waiting.extend_from_slice(bytes);
+                if self.waiting.len() >= SAMPLE {
+                    self.settle(text);
+                }
+            }
+        }
+    }
+
+    /// Appends what was waited with.
+    pub(super) fn finish(&mut self, text: &mut Vec<u8>) {
+        if self.encoding.is_none() {
+            self.settle(text);
+        }
+        let rest = std::mem::take(&mut self.waiting);
+        if let Some(Encoding::Utf16(order)) = self.encoding {
+            from_utf16(&rest, order, text);
+        }
+    }
+
+    fn settle(&mut self, text: &mut Vec<u8>) {
+        let (encoding, mark) = Encoding::of(&self.waiting);
+        self.encoding = Some(encoding);
+        let first = std::mem::take(&mut self.waiting);
+        self.decode(first.get(mark..).unwrap_or_default(), text);
+    }
+
+    /// How many of the waiting bytes belong to a character that is not whole: an odd one, or a lone high surrogate.
+    fn unfinished(&self, order: Order) -> usize {
+        let odd = self.waiting.len() % 2;
+        let high = match self.waiting.get(..self.waiting.len() - odd).unwrap_or_default() {
+            [.., first, second] => {
+                let unit = order.unit([*first, *second]);
+                (0xd800..0xdc00).contains(&unit)
+            }
+            _ => false,
+        };
+        odd + if high { 2 } else { 0 }
+    }
+}
+
+impl Order {
+    const fn unit(self, pair: [u8; 2]) -> u16 {
+        match self {
+            Self::Little => u16::from_le_bytes(pair),
+            Self::Big => u16::from_be_bytes(pair),
+        }
     }
 }
 
@@ -34,7 +135,7 @@ enum Parity {
 
 /// Where the zero bytes of the first kilobyte are, if that is what UTF-16 of mostly ASCII text looks like.
 fn zero_parity(bytes: &[u8]) -> Option<Parity> {
-    let sample = bytes.get(..bytes.len().min(1024)).unwrap_or(bytes);
+    let sample = bytes.get(..bytes.len().min(SAMPLE)).unwrap_or(bytes);
     let count = |parity: usize| sample.iter().skip(parity).step_by(2).filter(|&&byte| byte == 0).count();
     let (even, odd, half) = (count(0), count(1), sample.len() / 2);
     if half < 8 {
@@ -49,18 +150,16 @@ fn zero_parity(bytes: &[u8]) -> Option<Parity> {
     }
 }
 
-fn from_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> Vec<u8> {
+fn from_utf16(bytes: &[u8], order: Order, text: &mut Vec<u8>) {
     let units = bytes.chunks_exact(2).map(|pair| match pair {
-        [first, second] => unit([*first, *second]),
+        [first, second] => order.unit([*first, *second]),
         _ => 0,
     });
-    let mut out = Vec::with_capacity(bytes.len() / 2 + 16);
     let mut buffer = [0; 4];
     for decoded in char::decode_utf16(units) {
         let character = decoded.unwrap_or(char::REPLACEMENT_CHARACTER);
-        out.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
+        text.extend_from_slice(character.encode_utf8(&mut buffer).as_bytes());
     }
-    out
 }
 
 /// What separates the lines of a log.
@@ -110,24 +209,45 @@ pub(super) fn normalise(raw: &[u8]) -> String {
     out
 }
 
+/// Undoes what forums, web archives and JSON logs make of a text: HTML entities and tags of layout, and the escapes of
+/// JSON strings (RFC 8259 §7), which logs of logs have several times over.
 fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains('&') {
-        return Cow::Borrowed(text);
-    }
-    const ENTITIES: &[(&str, &str)] = &[
+    const MARKS: [char; 3] = ['&', '<', '\\'];
+    const PLAIN: &[(&str, &str)] = &[
+        ("&amp;", "&"),
         ("&quot;", "\""),
         ("&#34;", "\""),
         ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&#x2F;", "/"),
         ("&apos;", "'"),
         ("&gt;", ">"),
         ("&lt;", "<"),
         ("&nbsp;", " "),
-        ("&amp;", "&"),
+        ("<br>", " "),
+        ("<br/>", " "),
+        ("<br />", " "),
+        ("<p>", " "),
+        ("</p>", " "),
+        ("<pre>", " "),
+        ("</pre>", " "),
+        ("<code>", " "),
+        ("</code>", " "),
+        ("\\\\", "\\"),
+        ("\\\"", "\""),
+        ("\\/", "/"),
+        ("\\n", " "),
+        ("\\t", " "),
+        ("\\u0027", "'"),
+        ("\\u003e", ">"),
     ];
+    if !text.contains(MARKS) {
+        return Cow::Borrowed(text);
+    }
     let mut out = text.to_owned();
-    for (entity, plain) in ENTITIES {
-        if out.contains(entity) {
-            out = out.replace(entity, plain);
+    for (escaped, plain) in PLAIN {
+        if out.contains(escaped) {
+            out = out.replace(escaped, plain);
         }
     }
     Cow::Owned(out)
@@ -227,13 +347,25 @@ fn starts_record(line: &str) -> bool {
         "AMD-Vi:",
         "Traceback",
         "File \"",
+        "{\"",
     ];
     if HEADS.iter().any(|head| line.starts_with(head)) {
+        return true;
+    }
+    if is_field(line) {
         return true;
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
     let after = line.as_bytes().get(digits).copied();
     (digits == 4 && after == Some(b'-')) || (digits == 2 && after == Some(b':') && line.len() > 8)
+}
+
+/// Whether a line is a field of the journal's export format (systemd.io/JOURNAL_EXPORT_FORMATS).
+fn is_field(line: &str) -> bool {
+    let name =
+        line.bytes().take_while(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_');
+    let length = name.count();
+    length >= 3 && line.as_bytes().get(length) == Some(&b'=')
 }
 
 #[cfg(test)]
@@ -256,6 +388,23 @@ mod tests {
     fn quoting_colours_and_typographic_quotes_disappear() {
         let raw = "> > \u{1b}[31mfailed to open \u{2018}/dev/vfio/1\u{2019}:\u{1b}[0m  Permission\tdenied\r";
         assert_eq!(normalise(raw.as_bytes()), "failed to open '/dev/vfio/1': Permission denied");
+    }
+
+    #[test]
+    fn escapes_of_forums_and_of_json_are_undone() {
+        let raw = r#"{"msg":"Could not open \\\"/dev/vfio/1\\\": No such file\nnext &amp;lt;b&gt;"#;
+        assert_eq!(
+            normalise(raw.as_bytes()),
+            r#"{"msg":"Could not open "/dev/vfio/1": No such file next <b>"#
+        );
+        assert_eq!(normalise(b"group 9<br />is not viable"), "group 9 is not viable");
+    }
+
+    #[test]
+    fn fields_of_the_journal_are_records() {
+        assert!(starts_record("MESSAGE=vfio 0000:01:00.0: group 1 is not viable"));
+        assert!(starts_record("_BOOT_ID=00"));
+        assert!(!starts_record("A=b"));
     }
 
     #[test]

@@ -61,6 +61,32 @@ pub mod v1 {
         pub explanation: String,
         /// What to do, least trouble first.
         pub remedies: Vec<String>,
+        /// What the host shows of it; not there where no host was looked at.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub host: Vec<HostFact>,
+    }
+
+    /// What the host shows of a finding.
+    #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct HostFact {
+        /// PCI address, `DDDD:BB:DD.F`, or null if it is about the host as a whole.
+        pub device: Option<String>,
+        /// How it bears on the finding.
+        pub bearing: Bearing,
+        /// What is so.
+        pub text: String,
+    }
+
+    /// How a fact of the host bears on a finding.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    pub enum Bearing {
+        /// The host still shows what the log says.
+        Confirms,
+        /// The host shows the opposite now.
+        SinceFixed,
+        /// Neither.
+        Context,
     }
 
     /// A line of an input.
@@ -109,6 +135,21 @@ pub mod v1 {
                     .collect(),
                 explanation: finding.explanation.clone(),
                 remedies: finding.remedies.iter().map(|&remedy| remedy.to_owned()).collect(),
+                host: finding.host.iter().map(HostFact::from).collect(),
+            }
+        }
+    }
+
+    impl From<&diagnose::HostFact> for HostFact {
+        fn from(fact: &diagnose::HostFact) -> Self {
+            Self {
+                device: fact.device.map(|device| device.to_string()),
+                bearing: match fact.bearing {
+                    diagnose::Bearing::Confirms => Bearing::Confirms,
+                    diagnose::Bearing::SinceFixed => Bearing::SinceFixed,
+                    diagnose::Bearing::Context => Bearing::Context,
+                },
+                text: fact.text.clone(),
             }
         }
     }
