@@ -9,6 +9,8 @@ mod read;
 #[cfg(test)]
 mod replay;
 mod screen;
+#[cfg(test)]
+mod tests;
 mod transport;
 pub(crate) mod wire;
 

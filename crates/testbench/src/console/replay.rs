@@ -41,6 +41,10 @@ fn turns(transcript: &str) -> Vec<Turn> {
             None => turns.push(Turn::Print(format!("{line}\r\n"))),
         }
     }
+    // The last line is the prompt that waits.
+    if let Some(Turn::Print(text)) = turns.last_mut() {
+        text.truncate(text.trim_end_matches("\r\n").len());
+    }
     turns
 }
 
