@@ -7,10 +7,14 @@ use std::path::{Path, PathBuf};
 use slotwise_backend::qemu::{CapabilityError, Places, Qemu};
 use slotwise_core::plan::{Plan, VmPlan};
 use slotwise_core::vm::{
-    Acceleration, BackendKind, Boot, ChannelName, Console, Cpu, CpuModel, Firmware, HypervisorSignature,
-    KernelBoot, KernelPayload, OnReboot, PassthroughDevice, UsbHostDevice, VmConfig, VmName, VmSpec,
+    Acceleration, BackendKind, Boot, ChannelName, Console, Cpu, CpuModel, Disk, DiskBus, DiskImage,
+    DiskWrites, Firmware, HypervisorSignature, KernelBoot, KernelPayload, OnReboot, PassthroughDevice,
+    UsbHostDevice, VmConfig, VmName, VmSpec,
 };
-use slotwise_testbench::guest::{BootFiles, GuestDefinition, GuestError, PrepareConfig, PrepareError};
+use slotwise_testbench::guest::{
+    BootFiles, BootMedium, GuestDefinition, GuestError, ImageBus, ImageFormat, Port, PrepareConfig,
+    PrepareError, Processor,
+};
 
 use crate::error::{Failure, Hint};
 use crate::paths;
@@ -62,6 +66,7 @@ pub(crate) fn prepare_config() -> Result<PrepareConfig, Failure> {
         agent,
         boot_dir: "/boot".into(),
         modules_dir: "/lib/modules".into(),
+        settings_dir: paths::config().join("guests"),
     })
 }
 
@@ -73,29 +78,61 @@ pub(crate) fn boot_files(guest: &GuestDefinition) -> Result<BootFiles, Failure> 
 /// The machine that runs a guest with the VM's devices.
 pub(crate) fn describe(vm: &VmPlan, files: &BootFiles) -> Result<VmSpec, Box<dyn Error + Send + Sync>> {
     let request = &vm.request;
+    let (firmware, boot, disks) = medium(&files.medium);
     let config = VmConfig {
         name: request.name.clone(),
         machine: request.machine,
-        acceleration: Acceleration::Hardware,
+        acceleration: match files.processor {
+            Processor::Accelerated => Acceleration::Hardware,
+            Processor::Emulated => Acceleration::Emulation,
+        },
         cpu: Cpu { model: CpuModel::Host, count: request.cpus, signature: HypervisorSignature::Shown },
         memory: request.memory,
-        firmware: Firmware::Bios,
-        boot: Boot::Kernel(KernelBoot {
-            kernel: files.kernel.clone(),
-            arguments: files.append.clone(),
-            payload: KernelPayload::Initrd(files.initrd.clone()),
-        }),
-        disks: Vec::new(),
+        firmware,
+        boot,
+        disks,
         devices: vm.devices.iter().map(|device| PassthroughDevice::new(device.address)).collect(),
         usb: request.usb.iter().map(|id| UsbHostDevice::Id(*id)).collect(),
         channels: vec![ChannelName::agent()],
-        console: Console::Serial,
+        console: match files.port {
+            Port::Serial => Console::Serial,
+            Port::Debug => Console::DebugPort,
+        },
         on_reboot: OnReboot::End,
     };
     VmSpec::new(config).map_err(|faults| {
         let list: Vec<String> = faults.iter().map(ToString::to_string).collect();
         format!("VM {} cannot be: {}", request.name, list.join("; ")).into()
     })
+}
+
+/// What the machine is started with.
+fn medium(medium: &BootMedium) -> (Firmware, Boot, Vec<Disk>) {
+    let kernel = |kernel: &Path, append: &str, payload| {
+        Boot::Kernel(KernelBoot { kernel: kernel.to_owned(), arguments: append.to_owned(), payload })
+    };
+    match medium {
+        BootMedium::Device => (Firmware::Bios, Boot::Firmware, Vec::new()),
+        BootMedium::Kernel { kernel: image, initrd, append } => {
+            let payload = initrd.clone().map_or(KernelPayload::None, KernelPayload::Initrd);
+            (Firmware::Bios, kernel(image, append, payload), Vec::new())
+        }
+        BootMedium::Uefi { code, variables } => {
+            let firmware = Firmware::Uefi { code: code.clone(), variables: variables.clone() };
+            (firmware, Boot::Firmware, Vec::new())
+        }
+        BootMedium::Image { path, format, bus } => {
+            let image = match format {
+                ImageFormat::Raw => DiskImage::Raw(path.clone()),
+                ImageFormat::Qcow2 => DiskImage::Qcow2(path.clone()),
+            };
+            let bus = match bus {
+                ImageBus::Ata => DiskBus::Ata,
+                ImageBus::Virtio => DiskBus::Virtio,
+            };
+            (Firmware::Bios, Boot::Firmware, vec![Disk { image, bus, writes: DiskWrites::Discarded }])
+        }
+    }
 }
 
 /// What the last run of a VM said, kept for a diagnosis.

@@ -28,6 +28,11 @@ pub(crate) fn cache() -> PathBuf {
     xdg("XDG_CACHE_HOME", ".cache").join("slotwise")
 }
 
+/// What the user tells of guests' images.
+pub(crate) fn config() -> PathBuf {
+    xdg("XDG_CONFIG_HOME", ".config").join("slotwise")
+}
+
 /// Sockets of running machines.
 pub(crate) fn runtime() -> PathBuf {
     match variable("XDG_RUNTIME_DIR").filter(|path| path.is_absolute()) {

@@ -34,11 +34,23 @@ pub enum Capability {
     Power,
     /// The bench can change the medium.
     Medium,
+    /// Commands of the bench's choice.
+    Commands,
+    /// The guest tells which functions are on its PCI bus.
+    ListsFunctions,
+    /// The guest tells which disks it found.
+    ListsDisks,
+    /// The guest tells vendor or product of the disks it found.
+    NamesDisks,
+    /// The guest shows what is in a sector.
+    ReadsSectors,
+    /// The guest starts what the disk has to boot.
+    BootsDisk,
 }
 
 impl Capability {
     /// All there are.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::SdUnbound,
         Self::Residual,
         Self::RawSense,
@@ -50,6 +62,12 @@ impl Capability {
         Self::Reset,
         Self::Power,
         Self::Medium,
+        Self::Commands,
+        Self::ListsFunctions,
+        Self::ListsDisks,
+        Self::NamesDisks,
+        Self::ReadsSectors,
+        Self::BootsDisk,
     ];
 
     /// Its name in files and reports.
@@ -66,6 +84,12 @@ impl Capability {
             Self::Reset => "reset",
             Self::Power => "power",
             Self::Medium => "medium",
+            Self::Commands => "commands",
+            Self::ListsFunctions => "lists-functions",
+            Self::ListsDisks => "lists-disks",
+            Self::NamesDisks => "names-disks",
+            Self::ReadsSectors => "reads-sectors",
+            Self::BootsDisk => "boots-disk",
         }
     }
 

@@ -9,6 +9,8 @@ pub mod wire;
 #[cfg(feature = "bench")]
 pub mod capability;
 #[cfg(feature = "bench")]
+pub mod console;
+#[cfg(feature = "bench")]
 mod embedded;
 #[cfg(all(test, feature = "bench"))]
 mod fake;
@@ -22,6 +24,8 @@ pub mod report;
 pub mod rig;
 #[cfg(feature = "bench")]
 pub mod scsi;
+#[cfg(feature = "bench")]
+pub mod sight;
 #[cfg(feature = "bench")]
 pub mod source;
 #[cfg(feature = "bench")]

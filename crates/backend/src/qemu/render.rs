@@ -205,11 +205,17 @@ fn module_list(modules: &[slotwise_core::vm::BootModule]) -> OsString {
 
 /// Control and console.
 fn connections(line: &mut Invocation, config: &VmConfig, wiring: Wiring<'_>) {
-    let serial = config.console == Console::Serial;
     let Wiring::Sockets(sockets) = wiring else {
         // Ctrl-A C switches between console and monitor.
-        let on = if serial { "-serial" } else { "-monitor" };
-        line.option(on, if serial { "mon:stdio" } else { "stdio" });
+        match config.console {
+            Console::Serial => line.option("-serial", "mon:stdio"),
+            Console::DebugPort => {
+                // Its own default is 0xe9 (QEMU hw/char/debugcon.c).
+                line.option("-global", "isa-debugcon.iobase=0x402");
+                line.option("-debugcon", "mon:stdio");
+            }
+            Console::None => line.option("-monitor", "stdio"),
+        }
         return;
     };
     let socket = |id: &str, path| Members::new("socket").with("id", id).with("path", path);
@@ -217,9 +223,16 @@ fn connections(line: &mut Invocation, config: &VmConfig, wiring: Wiring<'_>) {
     line.option("-mon", "chardev=own-qmp,mode=control");
     line.option("-chardev", listening(socket("qmp", sockets.control())));
     line.option("-mon", "chardev=qmp,mode=control");
-    if serial {
+    if config.console != Console::None {
         line.option("-chardev", socket("console", sockets.console()));
-        line.option("-serial", "chardev:console");
+    }
+    match config.console {
+        Console::None => {}
+        Console::Serial => line.option("-serial", "chardev:console"),
+        Console::DebugPort => {
+            let port = Members::new("isa-debugcon").with("iobase", "0x402").with("chardev", "console");
+            line.option("-device", port);
+        }
     }
 }
 

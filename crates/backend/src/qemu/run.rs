@@ -198,7 +198,9 @@ impl Running {
         let prepared = |what| move |source| StartError::Prepare { what, machine: name.clone(), source };
         let control = listen(&sockets.own_qmp()).map_err(prepared("control socket"))?;
         let serial = match config.console {
-            ConsoleKind::Serial => Some(listen(&sockets.console()).map_err(prepared("console socket"))?),
+            ConsoleKind::Serial | ConsoleKind::DebugPort => {
+                Some(listen(&sockets.console()).map_err(prepared("console socket"))?)
+            }
             ConsoleKind::None => None,
         };
         let process = Process::spawn(Launch {

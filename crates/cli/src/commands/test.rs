@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use slotwise_core::pci::PciId;
 use slotwise_core::plan::{Plan, VmPlan};
 use slotwise_core::report::Role;
 use slotwise_core::vm::{TestRequest, WriteLeave};
@@ -97,6 +98,14 @@ fn jobs<'p>(plan: &'p Plan, test: &TestRequest) -> Result<Vec<Job<'p>>, Failure>
     if jobs.is_empty() { Err(Failure::new("the spec gives no VM a device to test")) } else { Ok(jobs) }
 }
 
+/// The one function that a VM is given, by its ids in the spec; of several, which one the tests are about is not known.
+fn function(vm: &VmPlan) -> Option<PciId> {
+    match vm.request.devices.as_slice() {
+        [device] => device.id,
+        _ => None,
+    }
+}
+
 fn device_under_test(vm: &VmPlan, test: &TestRequest) -> DeviceUnderTest {
     let addresses: Vec<String> = vm.devices.iter().map(|device| device.address.to_string()).collect();
     let disk = &test.disk;
@@ -131,6 +140,7 @@ fn one(
         prepare: prepare.clone(),
         machines: paths::runtime().join("machines"),
         describe: &describe,
+        function: function(job.vm),
         messages: String::new(),
         stop: host.interrupted(),
     };

@@ -133,11 +133,13 @@ impl CpuCount {
     }
 }
 
-/// The guest's serial console.
+/// The guest's console.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Console {
     /// A 16550 UART at the first serial port (0x3f8).
     Serial,
+    /// The debug port of PC firmware (0x402), one way: what SeaBIOS and OVMF say of their work.
+    DebugPort,
     /// None.
     None,
 }

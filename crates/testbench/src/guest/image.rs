@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 
 use super::archive::{Archive, ArchiveError};
 use super::modules::{Dependencies, NoSuchModule, normal};
-use super::{GuestDefinition, Kernel, KernelSource};
+use super::{BootMedium, Kernel, KernelSource};
+use crate::source::FileError;
 use crate::wire::{AGENT_PORT, BootConfig, Module};
 
 /// Where to find what a guest is made of.
@@ -29,19 +30,8 @@ pub struct PrepareConfig {
     pub boot_dir: PathBuf,
     /// The distribution's modules, as a rule `/lib/modules`.
     pub modules_dir: PathBuf,
-}
-
-/// All a machine monitor needs to boot a guest.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BootFiles {
-    /// Kernel image.
-    pub kernel: PathBuf,
-    /// Initial ramdisk.
-    pub initrd: PathBuf,
-    /// Kernel command line.
-    pub append: String,
-    /// Memory, in bytes.
-    pub memory_bytes: u64,
+    /// Where the user tells of images of their own: a file `ID.toml` for each guest ([`super::ImageSettings`]).
+    pub settings_dir: PathBuf,
 }
 
 /// Why a guest cannot be made ready.
@@ -91,6 +81,35 @@ pub enum PrepareError {
         /// What came of looking.
         source: io::Error,
     },
+    /// The guest runs an image of the user's own, and none is named.
+    #[error("no image for guest {guest}")]
+    NoImage {
+        /// The guest.
+        guest: String,
+        /// The file that would name it.
+        settings: PathBuf,
+    },
+    /// The user's file about an image is wrong.
+    #[error(transparent)]
+    Settings(#[from] FileError),
+    /// The image is another one than the user meant.
+    #[error("{path} has the checksum {found}, not {declared}")]
+    Checksum {
+        /// The image.
+        path: PathBuf,
+        /// What it has.
+        found: String,
+        /// What it should have.
+        declared: String,
+    },
+    /// A program that makes part of a guest failed.
+    #[error("{program} could not make the guest's image: {message}")]
+    Program {
+        /// Which.
+        program: PathBuf,
+        /// What it said.
+        message: String,
+    },
     /// A file that is there cannot be read, or one cannot be written.
     #[error("cannot {action} {path}")]
     File {
@@ -119,12 +138,18 @@ impl PrepareError {
             ),
             Self::CompressedModule { .. } => Some("modules are unpacked by xz, of the package xz-utils".into()),
             Self::Archive { source, .. } => source.hint().map(str::to_owned),
-            Self::File { .. } => None,
+            Self::NoImage { settings, .. } => Some(format!(
+                "write {} with lines `image = \"/path\"`, `format = \"qcow2\"` (or raw) and `sha256 = \"…\"`",
+                settings.display()
+            )),
+            Self::Settings(error) => error.hint.clone(),
+            Self::Checksum { .. } => Some("is it the image you meant? if so, write the new checksum".into()),
+            Self::Program { .. } | Self::File { .. } => None,
         }
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, PrepareError> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, PrepareError> {
     fs::read(path).map_err(|source| PrepareError::File { action: "read", path: path.to_owned(), source })
 }
 
@@ -135,61 +160,64 @@ struct Entry {
     content: Vec<u8>,
 }
 
-impl GuestDefinition {
-    /// Finds the kernel, and makes the ramdisk unless the cache has it.
-    ///
-    /// # Errors
-    ///
-    /// The kernel, one of its modules or the agent is missing, or a file cannot be read or written.
-    pub fn prepare(&self, config: &PrepareConfig) -> Result<BootFiles, PrepareError> {
-        let (boot_dir, modules_dir) = self.kernel.places(config)?;
-        let (kernel, release) = find_kernel(&self.kernel, &boot_dir)?;
-        let entries = self.entries(config, &modules_dir.join(release))?;
-        let initrd = config.cache_dir.join(format!("{}-{}.cpio", self.id, key(&entries)));
-        if !initrd.is_file() {
-            write_image(&entries, &config.cache_dir, &initrd).map_err(|source| PrepareError::File {
-                action: "write",
-                path: initrd.clone(),
-                source,
-            })?;
-        }
-        let append = self.kernel.command_line.clone();
-        Ok(BootFiles { kernel, initrd, append, memory_bytes: self.memory_bytes })
-    }
-
-    fn entries(&self, config: &PrepareConfig, modules: &Path) -> Result<Vec<Entry>, PrepareError> {
-        let path = self.kernel.agent(config);
-        let agent = fs::read(&path).map_err(|source| PrepareError::NoAgent { path: path.clone(), source })?;
-        let mut entries = vec![Entry { path: "init".into(), mode: 0o755, content: agent }];
-        let text = |file: &str| Ok(String::from_utf8_lossy(&read(&modules.join(file))?).into_owned());
-        let dependencies = Dependencies::parse(&text("modules.dep")?, &text("modules.builtin")?);
-        let wanted = self.modules.iter().map(|module| module.name.as_str());
-        let order =
-            dependencies.load_order(wanted).map_err(|NoSuchModule(module)| PrepareError::NoModule {
-                module,
-                directory: modules.to_owned(),
-                package: self.kernel.package.name.clone(),
-            })?;
-        let mut boot = BootConfig { port: AGENT_PORT.to_owned(), modules: Vec::new() };
-        for (name, file) in order {
-            let content = module_bytes(&modules.join(&file))?;
-            let path = format!("slotwise/modules/{name}.ko");
-            let declared = self.modules.iter().find(|module| normal(&module.name) == name);
-            boot.modules.push(Module {
-                path: format!("/{path}"),
-                options: declared.map(|module| module.options.clone()).unwrap_or_default(),
-                prepare: declared.map(|module| module.prepare.clone()).unwrap_or_default(),
-            });
-            entries.push(Entry { path, mode: 0o644, content });
-        }
-        let content = serde_json::to_vec(&boot).map_err(|error| PrepareError::File {
+/// The kernel, the initial ramdisk and the command line of a Linux guest; the ramdisk is made unless the cache has it.
+pub(super) fn prepare(
+    id: &str,
+    kernel: &Kernel,
+    modules: &[super::Module],
+    config: &PrepareConfig,
+) -> Result<BootMedium, PrepareError> {
+    let (boot_dir, modules_dir) = kernel.places(config)?;
+    let (image, release) = find_kernel(kernel, &boot_dir)?;
+    let entries = entries(kernel, modules, config, &modules_dir.join(release))?;
+    let initrd = config.cache_dir.join(format!("{id}-{}.cpio", key(&entries)));
+    if !initrd.is_file() {
+        write_image(&entries, &config.cache_dir, &initrd).map_err(|source| PrepareError::File {
             action: "write",
-            path: "/slotwise/boot.json".into(),
-            source: error.into(),
+            path: initrd.clone(),
+            source,
         })?;
-        entries.push(Entry { path: "slotwise/boot.json".into(), mode: 0o644, content });
-        Ok(entries)
     }
+    Ok(BootMedium::Kernel { kernel: image, initrd: Some(initrd), append: kernel.command_line.clone() })
+}
+
+fn entries(
+    kernel: &Kernel,
+    wanted: &[super::Module],
+    config: &PrepareConfig,
+    modules: &Path,
+) -> Result<Vec<Entry>, PrepareError> {
+    let path = kernel.agent(config);
+    let agent = fs::read(&path).map_err(|source| PrepareError::NoAgent { path: path.clone(), source })?;
+    let mut entries = vec![Entry { path: "init".into(), mode: 0o755, content: agent }];
+    let text =
+        |file: &str| Ok::<_, PrepareError>(String::from_utf8_lossy(&read(&modules.join(file))?).into_owned());
+    let dependencies = Dependencies::parse(&text("modules.dep")?, &text("modules.builtin")?);
+    let names = wanted.iter().map(|module| module.name.as_str());
+    let order = dependencies.load_order(names).map_err(|NoSuchModule(module)| PrepareError::NoModule {
+        module,
+        directory: modules.to_owned(),
+        package: kernel.package.name.clone(),
+    })?;
+    let mut boot = BootConfig { port: AGENT_PORT.to_owned(), modules: Vec::new() };
+    for (name, file) in order {
+        let content = module_bytes(&modules.join(&file))?;
+        let path = format!("slotwise/modules/{name}.ko");
+        let declared = wanted.iter().find(|module| normal(&module.name) == name);
+        boot.modules.push(Module {
+            path: format!("/{path}"),
+            options: declared.map(|module| module.options.clone()).unwrap_or_default(),
+            prepare: declared.map(|module| module.prepare.clone()).unwrap_or_default(),
+        });
+        entries.push(Entry { path, mode: 0o644, content });
+    }
+    let content = serde_json::to_vec(&boot).map_err(|error| PrepareError::File {
+        action: "write",
+        path: "/slotwise/boot.json".into(),
+        source: error.into(),
+    })?;
+    entries.push(Entry { path: "slotwise/boot.json".into(), mode: 0o644, content });
+    Ok(entries)
 }
 
 impl Kernel {
@@ -306,6 +334,7 @@ fn write_cpio(entries: &[Entry], out: fs::File) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::GuestDefinition;
     use super::*;
 
     /// A machine with two kernels and the modules of a guest that wants one.
@@ -316,6 +345,7 @@ mod tests {
             agent: dir.path().join("agent"),
             boot_dir: dir.path().join("boot"),
             modules_dir: dir.path().join("modules"),
+            settings_dir: dir.path().join("settings"),
         };
         let release = config.modules_dir.join("6.1.0-10-amd64");
         for directory in [&config.boot_dir, &release] {
@@ -334,11 +364,18 @@ mod tests {
 
     fn guest(module: &str) -> GuestDefinition {
         let text = format!(
-            "title = 'T'\nmemory = '64M'\ninterface = 'sg-io'\nstart-limit-seconds = 1\n\
+            "title = 'T'\npage = 'P'\ntried = 'every-run'\nmemory = '64M'\ninterface = 'sg-io'\nstart-limit-seconds = 1\n\
              kernel = {{ image = 'vmlinuz-6.1.*-amd64', package = 'linux-image-amd64', command-line = ['quiet'] }}\n\
              module = [{{ name = '{module}', options = 'x=1' }}]\n"
         );
         GuestDefinition::parse("t", "t.toml", &text).unwrap()
+    }
+
+    fn initrd(guest: &GuestDefinition, config: &PrepareConfig) -> PathBuf {
+        match guest.prepare(config).unwrap().medium {
+            BootMedium::Kernel { initrd: Some(initrd), .. } => initrd,
+            other => panic!("no ramdisk: {other:?}"),
+        }
     }
 
     fn names(image: &Path) -> Vec<String> {
@@ -358,9 +395,12 @@ mod tests {
     fn the_image_holds_agent_modules_and_what_to_do_with_them() {
         let (_dir, config, guest) = machine();
         let files = guest.prepare(&config).unwrap();
-        assert_eq!(files.kernel, config.boot_dir.join("vmlinuz-6.1.0-10-amd64"));
-        assert_eq!(files.append, "quiet");
-        let names = names(&files.initrd);
+        let BootMedium::Kernel { kernel, initrd: Some(initrd), append } = files.medium else {
+            panic!("no kernel to boot: {files:?}");
+        };
+        assert_eq!(kernel, config.boot_dir.join("vmlinuz-6.1.0-10-amd64"));
+        assert_eq!(append, "quiet");
+        let names = names(&initrd);
         for name in ["init", "slotwise/modules/scsi_mod.ko", "slotwise/modules/sg.ko", "slotwise/boot.json"] {
             assert!(names.iter().any(|own| own == name), "{name} not in {names:?}");
         }
@@ -369,12 +409,12 @@ mod tests {
     #[test]
     fn an_image_is_made_once_and_again_when_the_agent_changes() {
         let (_dir, config, guest) = machine();
-        let first = guest.prepare(&config).unwrap().initrd;
+        let first = initrd(&guest, &config);
         let made = fs::metadata(&first).unwrap().modified().unwrap();
-        assert_eq!(guest.prepare(&config).unwrap().initrd, first);
+        assert_eq!(initrd(&guest, &config), first);
         assert_eq!(fs::metadata(&first).unwrap().modified().unwrap(), made);
         fs::write(&config.agent, "another agent").unwrap();
-        assert_ne!(guest.prepare(&config).unwrap().initrd, first);
+        assert_ne!(initrd(&guest, &config), first);
     }
 
     #[test]

@@ -4,19 +4,23 @@
 //! rest. Starting it is the work of a rig. Adding a guest adds one file to `data/guests`.
 
 pub mod archive;
+mod boot;
 mod image;
 mod modules;
+mod settings;
 mod wire;
 
 use std::time::Duration;
 
-use serde_spanned::Spanned;
-
-pub use image::{BootFiles, PrepareConfig, PrepareError};
+pub use boot::{BootFiles, BootMedium, ImageBus, ImageFormat, Port, Processor};
+pub use image::{PrepareConfig, PrepareError};
+pub use settings::ImageSettings;
 
 use archive::PackageName;
+use boot::Boot;
 
 use crate::capability::{Capabilities, Capability};
+use crate::console::Script;
 use crate::embedded::GUESTS;
 use crate::source::{FileError, Source};
 use crate::wire::PrepareStep;
@@ -26,11 +30,57 @@ use crate::wire::PrepareStep;
 pub struct GuestDefinition {
     id: String,
     title: String,
+    page: String,
+    tried: Tried,
     memory_bytes: u64,
     capabilities: Capabilities,
     start_limit: Duration,
-    kernel: Kernel,
-    modules: Vec<Module>,
+    system: System,
+}
+
+/// How far a definition has been seen to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tried {
+    /// Booted in every run of the tests.
+    EveryRun,
+    /// Booted when the tests are asked to.
+    OnDemand,
+    /// Only its script, against transcripts of what the system prints; never a real image.
+    TranscriptOnly,
+}
+
+impl Tried {
+    /// All there are.
+    const ALL: [Self; 3] = [Self::EveryRun, Self::OnDemand, Self::TranscriptOnly];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::EveryRun => "every-run",
+            Self::OnDemand => "on-demand",
+            Self::TranscriptOnly => "transcript-only",
+        }
+    }
+
+    /// The sentence about it on the guest's page.
+    #[must_use]
+    pub fn sentence(self) -> &'static str {
+        match self {
+            Self::EveryRun => "Booted in every run of Slotwise's own tests.",
+            Self::OnDemand => "Booted by Slotwise's own tests when they are asked to.",
+            Self::TranscriptOnly => {
+                "Not run on a real image: its script was tested only against transcripts of what the system prints."
+            }
+        }
+    }
+}
+
+/// What kind of guest it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum System {
+    /// A Linux kernel with the agent.
+    Linux { kernel: Kernel, modules: Vec<Module> },
+    /// Something on a console.
+    Console { boot: Boot, script: Box<Script> },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,15 +159,7 @@ impl GuestDefinition {
     /// The text is no definition of a guest; the error names the place.
     pub fn parse(id: &str, file: &str, text: &str) -> Result<Self, FileError> {
         let source = Source { file, text };
-        let raw: wire::Definition = source.read()?;
-        if raw.interface.get_ref() != "sg-io" {
-            let message = format!("no interface `{}`", raw.interface.get_ref());
-            return Err(source.error_with_hint(
-                &raw.interface.span(),
-                message,
-                "the one there is: \"sg-io\"",
-            ));
-        }
+        let mut raw: wire::Definition = source.read()?;
         let memory_bytes = mebibytes(raw.memory.get_ref()).ok_or_else(|| {
             let message = format!("`{}` is no size of memory", raw.memory.get_ref());
             source.error_with_hint(
@@ -126,50 +168,40 @@ impl GuestDefinition {
                 "whole mebibytes from 32M to 1048576M, as in \"96M\"",
             )
         })?;
-        let mut capabilities = Capabilities::none();
-        for name in &raw.provides {
-            capabilities.insert(Capability::read(name, &source)?);
-        }
         let start_limit = *raw.start_limit_seconds.get_ref();
         if !(1..=3600).contains(&start_limit) {
             let message = "a start limit is 1 to 3600 seconds";
             return Err(source.error(&raw.start_limit_seconds.span(), message));
         }
-        let image = raw.kernel.image.get_ref().split_once('*').filter(|(_, end)| !end.contains('*'));
-        let image = image.filter(|(start, _)| start.starts_with("vmlinuz-") && !start.contains('/'));
-        let (start, end) = image.ok_or_else(|| {
-            let message = "a kernel image is named by a pattern with one `*`";
-            source.error_with_hint(&raw.kernel.image.span(), message, "as in \"vmlinuz-6.1.*-amd64\"")
-        })?;
-        let (source_of_kernel, suite) = match raw.kernel.archive.as_ref().map(|name| name.get_ref().as_str())
-        {
-            None => (KernelSource::Host, archive::Suite::Release),
-            Some("release") => (KernelSource::Archive, archive::Suite::Release),
-            Some("backports") => (KernelSource::Archive, archive::Suite::Backports),
-            Some(other) => {
-                let span = raw.kernel.archive.as_ref().map(Spanned::span).unwrap_or_default();
-                let message = format!("no part of the archive `{other}`");
-                return Err(source.error_with_hint(&span, message, "release or backports"));
+        let tried =
+            Tried::ALL.into_iter().find(|tried| tried.name() == raw.tried.get_ref()).ok_or_else(|| {
+                let hint = Tried::ALL.map(Tried::name).join(", ");
+                source.error_with_hint(
+                    &raw.tried.span(),
+                    format!("no way to try `{}`", raw.tried.get_ref()),
+                    hint,
+                )
+            })?;
+        let (system, mut capabilities) = match raw.interface.get_ref().as_str() {
+            "sg-io" => (linux(&mut raw, &source)?, BY_COMMANDS.into_iter().collect()),
+            "console" => console(&raw, &source)?,
+            other => {
+                let message = format!("no interface `{other}`");
+                return Err(source.error_with_hint(&raw.interface.span(), message, "sg-io or console"));
             }
         };
-        let architecture = raw.kernel.package.get_ref().split_once(':').map(|(_, name)| name);
-        if architecture.is_some_and(|name| name != "i386") {
-            let message = format!("no agent for the architecture of `{}`", raw.kernel.package.get_ref());
-            return Err(source.error_with_hint(&raw.kernel.package.span(), message, "none, or :i386"));
+        for name in &raw.provides {
+            capabilities.insert(Capability::read(name, &source)?);
         }
         Ok(Self {
             id: id.to_owned(),
             title: raw.title,
+            page: raw.page,
+            tried,
             memory_bytes,
             capabilities,
             start_limit: Duration::from_secs(start_limit.into()),
-            kernel: Kernel {
-                image: (start.to_owned(), end.to_owned()),
-                package: PackageName { name: raw.kernel.package.into_inner(), suite },
-                source: source_of_kernel,
-                command_line: raw.kernel.command_line.join(" "),
-            },
-            modules: raw.module.into_iter().map(module).collect(),
+            system,
         })
     }
 
@@ -181,6 +213,39 @@ impl GuestDefinition {
     /// What it is, for people.
     pub fn title(&self) -> &str {
         &self.title
+    }
+
+    /// A page about it: what it is made of, what it shows, how far it was tried.
+    #[must_use]
+    pub fn page(&self) -> String {
+        let able: Vec<&str> = Capability::ALL
+            .into_iter()
+            .filter(|capability| self.capabilities.has(*capability))
+            .map(Capability::name)
+            .collect();
+        format!(
+            "{}\n\n{}\n\nCan: {}. Memory: {} MiB.\n\n{}\n",
+            self.title,
+            self.page.trim(),
+            able.join(", "),
+            self.memory_bytes >> 20,
+            self.tried.sentence()
+        )
+    }
+
+    /// How far it was tried.
+    #[must_use]
+    pub fn tried(&self) -> Tried {
+        self.tried
+    }
+
+    /// How it is talked to, if it is a guest on a console.
+    #[must_use]
+    pub fn script(&self) -> Option<&Script> {
+        match &self.system {
+            System::Linux { .. } => None,
+            System::Console { script, .. } => Some(script),
+        }
     }
 
     /// Memory to give it, in bytes.
@@ -197,6 +262,63 @@ impl GuestDefinition {
     pub fn start_limit(&self) -> Duration {
         self.start_limit
     }
+}
+
+/// What a guest that carries commands is asked by commands.
+const BY_COMMANDS: [Capability; 5] = [
+    Capability::Commands,
+    Capability::ListsFunctions,
+    Capability::ListsDisks,
+    Capability::NamesDisks,
+    Capability::ReadsSectors,
+];
+
+/// A kernel with the agent.
+fn linux(raw: &mut wire::Definition, source: &Source<'_>) -> Result<System, FileError> {
+    let kernel = raw.kernel.take().ok_or_else(|| {
+        source.error_with_hint(&raw.interface.span(), "an agent runs on a kernel", "a section [kernel]")
+    })?;
+    if let Some(boot) = &raw.boot {
+        return Err(source.error(&boot.span(), "[boot] is for guests on a console"));
+    }
+    let image = kernel.image.get_ref().split_once('*').filter(|(_, end)| !end.contains('*'));
+    let image = image.filter(|(start, _)| start.starts_with("vmlinuz-") && !start.contains('/'));
+    let (start, end) = image.ok_or_else(|| {
+        let message = "a kernel image is named by a pattern with one `*`";
+        source.error_with_hint(&kernel.image.span(), message, "as in \"vmlinuz-6.1.*-amd64\"")
+    })?;
+    let (from, suite) = match kernel.archive.as_ref().map(|name| (name.get_ref().as_str(), name.span())) {
+        None => (KernelSource::Host, archive::Suite::Release),
+        Some(("release", _)) => (KernelSource::Archive, archive::Suite::Release),
+        Some(("backports", _)) => (KernelSource::Archive, archive::Suite::Backports),
+        Some((other, span)) => {
+            let message = format!("no part of the archive `{other}`");
+            return Err(source.error_with_hint(&span, message, "release or backports"));
+        }
+    };
+    let architecture = kernel.package.get_ref().split_once(':').map(|(_, name)| name);
+    if architecture.is_some_and(|name| name != "i386") {
+        let message = format!("no agent for the architecture of `{}`", kernel.package.get_ref());
+        return Err(source.error_with_hint(&kernel.package.span(), message, "none, or :i386"));
+    }
+    let kernel = Kernel {
+        image: (start.to_owned(), end.to_owned()),
+        package: PackageName { name: kernel.package.into_inner(), suite },
+        source: from,
+        command_line: kernel.command_line.join(" "),
+    };
+    let modules = std::mem::take(&mut raw.module).into_iter().map(module).collect();
+    Ok(System::Linux { kernel, modules })
+}
+
+/// Something on a console.
+fn console(raw: &wire::Definition, source: &Source<'_>) -> Result<(System, Capabilities), FileError> {
+    let missing =
+        |what| source.error(&raw.interface.span(), format!("a guest on a console has a section [{what}]"));
+    let boot = boot::read(raw.boot.as_ref().ok_or_else(|| missing("boot"))?, source)?;
+    let script = crate::console::script(raw.console.as_ref().ok_or_else(|| missing("console"))?, source)?;
+    let capabilities = script.capabilities();
+    Ok((System::Console { boot, script: Box::new(script) }, capabilities))
 }
 
 fn module(raw: wire::Module) -> Module {
@@ -234,6 +356,6 @@ mod tests {
             .map(|file| file.text.replace("96M", "96"))
             .unwrap();
         let error = GuestDefinition::parse("x", "x.toml", &text).unwrap_err();
-        assert_eq!(error.to_string(), "x.toml:7:13: `96` is no size of memory");
+        assert_eq!(error.to_string(), "x.toml:8:13: `96` is no size of memory");
     }
 }

@@ -13,9 +13,10 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// The device as it was found.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    pub(super) address: DeviceAddress,
+    /// Where commands reach it; none in a guest that carries none.
+    pub(super) address: Option<DeviceAddress>,
     /// Vendor, product, revision, by its own answer to the bench.
-    pub(super) identity: [String; 3],
+    pub(super) identity: Option<[String; 3]>,
 }
 
 /// Why the device under test is not to be had.
@@ -33,7 +34,10 @@ pub(super) enum FindError {
     Mismatch { address: DeviceAddress, found: String, declared: String },
 }
 
-pub(super) fn find(transport: &mut dyn Transport, device: &DeviceUnderTest) -> Result<Found, FindError> {
+pub(super) fn find(
+    transport: &mut dyn Transport,
+    device: &DeviceUnderTest,
+) -> Result<(DeviceAddress, Found), FindError> {
     transport.scan(device.nexus, SCAN_LIMIT)?;
     let devices = transport.devices()?;
     let fits = |found: &&FoundDevice| {
@@ -67,7 +71,7 @@ pub(super) fn find(transport: &mut dyn Transport, device: &DeviceUnderTest) -> R
             return Err(FindError::Mismatch { address, found, declared });
         }
     }
-    Ok(Found { address, identity: [vendor, product, revision] })
+    Ok((address, Found { address: Some(address), identity: Some([vendor, product, revision]) }))
 }
 
 /// Whether the way to the device reports exactly what was not moved of a buffer. Some adapter drivers do not

@@ -4,12 +4,14 @@
 //! is started again for the cases that follow, a few times.
 
 mod device;
+mod observe;
 mod session;
 
 use std::time::{Duration, Instant};
 
 use crate::guest::GuestDefinition;
 use crate::rig::{DeviceUnderTest, Rig};
+use crate::sight::Reference;
 use crate::suite::{Case, Exchange, Suite};
 
 use session::Session;
@@ -172,9 +174,11 @@ struct Place<'a> {
 pub fn run_matrix(matrix: &Matrix<'_>, rig: &mut dyn Rig, seen: &mut dyn FnMut(&Row)) -> Run {
     let start = Instant::now();
     let mut run = Run::default();
+    // What one guest finds out about a device holds for those after it.
+    let mut references: Vec<Reference> = matrix.devices.iter().map(|device| rig.reference(device)).collect();
     for guest in matrix.guests {
-        for device in matrix.devices {
-            let mut session = Session::new(Place { guest, device }, rig);
+        for (device, reference) in matrix.devices.iter().zip(&mut references) {
+            let mut session = Session::new(Place { guest, device }, rig, reference);
             for suite in matrix.suites {
                 session.suite(suite, &mut |row| {
                     seen(&row);

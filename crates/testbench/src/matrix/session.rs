@@ -7,6 +7,7 @@ use super::device::{self, Found};
 use super::{Outcome, Place, Row, Start};
 use crate::capability::{Capabilities, Capability};
 use crate::rig::{Rig, RunningGuest};
+use crate::sight::Reference;
 use crate::suite::{Batch, Case, CaseRun, Harm, Names, Suite, Verdict};
 use crate::transport::TransportError;
 
@@ -18,9 +19,10 @@ const RECOVERY: Duration = Duration::from_secs(60);
 const LOG_LIMIT: usize = 40;
 
 pub(super) struct Session<'a> {
-    place: Place<'a>,
+    pub(super) place: Place<'a>,
     rig: &'a mut dyn Rig,
-    guest: Option<(Box<dyn RunningGuest>, Found)>,
+    pub(super) reference: &'a mut Reference,
+    pub(super) guest: Option<(Box<dyn RunningGuest>, Found)>,
     log_next: u64,
     starts: usize,
     /// What the guest can carry with this device's adapter, found out at its start.
@@ -34,7 +36,12 @@ struct Useless {
     console: String,
 }
 
-fn chain(error: &dyn Error) -> String {
+/// A case of commands came to a guest that carries none.
+fn no_commands() -> TransportError {
+    TransportError::Refused { reason: "it carries no SCSI commands".into() }
+}
+
+pub(super) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     // Real chains are short; the bound is for one that loops.
@@ -48,7 +55,7 @@ fn chain(error: &dyn Error) -> String {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(place: Place<'a>, rig: &'a mut dyn Rig) -> Self {
+    pub(super) fn new(place: Place<'a>, rig: &'a mut dyn Rig, reference: &'a mut Reference) -> Self {
         let first = Start {
             guest: place.guest.id().to_owned(),
             device: place.device.name.clone(),
@@ -58,7 +65,7 @@ impl<'a> Session<'a> {
             hint: None,
         };
         let capabilities = place.guest.capabilities().clone();
-        Self { place, rig, guest: None, log_next: 0, starts: 0, capabilities, first }
+        Self { place, rig, reference, guest: None, log_next: 0, starts: 0, capabilities, first }
     }
 
     pub(super) fn end(mut self) -> Start {
@@ -87,7 +94,10 @@ impl<'a> Session<'a> {
             });
             match (ready, &names) {
                 (Ok(()), Some(names)) => match self.may_run(case) {
-                    Ok(()) => row(self.case(suite, case, names)),
+                    Ok(()) => row(match case.observation() {
+                        Some(what) => self.observe(suite, case, what),
+                        None => self.case(suite, case, names),
+                    }),
                     Err(reason) => row(Row::not_run(&self.place, suite, case, Outcome::Skip, reason)),
                 },
                 (Err(useless), _) => {
@@ -138,7 +148,7 @@ impl<'a> Session<'a> {
         match &outcome {
             Ok(found) if self.first.to_first_inquiry.is_none() => {
                 self.first.to_first_inquiry = Some(begin.elapsed());
-                self.first.identity = Some(found.identity.clone());
+                self.first.identity.clone_from(&found.identity);
             }
             Err(useless) if self.first.fault.is_none() => self.first.fault = Some(useless.reason.clone()),
             _ => {}
@@ -154,8 +164,14 @@ impl<'a> Session<'a> {
             self.first.hint.clone_from(&error.hint);
             Useless { reason: chain(&error), console: error.console }
         })?;
-        let found = device::find(guest.transport(), self.place.device).and_then(|found| {
-            let exact = device::residual_is_exact(guest.transport(), found.address)?;
+        if !self.capabilities.has(Capability::Commands) {
+            // It has said that it is ready; which disk it sees is for the cases to ask.
+            let found = Found { address: None, identity: None };
+            self.guest = Some((guest, found.clone()));
+            return Ok(found);
+        }
+        let found = device::find(guest.transport(), self.place.device).and_then(|(address, found)| {
+            let exact = device::residual_is_exact(guest.transport(), address)?;
             Ok((found, exact))
         });
         match found {
@@ -191,10 +207,12 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// What commands of the bench's own choice do to the marks is not known; they are taken for gone.
     fn case(&mut self, suite: &Suite, case: &Case, names: &Names) -> Row {
         if let Err(reason) = CaseRun::applies(case, names) {
             return Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
         }
+        self.reference.marked &= case.harm() == Harm::None;
         // Where the log stands before the case, so that only its own lines are kept.
         self.kernel_log();
         let start = Instant::now();
@@ -252,7 +270,8 @@ impl<'a> Session<'a> {
             let slowest = batch.iter().map(|command| command.timeout_ms).max().unwrap_or_default();
             let patience = left.min(limit) + Duration::from_millis(slowest.into()) + RECOVERY;
             let (guest, found) = self.guest.as_mut()?;
-            match guest.transport().execute_by(route, found.address, &batch, patience) {
+            let Some(address) = found.address else { return self.lost(run, &no_commands()) };
+            match guest.transport().execute_by(route, address, &batch, patience) {
                 Ok(outcomes) => run.answer(outcomes),
                 Err(error) => return self.lost(run, &error),
             }

@@ -11,10 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use slotwise_backend::{Backend, ExitCause, Machine, StartOptions};
+use slotwise_core::pci::PciId;
 use slotwise_core::vm::{ChannelName, VmSpec};
 
 use super::{DeviceUnderTest, Rig, RigError, RunningGuest};
+use crate::console::{ConsoleTransport, Names, Script};
 use crate::guest::{BootFiles, GuestDefinition, PrepareConfig};
+use crate::sight::Reference;
 use crate::transport::{AgentTransport, Transport};
 
 /// How long a guest may take to power off before it is ended.
@@ -41,6 +44,8 @@ pub struct MachineRig<'a> {
     pub machines: PathBuf,
     /// Which machine.
     pub describe: &'a Describe<'a>,
+    /// The function that the machines are given, where it is one.
+    pub function: Option<PciId>,
     /// What the last machine's monitor said, for a diagnosis.
     pub messages: String,
     /// Set when the run is to end at once: the guest's channel is cut, whatever it is at, and none is started again.
@@ -67,15 +72,17 @@ impl Rig for MachineRig<'_> {
         device: &DeviceUnderTest,
     ) -> Result<Box<dyn RunningGuest>, RigError> {
         let console = Tail::default();
-        self.boot(guest, &console).map(|guest| Box::new(guest) as Box<dyn RunningGuest>).map_err(
-            |(source, hint)| RigError {
-                guest: guest.id().to_owned(),
-                device: device.name.clone(),
-                source,
-                console: console.lines(),
-                hint,
-            },
-        )
+        self.boot(guest, &console).map_err(|(source, hint)| RigError {
+            guest: guest.id().to_owned(),
+            device: device.name.clone(),
+            source,
+            console: console.lines(),
+            hint,
+        })
+    }
+
+    fn reference(&self, _: &DeviceUnderTest) -> Reference {
+        Reference { function: self.function, ..Reference::default() }
     }
 }
 
@@ -116,7 +123,7 @@ impl Drop for Hangup {
 }
 
 impl MachineRig<'_> {
-    fn boot(&mut self, guest: &GuestDefinition, console: &Tail) -> Result<MachineGuest, Failed> {
+    fn boot(&mut self, guest: &GuestDefinition, console: &Tail) -> Result<Box<dyn RunningGuest>, Failed> {
         if self.stop.load(Ordering::Relaxed) {
             return Err(plain("the run was told to end"));
         }
@@ -135,12 +142,15 @@ impl MachineRig<'_> {
             self.messages = error.messages().unwrap_or_default().to_owned();
             (error.into(), hint)
         })?;
+        if let Some(script) = guest.script() {
+            return self.talk(machine, script, files.names);
+        }
         let link = machine.open_channel(&ChannelName::agent()).map_err(plain)?;
         let hangup = Hangup::over(&link, &self.stop).map_err(plain)?;
         let answer = AgentTransport::connect(link, guest.capabilities().clone(), guest.start_limit());
         match answer {
             Ok(transport) if transport.complaints().is_empty() => {
-                Ok(MachineGuest { transport, _hangup: hangup, machine, console: console.clone() })
+                Ok(Box::new(MachineGuest { transport, _hangup: hangup, machine, console: console.clone() }))
             }
             Ok(transport) => Err(plain(transport.complaints().join("; "))),
             Err(error) => {
@@ -150,6 +160,43 @@ impl MachineRig<'_> {
                 Err(plain(error))
             }
         }
+    }
+
+    /// A guest that is talked to on its console.
+    fn talk(
+        &mut self,
+        machine: Box<dyn Machine>,
+        script: &Script,
+        names: Names,
+    ) -> Result<Box<dyn RunningGuest>, Failed> {
+        match ConsoleTransport::connect(machine, script, names) {
+            Ok(transport) => Ok(Box::new(ConsoleGuest { transport })),
+            Err((mut machine, error)) => {
+                self.messages = machine.messages();
+                // As above.
+                let _ = machine.end(Duration::ZERO);
+                Err(plain(error))
+            }
+        }
+    }
+}
+
+struct ConsoleGuest {
+    transport: ConsoleTransport<Box<dyn Machine>>,
+}
+
+impl RunningGuest for ConsoleGuest {
+    fn transport(&mut self) -> &mut dyn Transport {
+        &mut self.transport
+    }
+
+    fn console_tail(&mut self) -> String {
+        self.transport.tail()
+    }
+
+    fn stop(mut self: Box<Self>) {
+        // It only read, so nothing is lost; dropping the machine ends it by force where this does not.
+        let _ = self.transport.terminal_mut().end(Duration::ZERO);
     }
 }
 

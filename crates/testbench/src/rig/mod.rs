@@ -7,6 +7,7 @@ use std::error::Error;
 pub use machine::{Describe, MachineRig};
 
 use crate::guest::GuestDefinition;
+use crate::sight::Reference;
 use crate::suite::Harm;
 use crate::transport::Transport;
 use crate::wire::Nexus;
@@ -24,6 +25,13 @@ pub trait Rig {
         guest: &GuestDefinition,
         device: &DeviceUnderTest,
     ) -> Result<Box<dyn RunningGuest>, RigError>;
+
+    /// What this place knows of the device beforehand, to hold against what guests show. Nothing, as a rule: the first
+    /// guest that carries commands finds it out.
+    fn reference(&self, device: &DeviceUnderTest) -> Reference {
+        let _ = device;
+        Reference::default()
+    }
 }
 
 /// A guest that runs. It is stopped when dropped, if [`stop`](Self::stop) was not called.

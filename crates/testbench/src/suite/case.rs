@@ -6,6 +6,7 @@ use super::command::CdbTemplate;
 use super::expression::Expression;
 use crate::capability::Capabilities;
 use crate::scsi::{SenseCode, Status};
+use crate::sight::Observation;
 use crate::transport::{Event, Route};
 
 /// What a case may do to the device's contents, from the least to the most.
@@ -50,6 +51,7 @@ pub struct Case {
     pub(super) setup: Vec<Step>,
     pub(super) steps: Vec<Step>,
     pub(super) clean_up: Vec<Step>,
+    pub(super) observation: Option<Observation>,
 }
 
 impl Case {
@@ -81,6 +83,11 @@ impl Case {
     /// What it does to the device's contents.
     pub fn harm(&self) -> Harm {
         self.harm
+    }
+
+    /// What it wants to know of the guest, if it is no case of commands.
+    pub fn observation(&self) -> Option<&Observation> {
+        self.observation.as_ref()
     }
 
     /// What a transport must be able to carry.

@@ -7,6 +7,7 @@
 mod case;
 mod command;
 mod expression;
+mod observe;
 mod read;
 mod run;
 mod wire;
@@ -279,6 +280,16 @@ mod tests {
             ),
             ("step = [{ send = 'inquiry', identify = 8 }]", "x.toml:6:40: a LUN is 0 to 7, not 8", None),
             ("stepp = []", "x.toml:6:1: unknown field `stepp`", None),
+            ("observe = 'colour'", "x.toml:6:11: nothing to observe is called `colour`", Some("function")),
+            ("observe = 'sectors'", "x.toml:6:11: which `sectors`?", None),
+            ("observe = 'sectors'\nsectors = ['first']", "x.toml:7:11: no sector `first`", None),
+            ("observe = 'boot'\nsectors = [1]", "x.toml:7:11: `sectors` goes with", None),
+            (
+                "observe = 'boot'\nstep = [{ send = 'inquiry' }]",
+                "x.toml:6:11: a case has `observe` or steps",
+                None,
+            ),
+            ("", "x.toml:1:1: a case has at least one step, or `observe`", None),
         ] {
             let (told, own_hint) = fault(step);
             assert!(told.starts_with(message), "{told}");

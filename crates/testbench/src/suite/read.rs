@@ -8,9 +8,10 @@ use serde_spanned::Spanned;
 use super::case::{Answer, Case, Content, Data, Harm, Repeat, Send, Step, Values};
 use super::command::{CdbTemplate, CommandDefinition, Field, Length};
 use super::expression::{Expression, Kind, Scope};
-use super::wire;
-use crate::capability::Capability;
+use super::{observe, wire};
+use crate::capability::{Capabilities, Capability};
 use crate::scsi::{SenseCode, Status};
+use crate::sight::Observation;
 use crate::source::{FileError, Source};
 use crate::transport::{Event, Initiator, Route, SenseFetch};
 
@@ -134,15 +135,23 @@ impl Reader<'_> {
             let hint = "no; data (writes blocks); conf (changes stored settings); all (the whole medium)";
             self.source.error_with_hint(&raw.harm.span(), message, hint)
         })?;
-        let needs =
+        let mut needs: Capabilities =
             raw.needs.iter().map(|name| Capability::read(name, &self.source)).collect::<Result<_, _>>()?;
+        let observation = observe::read(&self.source, &raw)?;
+        needs.insert(observation.as_ref().map_or(Capability::Commands, Observation::needs));
         let when = raw.when.as_ref().map(|text| self.expression(text, Kind::Truth)).transpose()?;
         let setup = self.steps(raw.setup, 0)?;
-        let span = raw.step.span();
-        let steps = self.steps(raw.step.into_inner(), 0)?;
-        if steps.is_empty() {
-            return Err(self.source.error(&span, "a case has at least one step"));
-        }
+        let steps = match raw.step {
+            None => Vec::new(),
+            Some(steps) => {
+                let span = steps.span();
+                let steps = self.steps(steps.into_inner(), 0)?;
+                if steps.is_empty() {
+                    return Err(self.source.error(&span, "a case has at least one step"));
+                }
+                steps
+            }
+        };
         Ok(Case {
             id: id.to_owned(),
             title: raw.title,
@@ -155,6 +164,7 @@ impl Reader<'_> {
             setup,
             steps,
             clean_up: self.steps(raw.clean_up, 0)?,
+            observation,
         })
     }
 

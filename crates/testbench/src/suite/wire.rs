@@ -51,6 +51,14 @@ fn eight() -> u8 {
     8
 }
 
+/// A sector: its address, or "last".
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Sector {
+    Number(u64),
+    Name(String),
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct CaseFile {
@@ -64,7 +72,9 @@ pub(super) struct CaseFile {
     pub(super) when: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) setup: Vec<Step>,
-    pub(super) step: Spanned<Vec<Step>>,
+    pub(super) step: Option<Spanned<Vec<Step>>>,
+    pub(super) observe: Option<Spanned<String>>,
+    pub(super) sectors: Option<Spanned<Vec<Sector>>>,
     #[serde(default)]
     pub(super) clean_up: Vec<Step>,
 }

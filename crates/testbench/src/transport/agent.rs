@@ -9,7 +9,7 @@ use super::{Transport, TransportError};
 use crate::capability::Capabilities;
 use crate::wire::{
     Answer, AnswerLine, Command, CommandOutcome, DeviceAddress, FoundDevice, LINE_LIMIT_BYTES, LogRecord,
-    Nexus, PROTOCOL_VERSION, Request, RequestLine,
+    Nexus, PROTOCOL_VERSION, PciFunction, Request, RequestLine,
 };
 
 /// How long an answer may take that costs the guest no more than a look at its files.
@@ -218,6 +218,13 @@ impl<L: Link> Transport for AgentTransport<L> {
         let request = Request::Execute { device, commands: commands.to_vec() };
         match self.ask(request, limit)? {
             Answer::Executed { outcomes } if outcomes.len() <= commands.len() => Ok(outcomes),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn functions(&mut self) -> Result<Vec<PciFunction>, TransportError> {
+        match self.ask(Request::Pci, QUICK)? {
+            Answer::Pci { functions } => Ok(functions),
             other => Err(unexpected(&other)),
         }
     }

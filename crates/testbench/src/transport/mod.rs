@@ -13,7 +13,8 @@ pub use agent::{AgentTransport, Link};
 pub use route::{Event, Initiator, Route, SenseFetch};
 
 use crate::capability::Capabilities;
-use crate::wire::{Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus};
+use crate::sight::{Look, Sight};
+use crate::wire::{Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus, PciFunction};
 
 /// A way to the SCSI devices of one guest, or to a device without any guest.
 pub trait Transport {
@@ -71,6 +72,24 @@ pub trait Transport {
     /// As for [`scan`](Self::scan).
     fn event(&mut self, event: Event) -> Result<(), TransportError> {
         Err(TransportError::Refused { reason: format!("no way to do {}", event.name()) })
+    }
+
+    /// What the guest's own drivers make of the device. Refused by a transport whose guest is asked by commands.
+    ///
+    /// # Errors
+    ///
+    /// As for [`scan`](Self::scan).
+    fn look(&mut self, what: Look) -> Result<Sight, TransportError> {
+        Err(TransportError::Refused { reason: format!("no way to look at {what:?}") })
+    }
+
+    /// The functions on the guest's PCI bus. Refused by a transport that has no guest.
+    ///
+    /// # Errors
+    ///
+    /// As for [`scan`](Self::scan).
+    fn functions(&mut self) -> Result<Vec<PciFunction>, TransportError> {
+        Err(TransportError::Refused { reason: "no guest whose PCI functions could be listed".into() })
     }
 
     /// What the guest's kernel logged from record `since` on, and the number to go on from. Empty without a guest.

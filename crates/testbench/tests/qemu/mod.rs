@@ -2,14 +2,18 @@
 
 use std::error::Error;
 use std::fs::{self, File};
+use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use slotwise_testbench::guest::{GuestDefinition, PrepareConfig};
+use slotwise_backend::console::Console;
+use slotwise_testbench::console::{ConsoleTransport, Terminal};
+use slotwise_testbench::guest::{BootFiles, BootMedium, GuestDefinition, Port, PrepareConfig};
 use slotwise_testbench::rig::{DeviceUnderTest, Rig, RigError, RunningGuest};
+use slotwise_testbench::sight::{Reference, marks};
 use slotwise_testbench::transport::{AgentTransport, Transport};
 use slotwise_testbench::wire::AGENT_PORT;
 
@@ -22,36 +26,62 @@ struct Machine {
 }
 
 impl Machine {
-    fn start(guest: &GuestDefinition, adapter: &str) -> Self {
+    fn start(rig: &QemuRig, guest: &GuestDefinition) -> (Self, BootFiles) {
         let directory = tempfile::tempdir().unwrap();
         let at = |file: &str| directory.path().join(file).display().to_string();
         let config = PrepareConfig {
-            cache_dir: PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("images"),
+            cache_dir: images(),
             agent: agent(),
             boot_dir: "/boot".into(),
             modules_dir: "/lib/modules".into(),
+            settings_dir: directory.path().join("settings"),
         };
         let files = guest.prepare(&config).unwrap_or_else(|error| panic!("{error}: {:?}", error.hint()));
-        File::create(at("disk")).and_then(|file| file.set_len(DISK_BYTES)).unwrap();
+        make_disk(&directory.path().join("disk"), rig.marks);
         let memory = format!("{}M", files.memory_bytes >> 20);
-        let process = Command::new("qemu-system-x86_64")
-            .args(["-M", "pc", "-accel", "tcg", "-m", &memory, "-nodefaults", "-no-user-config", "-display", "none"])
-            .args(["-no-reboot", "-nic", "none", "-serial", &format!("file:{}", at("console"))])
-            .args(["-device", "virtio-serial-pci", "-chardev"])
+        let mut qemu = Command::new("qemu-system-x86_64");
+        qemu.args([
+            "-M",
+            "pc",
+            "-accel",
+            "tcg",
+            "-m",
+            &memory,
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+        ])
+        .args(["-no-reboot", "-nic", "none"]);
+        if guest.script().is_none() {
+            qemu.args([
+                "-serial",
+                &format!("file:{}", at("console")),
+                "-device",
+                "virtio-serial-pci",
+                "-chardev",
+            ])
             .arg(format!("socket,id=agent,path={},server=on,wait=off", at("agent")))
             .args(["-device", &format!("virtserialport,chardev=agent,name={AGENT_PORT}")])
-            .args(["-device", &format!("{adapter},id=scsi0")])
-            .args(["-drive", &format!("if=none,id=d0,format=raw,cache=unsafe,file={}", at("disk"))])
-            .args(["-device", "scsi-hd,bus=scsi0.0,scsi-id=2,drive=d0,vendor=SEAGATE,product=ST32550N,ver=0021,scsi_version=2"])
-            .arg("-kernel")
-            .arg(files.kernel)
-            .arg("-initrd")
-            .arg(files.initrd)
-            .args(["-append", &files.append])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        Self { process, directory }
+            .stdin(Stdio::null());
+        } else {
+            qemu.args(["-chardev", "stdio,id=console,signal=off"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped());
+            match files.port {
+                Port::Serial => qemu.args(["-serial", "chardev:console"]),
+                Port::Debug => qemu.args(["-device", "isa-debugcon,iobase=0x402,chardev=console"]),
+            };
+        }
+        qemu.args(["-drive", &format!("if=none,id=d0,format=raw,cache=unsafe,file={}", at("disk"))]);
+        match rig.adapter.as_str() {
+            disk @ "virtio-blk-pci" => qemu.args(["-device", &format!("{disk},drive=d0")]),
+            adapter => qemu
+                .args(["-device", &format!("{adapter},id=scsi0"), "-device"])
+                .arg("scsi-hd,bus=scsi0.0,scsi-id=2,drive=d0,vendor=SEAGATE,product=ST32550N,ver=0021,scsi_version=2"),
+        };
+        boot(&mut qemu, &files.medium);
+        (Self { process: qemu.spawn().unwrap(), directory }, files)
     }
 
     fn connect(
@@ -97,6 +127,76 @@ impl Machine {
 /// Starts guests with an emulated adapter and disk.
 pub(crate) struct QemuRig {
     pub(crate) adapter: String,
+    pub(crate) marks: Marks,
+}
+
+/// A guest on a console, with the pipes of the machine for one.
+struct Talker {
+    machine: Machine,
+    console: Console,
+}
+
+impl Terminal for Talker {
+    fn terminal(&self) -> Option<&Console> {
+        Some(&self.console)
+    }
+}
+
+struct TalkingGuest(ConsoleTransport<Talker>);
+
+impl RunningGuest for TalkingGuest {
+    fn transport(&mut self) -> &mut dyn Transport {
+        &mut self.0
+    }
+
+    fn console_tail(&mut self) -> String {
+        self.0.tail()
+    }
+
+    fn stop(self: Box<Self>) {}
+}
+
+/// What the machine boots.
+fn boot(qemu: &mut Command, medium: &BootMedium) {
+    match medium {
+        BootMedium::Device => {}
+        BootMedium::Kernel { kernel, initrd, append } => {
+            qemu.arg("-kernel").arg(kernel);
+            if let Some(initrd) = initrd {
+                qemu.arg("-initrd").arg(initrd).args(["-append", append]);
+            }
+        }
+        BootMedium::Uefi { code, variables } => {
+            for (file, option) in [(code, ",readonly=on"), (variables, "")] {
+                qemu.arg("-drive").arg(format!("if=pflash,format=raw{option},file={}", file.display()));
+            }
+        }
+        BootMedium::Image { .. } => panic!("no test boots an image of the user's own"),
+    }
+}
+
+fn make_disk(path: &Path, content: Marks) {
+    let mut disk = File::create(path).unwrap();
+    disk.set_len(DISK_BYTES).unwrap();
+    if content == Marks::Absent {
+        return;
+    }
+    disk.write_all(marks::BOOT_RECORD).unwrap();
+    for lba in marks::MARKED.into_iter().chain([DISK_BYTES / marks::BLOCK_BYTES - 1]) {
+        // A disk that has the marks one sector further is what an address that is off by one reads.
+        let place = if content == Marks::Shifted { lba + 1 } else { lba };
+        disk.seek(SeekFrom::Start((place * marks::BLOCK_BYTES).min(DISK_BYTES - marks::BLOCK_BYTES)))
+            .unwrap();
+        disk.write_all(marks::mark(lba).as_bytes()).unwrap();
+    }
+}
+
+/// What is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marks {
+    Absent,
+    Present,
+    Shifted,
 }
 
 struct QemuGuest {
@@ -110,17 +210,42 @@ impl Rig for QemuRig {
         guest: &GuestDefinition,
         device: &DeviceUnderTest,
     ) -> Result<Box<dyn RunningGuest>, RigError> {
-        let machine = Machine::start(guest, &self.adapter);
+        let (mut machine, files) = Machine::start(self, guest);
+        let failed = |source: Box<dyn Error + Send + Sync>, console| RigError {
+            guest: guest.id().into(),
+            device: device.name.clone(),
+            source,
+            console,
+            hint: None,
+        };
+        if let Some(script) = guest.script() {
+            let (output, input) =
+                (machine.process.stdout.take().unwrap(), machine.process.stdin.take().unwrap());
+            let talker = Talker { machine, console: Console::over(output, input, None).unwrap() };
+            return match ConsoleTransport::connect(talker, script, files.names) {
+                Ok(transport) => Ok(Box::new(TalkingGuest(transport))),
+                Err((talker, error)) => {
+                    let said = talker.console.output().capture().text();
+                    drop(talker.machine);
+                    Err(failed(error.into(), said))
+                }
+            };
+        }
         match machine.connect(guest) {
             Ok(transport) => Ok(Box::new(QemuGuest { machine, transport })),
-            Err(source) => Err(RigError {
-                guest: guest.id().into(),
-                device: device.name.clone(),
-                source,
-                console: machine.console(),
-                hint: None,
-            }),
+            Err(source) => Err(failed(source, machine.console())),
         }
+    }
+
+    fn reference(&self, _: &DeviceUnderTest) -> Reference {
+        let id = match self.adapter.as_str() {
+            "lsi53c895a" => "1000:0012",
+            "dc390" => "1022:2020",
+            "virtio-blk-pci" => "1af4:1001",
+            _ => return Reference::default(),
+        };
+        let marked = self.marks != Marks::Absent;
+        Reference { function: Some(id.parse().unwrap()), bytes: Some(DISK_BYTES), marked }
     }
 }
 
@@ -148,6 +273,12 @@ impl Drop for Machine {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Where guests' images and packages are kept from run to run: the cache of the build, or where `SLOTWISE_IMAGES` says.
+fn images() -> PathBuf {
+    let own = || PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("images");
+    std::env::var_os("SLOTWISE_IMAGES").map_or_else(own, PathBuf::from)
 }
 
 fn agent() -> PathBuf {
