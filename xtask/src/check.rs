@@ -69,7 +69,9 @@ pub(crate) fn run(fast: bool) -> Result {
 /// The tests that boot machines, which a plain `cargo test` leaves out.
 fn lab_and_guest() -> Result {
     let dist = build::dist()?;
-    for (package, test) in [("slotwise-lab", "boot"), ("slotwise-testbench", "guest")] {
+    for (package, test) in
+        [("slotwise-lab", "boot"), ("slotwise-testbench", "guest"), ("slotwise-rigs", "behind")]
+    {
         let mut cargo = with(cargo(), &["test", "-p", package, "--test", test, "--", "--test-threads=1"]);
         cargo.env("SLOTWISE_LAB", "1").env("SLOTWISE_GUEST", "1");
         cargo.env("SLOTWISE_LAB_INIT", dist.program("slotwise-lab-init"));

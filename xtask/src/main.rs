@@ -9,6 +9,7 @@ mod generate;
 mod mutation;
 mod oracle;
 mod packages;
+mod peers;
 mod story;
 mod tidy;
 
@@ -54,6 +55,11 @@ enum Task {
     Oracle,
     /// Measure how many defects of a firmware the SCSI-2 suite finds
     Mutation,
+    /// Hold the SCSI-2 suite against targets of others, and beside iscsi-test-cu
+    Peers {
+        /// Only these
+        peer: Vec<peers::Peer>,
+    },
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
 }
@@ -71,6 +77,7 @@ fn main() -> ExitCode {
         }
         Task::Oracle => oracle::run(),
         Task::Mutation => mutation::run(),
+        Task::Peers { peer } => packages::ensure().and_then(|()| peers::run(&peer)),
         Task::Tidy => tidy::run(),
     };
     match result {
