@@ -46,20 +46,29 @@ const PROGRAMS: [&str; 3] = ["slotwise", "slotwise-agent", "slotwise-lab-init"];
 /// Builds all programs, statically linked: the agent and the lab's first process run where there is no library, and
 /// the program itself runs in the lab host as it is.
 pub(crate) fn dist() -> Result<Dist> {
-    let target = host_target()?;
-    let mut cargo = cargo();
-    cargo.args(["build", "--release", "--target", &target]);
-    cargo.args(["-p", "slotwise", "-p", "slotwise-agent", "-p", "slotwise-lab", "--bins"]);
-    // Given here and not in a configuration file: only with an explicit target do build scripts stay dynamic.
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
-    must(cargo)?;
-    let built = target_directory().join(&target).join("release");
+    let built = static_build(&["-p", "slotwise", "-p", "slotwise-agent", "-p", "slotwise-lab", "--bins"])?;
     let folder = target_directory().join("dist");
     std::fs::create_dir_all(&folder)?;
     for program in PROGRAMS {
         copy_if_newer(&built.join(program), &folder.join(program))?;
     }
     Ok(Dist { folder })
+}
+
+/// The agent alone, statically linked.
+pub(crate) fn agent() -> Result<PathBuf> {
+    Ok(static_build(&["-p", "slotwise-agent"])?.join("slotwise-agent"))
+}
+
+/// Builds packages, and gives the folder that their programs are in.
+fn static_build(packages: &[&str]) -> Result<PathBuf> {
+    let target = host_target()?;
+    let mut cargo = cargo();
+    cargo.args(["build", "--release", "--target", &target]).args(packages);
+    // Given here and not in a configuration file: only with an explicit target do build scripts stay dynamic.
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    must(cargo)?;
+    Ok(target_directory().join(&target).join("release"))
 }
 
 /// Where cargo builds.

@@ -71,7 +71,9 @@ pub(crate) fn run(fast: bool) -> Result {
 fn lab_and_guest() -> Result {
     let dist = build::dist()?;
     agent_i386::build(&dist)?;
-    for (package, test) in [("slotwise-lab", "boot"), ("slotwise-testbench", "guest")] {
+    for (package, test) in
+        [("slotwise-lab", "boot"), ("slotwise-testbench", "guest"), ("slotwise-rigs", "behind")]
+    {
         let mut cargo = with(cargo(), &["test", "-p", package, "--test", test, "--", "--test-threads=1"]);
         cargo.env("SLOTWISE_LAB", "1").env("SLOTWISE_GUEST", "1");
         cargo.env("SLOTWISE_LAB_INIT", dist.program("slotwise-lab-init"));

@@ -11,6 +11,7 @@ mod generate;
 mod mutation;
 mod oracle;
 mod packages;
+mod peers;
 mod story;
 mod tidy;
 
@@ -64,6 +65,11 @@ enum Task {
         #[arg(long)]
         seconds: Option<u64>,
     },
+    /// Hold the SCSI-2 suite against targets of others, and beside iscsi-test-cu
+    Peers {
+        /// Only these
+        peer: Vec<peers::Peer>,
+    },
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
 }
@@ -88,6 +94,7 @@ fn main() -> ExitCode {
         Task::Oracle => oracle::run(),
         Task::Mutation => mutation::run(),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
+        Task::Peers { peer } => packages::ensure().and_then(|()| peers::run(&peer)),
         Task::Tidy => tidy::run(),
     };
     match result {

@@ -8,8 +8,6 @@
 //! A defect counts as found where a case fails by the device's fault. That the suite's own setup fails counts too: no
 //! case would run then.
 
-mod rig;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -19,7 +17,8 @@ use slotwise_testbench::suite::{Batch, Case, CaseRun, FindingKind, Names, Suite}
 use slotwise_testbench::transport::Transport;
 
 use crate::Result;
-use rig::{ADDRESS, DirectRig};
+use slotwise_rigs::ADDRESS;
+use slotwise_rigs::direct::DirectTransport;
 
 const SUITE: &str = "scsi-2";
 /// Of a hundred defects this many have to be found.
@@ -127,6 +126,11 @@ fn told(by: &[&str]) -> String {
     }
 }
 
+/// Whether the suite finds a defect.
+pub(crate) fn finds(suite: &Suite, defect: Defect) -> bool {
+    attempt(suite, Some(defect), Until::Found).blames_device()
+}
+
 /// How far a trial goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Until {
@@ -162,7 +166,7 @@ fn attempt_case(
     target: Target,
     trial: &mut Trial,
 ) -> std::result::Result<(), String> {
-    let mut rig = DirectRig::new(target);
+    let mut rig = DirectTransport::new(target);
     let missing: Vec<_> = rig.capabilities().missing(case.needs()).map(Capability::name).collect();
     if !missing.is_empty() {
         return Err(format!("needs {}", missing.join(", ")));
@@ -187,7 +191,7 @@ fn attempt_case(
     Ok(())
 }
 
-fn drive(run: &mut CaseRun<'_>, rig: &mut DirectRig) {
+fn drive(run: &mut CaseRun<'_>, rig: &mut DirectTransport) {
     while let Some(batch) = run.next_batch() {
         let outcome = match batch {
             Batch::Commands(route, commands) => {
@@ -215,10 +219,7 @@ mod tests {
     #[test]
     fn at_least_95_of_100_defects_are_found() {
         let suite = Suite::builtin(SUITE).unwrap();
-        let missed: Vec<_> = DEFECTS
-            .iter()
-            .filter(|row| !attempt(&suite, Some(row.defect), Until::Found).blames_device())
-            .collect();
+        let missed: Vec<_> = DEFECTS.iter().filter(|row| !finds(&suite, row.defect)).collect();
         let found = DEFECTS.len() - missed.len();
         assert!(found * 100 >= SCORE_WANTED * DEFECTS.len(), "{missed:#?}");
     }

@@ -20,8 +20,10 @@ pub enum Capability {
     RawSense,
     /// Tag types can be chosen.
     TagType,
-    /// The LUN can be chosen freely, in the IDENTIFY message and in the command.
+    /// The LUN of the IDENTIFY message can be chosen freely, and that in the command reaches the device.
     LunChoice,
+    /// A command can be sent without an IDENTIFY message, so that its own LUN counts.
+    NoIdentify,
     /// A second initiator.
     TwoInitiators,
     /// Messages, phases and parity.
@@ -50,12 +52,13 @@ pub enum Capability {
 
 impl Capability {
     /// All there are.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::SdUnbound,
         Self::Residual,
         Self::RawSense,
         Self::TagType,
         Self::LunChoice,
+        Self::NoIdentify,
         Self::TwoInitiators,
         Self::Messages,
         Self::Link,
@@ -78,6 +81,7 @@ impl Capability {
             Self::RawSense => "raw-sense",
             Self::TagType => "tag-type",
             Self::LunChoice => "lun-choice",
+            Self::NoIdentify => "no-identify",
             Self::TwoInitiators => "two-initiators",
             Self::Messages => "messages",
             Self::Link => "link",

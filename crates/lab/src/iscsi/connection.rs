@@ -219,7 +219,7 @@ impl Connection {
             return self.fail(&command);
         }
         if !command.writes {
-            return if command.data.is_empty() { self.execute(command, &[], initiator) } else { Err(End) };
+            return if command.data.is_empty() { self.execute(&command, &[], initiator) } else { Err(End) };
         }
         let mut gathering = Gathering::new(command, &settled).map_err(|_| End)?;
         let transfer = self.transfer();
@@ -260,7 +260,7 @@ impl Connection {
         match progress {
             Progress::Whole => {
                 let (command, data) = gathering.into_parts();
-                return self.execute(command, &data, initiator);
+                return self.execute(&command, &data, initiator);
             }
             Progress::Ask(ready) => self.send(Response::Ready(ready))?,
             Progress::Wait => {}
@@ -269,7 +269,7 @@ impl Connection {
         Ok(())
     }
 
-    fn execute(&mut self, command: ScsiCommand, out: &[u8], initiator: Initiator) -> Result<(), End> {
+    fn execute(&mut self, command: &ScsiCommand, out: &[u8], initiator: Initiator) -> Result<(), End> {
         let (era, _) = self.service.eras();
         // The bus has eight logical units; none but the first is there.
         let lun = command.lun.number().and_then(|lun| u8::try_from(lun).ok()).map_or(7, |lun| lun.min(7));
@@ -278,7 +278,7 @@ impl Connection {
         let answer = self.service.execute(nexus, &command.cdb, out, expected_in);
         let wait = Some(answer.after).filter(|after| *after > NO_TIME).unwrap_or_default();
         let at = answer.status.map(|_| Instant::now() + wait);
-        let ScsiCommand { task, lun, expected, .. } = command;
+        let ScsiCommand { task, lun, expected, .. } = *command;
         let due = Due { task, lun, expected, answer, at, era };
         if at.is_some() && wait.is_zero() {
             return self.finish(due);

@@ -22,7 +22,7 @@ pub(super) struct Gathering {
 }
 
 /// What a unit of data led to.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
     /// More is on its way.
     Wait,

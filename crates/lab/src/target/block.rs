@@ -1,5 +1,7 @@
 //! Commands that move or check blocks (9.2): ranges, transfers, VERIFY, SEEK, READ CAPACITY, the cache.
 
+use std::time::Duration;
+
 use super::command::Task;
 use super::defect::Defect;
 use super::medium::Through;
@@ -19,8 +21,9 @@ impl Target {
         } else {
             u64::from(lba) + u64::from(count)
         };
-        let start_fits = lba < self.medium.blocks || count == 0 && lba == self.medium.blocks;
-        let fits = end <= u64::from(self.medium.blocks) && (start_fits || self.has(Defect::RangeWraps));
+        let blocks = self.medium.blocks.saturating_add(u32::from(self.has(Defect::RangeOneMore)));
+        let start_fits = lba < blocks || count == 0 && lba == blocks;
+        let fits = end <= u64::from(blocks) && (start_fits || self.has(Defect::RangeWraps));
         if fits || self.has(Defect::RangeUnchecked) { Ok(()) } else { Err(Sense::RANGE.into()) }
     }
 
@@ -72,6 +75,9 @@ impl Target {
         if lba <= last && last - lba < count && self.has(Defect::LastBlockUnreadable) {
             return Err(Sense::READ_ERROR.at(last).into());
         }
+        if !std::mem::replace(&mut self.has_read, true) && self.has(Defect::FirstReadSlow) {
+            self.clock += Duration::from_secs(45);
+        }
         let mut bytes = Vec::new();
         for step in 0..count {
             let step = if step >= 128 && self.has(Defect::LongTransferCut) { step % 128 } else { step };
@@ -99,9 +105,21 @@ impl Target {
             range?;
         }
         let (lba, count) = extent;
+        if count > 0
+            && lba.saturating_add(count - 1) == self.medium.last()
+            && self.has(Defect::WriteLastRefused)
+        {
+            return Err(Sense::RANGE.into());
+        }
+        let repeated = self.written_last == Some(lba) && self.has(Defect::WriteRepeatedLost);
+        self.written_last = Some(lba).filter(|_| count > 0);
         let lost = count > 1 && count % 2 == 1 && self.has(Defect::WriteLosesLast)
             || self.has(Defect::WriteLost) && self.commands.is_multiple_of(16);
-        let kept = if lost { count.saturating_sub(1) } else { count };
+        let kept = match (lost, repeated) {
+            (_, true) => 0,
+            (true, false) => count.saturating_sub(1),
+            (false, false) => count,
+        };
         let mut last = None;
         for (step, block) in (0..kept).zip(bytes.chunks(BLOCK_BYTES)) {
             let at = self.place(lba.wrapping_add(step));
@@ -136,11 +154,22 @@ impl Target {
 
     pub(super) fn read_10(&mut self, task: &Task<'_>) -> Reply {
         self.flags(task)?;
-        self.read(self.ten(task, Defect::Read10ZeroIs256))
+        let (lba, count) = self.ten(task, Defect::Read10ZeroIs256);
+        if count == 0 && self.has(Defect::ReadNothingHangs) {
+            return Err(Refusal::Silence);
+        }
+        let mut reply = self.read((lba, count))?;
+        if count > 1 && self.has(Defect::ReadOverrun) {
+            reply.bytes.extend([0; BLOCK_BYTES]);
+        }
+        Ok(reply)
     }
 
     pub(super) fn write_6(&mut self, task: &Task<'_>) -> Reply {
-        let extent = self.six(task, Defect::Write6ZeroIsNone);
+        let mut extent = self.six(task, Defect::Write6ZeroIsNone);
+        if extent.1 == 256 && self.has(Defect::Write6Of256Short) {
+            extent.1 = 255;
+        }
         let cached = self.pages.write_cache() || self.has(Defect::CacheUnasked);
         let through = if cached { Through::Cache } else { Through::Medium };
         self.write(extent, &Self::out_bytes(task, extent), through)
@@ -203,7 +232,9 @@ impl Target {
         for (step, block) in (0..extent.1).zip(bytes.chunks(BLOCK_BYTES)) {
             let at = extent.0.wrapping_add(step);
             let skipped = step > 0 && self.has(Defect::VerifyFirstOnly);
-            if self.medium.read(at) != block && !skipped {
+            let stored = self.medium.read(at);
+            let compared = if self.has(Defect::VerifyLastByte) { BLOCK_BYTES - 1 } else { BLOCK_BYTES };
+            if stored.get(..compared) != block.get(..compared) && !skipped {
                 return Err(Sense::MISCOMPARE.at(at).into());
             }
         }
@@ -215,6 +246,9 @@ impl Target {
     }
 
     fn seek(&self, lba: u32) -> Reply {
+        if lba == self.medium.last() && self.has(Defect::SeekLastRefused) {
+            return Err(Sense::RANGE.into());
+        }
         if !self.has(Defect::SeekRange) {
             self.range((lba, 1))?;
         }
@@ -233,6 +267,9 @@ impl Target {
         let (lba, pmi) = (task.be32(2), task.bit(8, 0));
         if task.bit(1, 0) || lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
             return Err(Sense::field(2).into());
+        }
+        if pmi && self.has(Defect::CapacityPmiRefused) {
+            return Err(Sense::field(8).into());
         }
         if pmi {
             self.range((lba, 1))?;

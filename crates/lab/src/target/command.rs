@@ -128,6 +128,8 @@ impl Row {
             let ignored = match (task.opcode(), at) {
                 (INQUIRY, 3) => defect == Some(Defect::InquiryWideLength),
                 (0x1a, 3) => defect == Some(Defect::ModeReservedIgnored),
+                (0x00, _) if defect == Some(Defect::ReadyReservedIgnored) => true,
+                (_, 1) => defect == Some(Defect::ReservedInByteOneIgnored),
                 _ => false,
             };
             if reserved != 0 && !ignored && defect != Some(Defect::ReservedIgnored) {

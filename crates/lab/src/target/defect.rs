@@ -224,6 +224,45 @@ defects! {
     BufferOverflow "buffer-overflow" "WRITE BUFFER takes offset and length past its capacity" "";
     BufferOffset "buffer-offset" "READ BUFFER ignores its offset" "";
     BufferOnMedium "buffer-on-medium" "WRITE BUFFER writes to the medium" "";
+    // Of the same kinds, made up without a look at the suite's cases.
+    ProtectCodeWrong "protect-code-wrong" "a write to a protected medium gives 7/26/00" "";
+    ParameterCodeWrong "parameter-code-wrong" "a bad parameter list gives 5/24/00" "";
+    ListLengthCodeWrong "list-length-code-wrong" "a parameter list that is cut gives 5/26/00" "";
+    SenseBlockOffByOne "sense-block-off-by-one" "the information field is one past the block at fault" "";
+    PreventedCodeWrong "prevented-code-wrong" "an eject that is prevented gives 5/53/00" "";
+    AttentionTwice "attention-twice" "a reset is told to the same initiator twice" "";
+    AttentionLostBySense "attention-lost-by-sense" "REQUEST SENSE drops an attention that it does not tell" "";
+    RangeOneMore "range-one-more" "the block behind the last can be read and written" "";
+    WriteLastRefused "write-last-refused" "the last block cannot be written" "";
+    SeekLastRefused "seek-last-refused" "SEEK to the last block is refused" "";
+    ReservedInByteOneIgnored "reserved-in-byte-1-ignored" "reserved bits of byte 1 are not checked" "";
+    ReadyReservedIgnored "ready-reserved-ignored" "TEST UNIT READY does not check reserved bytes" "";
+    LunBitsRefused "lun-bits-refused" "LUN bits of a command under IDENTIFY are refused as reserved" "";
+    WriteRepeatedLost "write-repeated-lost" "a second write to the same place in a row is lost" "";
+    Write6Of256Short "write6-of-256-short" "WRITE(6) of 256 blocks writes 255" "";
+    ModeDescriptorStale "mode-descriptor-stale" "with DBD the header still tells of a descriptor" "";
+    ModeSavedIsCurrent "mode-saved-is-current" "saved values are the current ones" "";
+    ReadOverrun "read-overrun" "READ(10) of several blocks sends one block more" "";
+    InquiryOverrun "inquiry-overrun" "INQUIRY cut short sends one byte more" "";
+    HangAfterErrors "hang-after-errors" "the eighth error in a row hangs" "";
+    ReadNothingHangs "read-nothing-hangs" "READ(10) of length 0 hangs" "";
+    FirstReadSlow "first-read-slow" "the first read after power-on takes 45 s" "";
+    ResetToDefault "reset-to-default" "a reset restores default values instead of saved ones" "";
+    ResetLosesWrite "reset-loses-write" "a reset loses the block written last" "";
+    ReserveByAbsent "reserve-by-absent" "RESERVE to an absent LUN reserves LUN 0" "";
+    VpdOfAbsent "vpd-of-absent" "INQUIRY for a page of an absent LUN answers for LUN 0" "";
+    VpdSerialWhole "vpd-serial-whole" "page 80h is sent whole whatever the allocation length" "";
+    DefectListWhole "defect-list-whole" "READ DEFECT DATA ignores its allocation length" "";
+    VpdListShort "vpd-list-short" "page 00h does not list itself" "";
+    ReserveStolen "reserve-stolen" "RESERVE by another takes the reservation over" "";
+    ReserveSelectAllowed "reserve-select-allowed" "others can MODE SELECT" "";
+    PreventEndsByError "prevent-ends-by-error" "an error ends what its initiator prevents" "";
+    StopEndsByItself "stop-ends-by-itself" "a stopped unit is ready again at the second TEST UNIT READY" "";
+    VerifyLastByte "verify-last-byte" "VERIFY does not compare the last byte of a block" "";
+    CapacityPmiRefused "capacity-pmi-refused" "PMI is refused" "";
+    DefectListLength "defect-list-length" "READ DEFECT DATA tells eight bytes that do not follow" "";
+    BufferCapacityWrong "buffer-capacity-wrong" "READ BUFFER tells twice its capacity" "";
+    BufferWriteOffset "buffer-write-offset" "WRITE BUFFER ignores its offset" "";
 }
 
 impl Defect {

@@ -49,7 +49,11 @@ impl Target {
         if self.has(Defect::InquiryPadded) || (wide && allocation > 255) {
             bytes.resize(allocation, 0);
         }
-        bytes.truncate(allocation);
+        let serial = task.bit(1, 0) && task.byte(2) == 0x80 && self.has(Defect::VpdSerialWhole);
+        let more = usize::from(allocation > 0 && self.has(Defect::InquiryOverrun));
+        if !serial {
+            bytes.truncate(allocation + more);
+        }
         bytes
     }
 
@@ -72,6 +76,7 @@ impl Target {
         }
         let body = match task.byte(2) {
             0x00 if self.has(Defect::VpdUnordered) => vec![0x80, 0x00],
+            0x00 if self.has(Defect::VpdListShort) => vec![0x80],
             0x00 => vec![0x00, 0x80],
             0x80 => {
                 let mut serial = SERIAL.to_vec();

@@ -84,8 +84,11 @@ impl Target {
             return Err(Sense::field(2).into());
         }
         let echo = if self.has(Defect::DefectListEcho) { task.byte(1) } else { wanted };
-        let mut bytes = vec![0, echo, 0, 0];
-        bytes.truncate(task.be16(7).into());
+        let length = if self.has(Defect::DefectListLength) { 8 } else { 0 };
+        let mut bytes = vec![0, echo, 0, length];
+        if !self.has(Defect::DefectListWhole) {
+            bytes.truncate(task.be16(7).into());
+        }
         data(bytes)
     }
 
@@ -142,6 +145,7 @@ impl Target {
         if self.has(Defect::BufferOnMedium) {
             self.medium.write(0, &bytes, Through::Medium);
         }
+        let offset = if self.has(Defect::BufferWriteOffset) { 0 } else { offset };
         for (place, byte) in self.buffer.iter_mut().skip(offset).zip(bytes) {
             *place = byte;
         }
@@ -151,7 +155,8 @@ impl Target {
     /// Mode 3, descriptor; mode 2, data; mode 0, header and data.
     pub(super) fn read_buffer(&mut self, task: &Task<'_>) -> Reply {
         let allocation = usize::try_from(task.be24(6)).unwrap_or(usize::MAX);
-        let [_, capacity @ ..] = u32::try_from(BUFFER_BYTES).unwrap_or(0).to_be_bytes();
+        let told = if self.has(Defect::BufferCapacityWrong) { BUFFER_BYTES * 2 } else { BUFFER_BYTES };
+        let [_, capacity @ ..] = u32::try_from(told).unwrap_or(0).to_be_bytes();
         let header = [&[0], capacity.as_slice()].concat();
         let mut bytes = match task.byte(1) & 0x07 {
             0 if task.be24(3) != 0 => return Err(Sense::field(3).into()),

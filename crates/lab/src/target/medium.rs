@@ -100,6 +100,12 @@ impl Medium {
         }
     }
 
+    /// Loses what was written to a block.
+    pub(super) fn lose(&mut self, lba: u32) {
+        self.cache.remove(&lba);
+        self.written.remove(&lba);
+    }
+
     /// Writes what is cached.
     pub(super) fn flush(&mut self) {
         self.written.append(&mut self.cache);

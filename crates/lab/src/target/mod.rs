@@ -165,6 +165,14 @@ pub struct Target {
     commands: u64,
     resets: u8,
     refused_opcode: bool,
+    errors_in_row: u32,
+    /// Whether the attention of a reset was told once already.
+    told_once: bool,
+    /// Whether anything was read since power-on.
+    has_read: bool,
+    /// TEST UNIT READY since STOP.
+    polled: u32,
+    written_last: Option<u32>,
 }
 
 impl Target {
@@ -183,6 +191,11 @@ impl Target {
             commands: 0,
             resets: 0,
             refused_opcode: false,
+            errors_in_row: 0,
+            told_once: false,
+            has_read: false,
+            polled: 0,
+            written_last: None,
         };
         target.power_cycle();
         target
@@ -200,7 +213,7 @@ impl Target {
         self.reserved_by = None;
         self.spindle = Spindle::Ready;
         self.buffer.fill(0);
-        (self.commands, self.refused_opcode) = (0, false);
+        (self.commands, self.refused_opcode, self.has_read) = (0, false, false);
         if !self.has(Defect::AttentionMissing) {
             self.attend_all(Sense::RESET);
         }
@@ -212,6 +225,15 @@ impl Target {
         if !self.has(Defect::SelectOutlivesReset) {
             self.pages.restore_saved();
         }
+        if self.has(Defect::ResetToDefault) {
+            self.pages.restore_default();
+        }
+        if let Some(last) = self.written_last.take()
+            && self.has(Defect::ResetLosesWrite)
+        {
+            self.medium.lose(last);
+        }
+        self.told_once = false;
         for kept in &mut self.remembered {
             kept.attention = None;
             if self.defect != Some(Defect::SenseOutlivesReset) {
@@ -297,13 +319,25 @@ impl Target {
         };
         let (status, mut sent) = match reply {
             Ok(data) => (Some(if data.condition_met { 0x04 } else { 0x00 }), data.bytes),
+            Err(Refusal::Sense(_)) if self.errors_in_row >= 7 && self.has(Defect::HangAfterErrors) => {
+                (None, Vec::new())
+            }
             Err(Refusal::Sense(sense)) => {
+                if self.has(Defect::PreventEndsByError) {
+                    self.kept(nexus.initiator).prevents_removal = false;
+                }
                 self.keep_sense(nexus.initiator, sense.seen_by(self.defect));
                 (Some(0x02), Vec::new())
             }
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
             Err(Refusal::ReservationConflict) => (Some(0x18), Vec::new()),
             Err(Refusal::Silence) => (None, Vec::new()),
+        };
+        self.errors_in_row = match status {
+            Some(0x02) => self.errors_in_row + 1,
+            // Sense is fetched after each error.
+            _ if task.opcode() == command::REQUEST_SENSE => self.errors_in_row,
+            _ => 0,
         };
         if sent.len() % 2 == 1 && self.has(Defect::OddByteLost) {
             sent.pop();
@@ -341,9 +375,16 @@ impl Target {
     fn select(&self, nexus: Nexus, task: &Task<'_>) -> Result<(), Box<Reply>> {
         let identify = nexus.identify.filter(|_| !self.has(Defect::LunOfIdentifyIgnored));
         if identify.unwrap_or(task.byte(1) >> 5) == 0 {
-            return Ok(());
+            let bits = identify.is_some() && task.byte(1) >> 5 != 0;
+            return if bits && self.has(Defect::LunBitsRefused) {
+                Err(Box::new(Err(Sense::field(1).into())))
+            } else {
+                Ok(())
+            };
         }
         match task.opcode() {
+            command::INQUIRY if task.bit(1, 0) && self.has(Defect::VpdOfAbsent) => Ok(()),
+            0x16 if self.has(Defect::ReserveByAbsent) => Ok(()),
             command::INQUIRY if self.has(Defect::LunInquirySame) => Ok(()),
             command::INQUIRY if !self.has(Defect::LunInquiryRefused) => {
                 Err(Box::new(self.absent_inquiry(task)))
@@ -391,10 +432,17 @@ impl Target {
                 }
                 return Ok(());
             }
-            command::REQUEST_SENSE => return Ok(()),
+            command::REQUEST_SENSE => {
+                if self.has(Defect::AttentionLostBySense) {
+                    self.kept(task.initiator).attention = None;
+                }
+                return Ok(());
+            }
             _ => {}
         }
-        if !self.has(Defect::AttentionStays) {
+        let again = self.has(Defect::AttentionTwice) && self.resets > 0 && !self.told_once;
+        self.told_once |= again;
+        if !self.has(Defect::AttentionStays) && !again {
             self.kept(task.initiator).attention = None;
         }
         if self.has(Defect::AttentionForOneOnly) {

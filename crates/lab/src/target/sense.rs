@@ -90,6 +90,13 @@ impl Sense {
             Some(Defect::SenseFieldPointer) => {
                 Self { field: self.field.map(|byte| byte.wrapping_add(1)), ..self }
             }
+            Some(Defect::ProtectCodeWrong) if is(Self::PROTECTED) => Self { code: 0x26, ..self },
+            Some(Defect::ParameterCodeWrong) if is(Self::PARAMETER) => Self::field(4),
+            Some(Defect::ListLengthCodeWrong) if is(Self::LIST_LENGTH) => Self::PARAMETER,
+            Some(Defect::SenseBlockOffByOne) => {
+                Self { block: self.block.map(|block| block.wrapping_add(1)), ..self }
+            }
+            Some(Defect::PreventedCodeWrong) if self == Self::PREVENTED => Self { qualifier: 0, ..self },
             Some(Defect::SenseKeyLost) => self.with_key(0),
             _ => self,
         }

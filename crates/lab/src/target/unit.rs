@@ -26,6 +26,7 @@ pub(super) enum Spindle {
 impl Target {
     /// Whether medium access can go on; if not, why (8.2.16).
     pub(super) fn ready(&mut self) -> Result<(), Refusal> {
+        self.polled += 1;
         if !self.medium.present {
             return Err(Sense::NO_MEDIUM.into());
         }
@@ -33,6 +34,10 @@ impl Target {
             Spindle::Starting(until) if self.clock < until => Err(Sense::BECOMING_READY.into()),
             Spindle::Formatting(..) if self.formatting().is_some() => {
                 Err(self.formatting().unwrap_or(Sense::FORMATTING).into())
+            }
+            Spindle::Stopped if self.polled > 1 && self.has(Defect::StopEndsByItself) => {
+                self.spindle = Spindle::Ready;
+                Ok(())
             }
             Spindle::Stopped if !self.has(Defect::StoppedReads) => Err(Sense::STOPPED.into()),
             Spindle::Stopped => Ok(()),
@@ -63,6 +68,7 @@ impl Target {
         }
         if !start {
             self.medium.flush();
+            self.polled = 0;
             if !self.has(Defect::StopIgnored) {
                 self.spindle = Spindle::Stopped;
             }
@@ -121,6 +127,8 @@ impl Target {
             REQUEST_SENSE => self.has(Defect::SenseBlockedByReservation),
             0x17 => self.has(Defect::ReleaseConflict),
             0x0a | 0x2a if self.has(Defect::ReserveWritesAllowed) => false,
+            0x15 | 0x55 if self.has(Defect::ReserveSelectAllowed) => false,
+            0x16 if self.has(Defect::ReserveStolen) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };
         if foreign && blocked { Err(Refusal::ReservationConflict) } else { Ok(()) }

@@ -152,6 +152,20 @@ impl GuestDefinition {
         Ok(Self::parse(id, file.file, file.text)?)
     }
 
+    /// What stands in the place of a guest where a device is spoken to without one. It cannot be booted.
+    pub fn without_system(id: &str, capabilities: Capabilities) -> Self {
+        let (image, package, command_line) = Default::default();
+        Self {
+            id: id.to_owned(),
+            title: "no guest".to_owned(),
+            memory_bytes: 0,
+            capabilities,
+            start_limit: Duration::ZERO,
+            kernel: Kernel { image, package, command_line },
+            modules: Vec::new(),
+        }
+    }
+
     /// Reads a definition.
     ///
     /// # Errors

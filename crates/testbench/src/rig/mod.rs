@@ -1,9 +1,11 @@
 //! What the matrix needs of the place that runs guests: start one with a device, reach it, stop it.
 
+mod iscsi;
 mod machine;
 
 use std::error::Error;
 
+pub use iscsi::IscsiRig;
 pub use machine::{Describe, MachineRig};
 
 use crate::guest::GuestDefinition;

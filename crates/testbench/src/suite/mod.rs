@@ -181,6 +181,13 @@ impl Suite {
         self.case_limit
     }
 
+    /// The same with some of its cases.
+    #[must_use]
+    pub fn only(mut self, wanted: impl Fn(&Case) -> bool) -> Self {
+        self.cases.retain(wanted);
+        self
+    }
+
     /// In the order of their ids.
     pub fn cases(&self) -> &[Case] {
         &self.cases

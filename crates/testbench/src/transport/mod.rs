@@ -4,12 +4,14 @@
 //! that needs more is skipped with that reason instead of failing.
 
 mod agent;
+mod iscsi;
 mod route;
 
 use std::io;
 use std::time::Duration;
 
 pub use agent::{AgentTransport, Link};
+pub use iscsi::{IscsiTransport, IscsiUrl, UrlError};
 pub use route::{Event, Initiator, Route, SenseFetch};
 
 use crate::capability::Capabilities;

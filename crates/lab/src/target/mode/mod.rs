@@ -66,7 +66,9 @@ impl Target {
         }
         let without = dbd && !self.has(Defect::ModeDbdIgnored);
         let descriptor = if without { Vec::new() } else { self.descriptor(values) };
-        let mut bytes = self.mode_header(form, descriptor.len(), descriptor.len() + pages.len());
+        let stale = descriptor.is_empty() && self.has(Defect::ModeDescriptorStale);
+        let told = if stale { DESCRIPTOR } else { descriptor.len() };
+        let mut bytes = self.mode_header(form, told, descriptor.len() + pages.len());
         bytes.extend(descriptor);
         bytes.extend(pages);
         if bytes.len() > allocation && self.has(Defect::ModeShortRefused) {

@@ -137,11 +137,18 @@ impl Pages {
         }
     }
 
+    pub(in crate::target) fn restore_default(&mut self) {
+        for page in &mut self.pages {
+            page.current.clone_from(&page.default);
+        }
+    }
+
     fn bytes(&self, page: &Page, values: Values) -> Vec<u8> {
         let body = match values {
             Values::Changeable if !self.has(Defect::ModeMaskIsCurrent) => &page.changeable,
             Values::Current | Values::Changeable => &page.current,
             Values::Default => &page.default,
+            Values::Saved if self.has(Defect::ModeSavedIsCurrent) => &page.current,
             Values::Saved => &page.saved,
         };
         let wrong = if page.code == 0x03 && self.has(Defect::ModePageLengthWrong) { 2 } else { 0 };

@@ -1,41 +1,53 @@
 //! The lab's target as a transport of the bench: no guest, no adapter, all that a bus could carry.
+//!
+//! It runs in this process and its time is modelled, so a suite takes seconds.
 
 use std::time::Duration;
 
-use slotwise_lab::target::{Initiator, Nexus, Protection, Reset, Target};
+use slotwise_lab::target::{Defect, Initiator, Model, Nexus, Protection, Reset, Target};
 use slotwise_testbench::capability::{Capabilities, Capability};
+use slotwise_testbench::guest::GuestDefinition;
+use slotwise_testbench::rig::{DeviceUnderTest, Rig, RigError, RunningGuest};
 use slotwise_testbench::transport::{Event, Initiator as From, Route, SenseFetch, Transport, TransportError};
 use slotwise_testbench::wire::{
     Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, LogRecord,
     Nexus as Place,
 };
 
-/// Where the target sits.
-pub(super) const ADDRESS: DeviceAddress = DeviceAddress { host: 0, channel: 0, id: 2, lun: 0 };
+use crate::ADDRESS;
+
 /// Sense the adapter asks for, as sym53c8xx does.
 const SENSE_BYTES: u8 = 32;
 /// `DID_TIME_OUT`.
 const TIMED_OUT: u16 = 0x03;
 
 /// A target with an ideal adapter before it: residuals are exact, sense is fetched at once unless it is to be left.
-pub(super) struct DirectRig {
+#[derive(Debug)]
+pub struct DirectTransport {
     target: Target,
     capabilities: Capabilities,
 }
 
-impl DirectRig {
-    pub(super) fn new(target: Target) -> Self {
-        let capabilities = [
+impl DirectTransport {
+    /// What a bus could carry of one target.
+    pub fn all_capabilities() -> Capabilities {
+        let all = [
             Capability::SdUnbound,
             Capability::Residual,
             Capability::RawSense,
             Capability::LunChoice,
+            Capability::NoIdentify,
             Capability::TwoInitiators,
             Capability::Reset,
             Capability::Power,
             Capability::Medium,
         ];
-        Self { target, capabilities: capabilities.into_iter().collect() }
+        all.into_iter().collect()
+    }
+
+    /// The target with nothing between it and the bench.
+    pub fn new(target: Target) -> Self {
+        Self { target, capabilities: Self::all_capabilities() }
     }
 
     fn complete(&mut self, route: Route, command: &Command) -> Completion {
@@ -78,7 +90,7 @@ impl DirectRig {
     }
 }
 
-impl Transport for DirectRig {
+impl Transport for DirectTransport {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
     }
@@ -141,5 +153,41 @@ impl Transport for DirectRig {
 
     fn kernel_log(&mut self, since: u64) -> Result<(Vec<LogRecord>, u64), TransportError> {
         Ok((Vec::new(), since))
+    }
+}
+
+/// Starts a sound target, or one with a defect, each time it is asked for a guest: none is started.
+#[derive(Clone, Copy, Debug)]
+pub struct DirectRig {
+    /// What kind of disk.
+    pub model: Model,
+    /// What is wrong with it.
+    pub defect: Option<Defect>,
+}
+
+impl DirectRig {
+    /// What stands in the place of a guest.
+    pub fn no_guest() -> GuestDefinition {
+        GuestDefinition::without_system("direct", DirectTransport::all_capabilities())
+    }
+}
+
+struct Direct(DirectTransport);
+
+impl RunningGuest for Direct {
+    fn transport(&mut self) -> &mut dyn Transport {
+        &mut self.0
+    }
+
+    fn console_tail(&mut self) -> String {
+        String::new()
+    }
+
+    fn stop(self: Box<Self>) {}
+}
+
+impl Rig for DirectRig {
+    fn start(&mut self, _: &GuestDefinition, _: &DeviceUnderTest) -> Result<Box<dyn RunningGuest>, RigError> {
+        Ok(Box::new(Direct(DirectTransport::new(Target::new(self.model, self.defect)))))
     }
 }
