@@ -83,6 +83,8 @@ pub enum SourceKind {
     Udevadm,
     /// A kernel log.
     Log,
+    /// `acpidump`, or an ACPI table.
+    Acpi,
 }
 
 impl SourceKind {
@@ -97,6 +99,7 @@ impl SourceKind {
             SourceKind::Groups => "groups",
             SourceKind::Udevadm => "udevadm",
             SourceKind::Log => "log",
+            SourceKind::Acpi => "acpi",
         }
     }
 }
