@@ -24,6 +24,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "pciutils", proof: "/usr/bin/lspci" },
     Package { name: "e2fsprogs", proof: "/usr/sbin/mke2fs" },
     Package { name: "gcc", proof: "/usr/bin/cc" },
+    // Tests look at the pictures of `slotwise inspect --html` in it.
+    Package { name: "chromium", proof: "/usr/bin/chromium" },
 ];
 
 /// Installs what is missing.
