@@ -28,6 +28,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "qemu-block-extra", proof: "/usr/lib/x86_64-linux-gnu/qemu/block-iscsi.so" },
     Package { name: "libiscsi-bin", proof: "/usr/bin/iscsi-test-cu" },
     Package { name: "tgt", proof: "/usr/sbin/tgtd" },
+    // Tests look at the pictures of `slotwise inspect --html` in it.
+    Package { name: "chromium", proof: "/usr/bin/chromium" },
 ];
 
 /// Installs what is missing.

@@ -101,6 +101,12 @@ pub(crate) trait IntoHint {
     fn into_hint(self) -> Option<String>;
 }
 
+impl IntoHint for String {
+    fn into_hint(self) -> Option<String> {
+        Some(self)
+    }
+}
+
 impl IntoHint for &str {
     fn into_hint(self) -> Option<String> {
         Some(self.to_owned())

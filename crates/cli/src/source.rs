@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use slotwise_core::facts::{Facts, Origin, SourceKind, from_text, recognise};
-use slotwise_host::capture;
+use slotwise_host::capture::{self, CaptureError};
 use slotwise_host::live::LiveHost;
 
 use crate::error::{Failure, Hint};
@@ -15,7 +15,7 @@ use crate::error::{Failure, Hint};
 const MOST_BYTES: u64 = 128 << 20;
 
 const SOURCES: &str = "a source is a file written by `slotwise capture`, a directory that holds sys/ and proc/ of some \
-     host, or a text: `lspci -vvnnxxxx`, a listing of IOMMU groups, `udevadm info -e`, a kernel log";
+     host, or a text: `lspci -vvnnxxxx`, a listing of IOMMU groups, `udevadm info -e`, `acpidump`, a kernel log";
 
 /// First bytes of what people pack: gzip (RFC 1952 §2.3.1), xz (its format §2.1.1.1), bzip2.
 const PACKED: [&[u8]; 3] = [&[0x1f, 0x8b], &[0xfd, b'7', b'z', b'X', b'Z', 0], b"BZh"];
@@ -60,8 +60,10 @@ fn of_stream(stream: impl Read, name: &str) -> Result<Facts, Failure> {
         return Err(Failure::new(message).hint("cut a log down to one boot: `journalctl -k -b`"));
     }
     if recognise(&bytes) == Some(SourceKind::Capture) {
-        let snapshot = capture::from_bytes(&bytes)
-            .hint(format!("{name} is packed with zstd but is no capture; {SOURCES}"))?;
+        let snapshot = capture::from_bytes(&bytes).map_err(Failure::hinted(|error: &CaptureError| {
+            let no_capture = || format!("{name} is packed with zstd but is no capture; {SOURCES}");
+            error.hint().map_or_else(no_capture, str::to_owned)
+        }))?;
         return Ok(of_capture(&snapshot, name));
     }
     from_text(&bytes, name).ok_or_else(|| unrecognised(&bytes, name))
@@ -88,7 +90,9 @@ fn of_capture(snapshot: &capture::Snapshot, name: &str) -> Facts {
 
 fn of_directory(path: &Path, name: String) -> Result<Facts, Failure> {
     if path.join("manifest.toml").is_file() {
-        let snapshot = capture::open(path).hint("the directory must be an unpacked capture")?;
+        let snapshot = capture::open(path).map_err(Failure::hinted(|error: &CaptureError| {
+            error.hint().unwrap_or("the directory must be an unpacked capture").to_owned()
+        }))?;
         return Ok(of_capture(&snapshot, &name));
     }
     let Some(root) = root_of_host(path) else {

@@ -12,7 +12,7 @@ use slotwise_core::pci::{
     self, ClassCode, ConfigSpace, IdPattern, PciAddress, PciId, Selector, SlotPattern, Space,
 };
 use slotwise_core::plan;
-use slotwise_core::report::{NoNames, text as report, wire};
+use slotwise_core::report::{NoNames, picture, text as report, wire};
 use slotwise_core::topology::Topology;
 use slotwise_core::vm::spec as request;
 use slotwise_host::capture;
@@ -200,6 +200,7 @@ fn show(facts: Facts) {
     black_box(topology.check());
     black_box(report::tree(&topology, &NoNames, &|_| true).to_string());
     json(&wire::v1::Inspect::new(&topology, &NoNames, &|_| true));
+    draw(&topology);
     let Some(function) = topology.functions().find(|function| function.id.known().is_some()) else { return };
     let Some(id) = function.id.known() else { return };
     let spec = format!(
@@ -211,6 +212,23 @@ fn show(facts: Facts) {
     {
         black_box(report::plan(&plan).to_string());
         json(&wire::v1::Plan::new(&plan));
+    }
+}
+
+/// Markup whose names, classes and drivers come from outside: they must stay text, and elements must close.
+fn draw(topology: &Topology) {
+    let page = picture::html(topology, &NoNames, &|_| true);
+    let drawing = picture::svg(topology, &NoNames, &|_| true);
+    for tag in ["details", "ol", "ul", "li", "div", "p", "span", "dl"] {
+        let (open, close) = (format!("<{tag}"), format!("</{tag}>"));
+        // `<p` begins no other tag than `<path` of the drawing, which the page has not, and `<li` none.
+        let opened = page.matches(&open).count();
+        assert_eq!(opened, page.matches(&close).count(), "{tag} in {page}");
+    }
+    for picture in [&page, &drawing] {
+        assert!(!picture.contains("<script") && !picture.contains('\0'), "{picture}");
+        let control = |c: char| c.is_control() && c != '\n';
+        assert!(!picture.contains(control), "control character");
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct Arguments {
     device: Option<IdPattern>,
     /// Read this instead of the running host: a capture, a directory with sys/ and proc/, or a text (- for standard input)
     ///
-    /// A text is what lspci, a listing of IOMMU groups, `udevadm info -e` or the kernel log say; it is recognised from
+    /// A text is what lspci, a listing of IOMMU groups, `udevadm info -e`, `acpidump` or the kernel log say; it is recognised from
     /// its content.
     #[arg(long, value_name = "SOURCE")]
     from: Option<PathBuf>,

@@ -84,7 +84,7 @@ impl Reader {
             // A prompt, or the next part of what was pasted.
             self.header = None;
         }
-        None
+        damaged(text)
     }
 
     fn group(
@@ -189,6 +189,24 @@ fn strip_word<'t>(text: &'t str, word: &str) -> Option<&'t str> {
 fn flags_group(text: &str) -> Option<GroupId> {
     let (_, rest) = text.strip_prefix("Flags: ")?.split_once("IOMMU group ")?;
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok().map(GroupId)
+}
+
+/// What a line was to say that is neither a group nor a device but begins as one.
+fn damaged(text: &str) -> Option<&'static str> {
+    let separators = [':', '#', '=', ' ', '\t'];
+    let number = strip_word(text, "iommu group").map(|rest| rest.trim_start_matches(separators));
+    let number = number.and_then(|rest| rest.split(separators).next()).unwrap_or_default();
+    // Prose goes on with a word.
+    if number.contains(|c: char| c.is_ascii_digit()) {
+        return Some("expected the number of a group");
+    }
+    // `00:1f.0` and `0000:00:1f.0` with a digit that is none: two or three colons' parts of two to four, and a function.
+    let word = text.split_whitespace().next()?;
+    let (place, function) = word.rsplit_once('.')?;
+    let parts: Vec<&str> = place.split(':').collect();
+    let sized = (2..=3).contains(&parts.len()) && parts.iter().all(|part| (2..=4).contains(&part.len()));
+    let named = sized && function.len() == 1 && place.chars().all(|c| c.is_ascii_alphanumeric() || c == ':');
+    (named && word.parse::<PciAddress>().is_err()).then_some("expected the address of a PCI function")
 }
 
 /// A line that begins with an address, perhaps behind marks that scripts put there: `[RESET]`, `├─`, `-`, `"`; or the

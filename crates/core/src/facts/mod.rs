@@ -96,6 +96,8 @@ pub enum SourceKind {
     Udevadm,
     /// A kernel log.
     Log,
+    /// `acpidump`, or an ACPI table.
+    Acpi,
 }
 
 impl SourceKind {
@@ -110,6 +112,7 @@ impl SourceKind {
             SourceKind::Groups => "groups",
             SourceKind::Udevadm => "udevadm",
             SourceKind::Log => "log",
+            SourceKind::Acpi => "acpi",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What kind of source some bytes are: told from what is in them, never from a file's name.
 
 use super::SourceKind;
+use super::acpi::{dump_head, dump_row, is_table};
 use super::groups::{device_line, group_line};
 use super::line::{about_function, message, unquoted};
 
@@ -24,6 +25,9 @@ pub fn recognise(bytes: &[u8]) -> Option<SourceKind> {
     if bytes.starts_with(&ZSTD_MAGIC) {
         return Some(SourceKind::Capture);
     }
+    if is_table(bytes) {
+        return Some(SourceKind::Acpi);
+    }
     let head = bytes.get(..LOOKED_AT).unwrap_or(bytes);
     let text = String::from_utf8_lossy(head);
     let mut counts = Counts::default();
@@ -40,10 +44,13 @@ struct Counts {
     log: usize,
     lspci: usize,
     groups: usize,
+    acpi: usize,
     /// Whether a device of lspci is being described.
     in_device: bool,
     /// Whether members of a group follow.
     in_group: bool,
+    /// Whether rows of an ACPI table follow.
+    in_table: bool,
 }
 
 impl Counts {
@@ -53,6 +60,19 @@ impl Counts {
         if text.is_empty() {
             return;
         }
+        if dump_head(text).is_some() {
+            self.acpi += 1;
+            (self.in_device, self.in_group, self.in_table) = (false, false, true);
+        } else if self.in_table && dump_row(text).is_some() {
+            self.acpi += 1;
+        } else {
+            self.in_table = false;
+            self.other(text, indented, line);
+        }
+    }
+
+    /// A line of anything but a dump of tables.
+    fn other(&mut self, text: &str, indented: bool, line: &str) {
         if text.starts_with("P: /devices/") || text.starts_with("E: ") && text.contains('=') {
             self.udevadm += 1;
         } else if text.contains("iommu_groups/") && text.contains("/devices") {
@@ -85,7 +105,9 @@ impl Counts {
             (self.log, SourceKind::Log),
         ];
         let (most, kind) = counts.into_iter().rev().max_by_key(|(count, _)| *count)?;
-        (most > 0).then_some(kind)
+        // Tables join whatever they are pasted beside, however long they are.
+        let tables = (self.acpi > 0).then_some(SourceKind::Acpi);
+        if most > 0 { Some(kind) } else { tables }
     }
 }
 

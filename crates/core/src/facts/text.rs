@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::acpi::{from_acpi, from_acpidump, is_table, join};
 use super::kernel_log::from_log;
 use super::{Facts, SourceKind, from_groups, from_lspci, from_udevadm, recognise};
 use crate::diagnose::decode_bytes;
@@ -17,18 +18,26 @@ use crate::diagnose::decode_bytes;
 /// ```
 #[must_use]
 pub fn from_text(bytes: &[u8], name: &str) -> Option<Facts> {
+    // Of all sources but captures the only one that is no text.
+    if is_table(bytes) {
+        return Some(from_acpi(bytes, name));
+    }
     let bytes = decode_bytes(bytes);
     let bytes = without_colours(&bytes);
     let bytes = with_line_feeds(&bytes);
     let text = || String::from_utf8_lossy(&bytes);
-    match recognise(&bytes)? {
+    let mut facts = match recognise(&bytes)? {
         // Other forms of lspci (`-mm`, `-t`) have addresses too.
         SourceKind::Lspci => Some(from_lspci(&bytes, name)).filter(|facts| !facts.functions.is_empty()),
         SourceKind::Groups => Some(from_groups(&text(), name)),
         SourceKind::Udevadm => Some(from_udevadm(&text(), name)),
         SourceKind::Log => Some(from_log(&text(), name)),
+        SourceKind::Acpi => return Some(from_acpi(&bytes, name)),
         SourceKind::Live | SourceKind::Capture | SourceKind::Directory => None,
-    }
+    }?;
+    // People paste tables below what they paste them for.
+    join(&mut facts, &from_acpidump(&text()));
+    Some(facts)
 }
 
 fn with_line_feeds(bytes: &[u8]) -> Cow<'_, [u8]> {

@@ -83,11 +83,12 @@ fn take(facts: &mut Facts, usage: &mut Usage, units: &mut Vec<String>, record: &
     match record.property("SUBSYSTEM") {
         Some("pci") => match function(record) {
             Some(function) => {
+                if function.id.is_unreadable() || function.class.is_unreadable() {
+                    malformed(facts, number, "expected PCI_ID and PCI_CLASS of a PCI function before here");
+                }
                 facts.functions.insert(function.address, function);
             }
-            None => {
-                malformed(facts, number, "expected the address, id and class of a PCI function before here");
-            }
+            None => malformed(facts, number, "expected the address of a PCI function before here"),
         },
         Some("block") => usage.0.extend(block(record)),
         Some("net") => usage.1.extend(record.property("INTERFACE").map(|name| NetworkInterface {
@@ -109,13 +110,13 @@ fn function(record: &Record<'_>) -> Option<FunctionFacts> {
     let mut function = FunctionFacts::untold(address, DATABASE);
     function.parent = parts.next().and_then(|above| above.parse().ok()).into();
     let id = |name| record.property(name)?.parse::<PciId>().ok();
-    function.id = Fact::Known(id("PCI_ID")?);
+    function.id = id("PCI_ID").map_or_else(untold, Fact::Known);
     function.subsystem = id("PCI_SUBSYS_ID")
         .filter(|id| *id != PciId { vendor: 0, device: 0 })
         .map_or(Fact::Absent, Fact::Known);
     // Printed without leading zeros.
-    let class = u32::from_str_radix(record.property("PCI_CLASS")?, 16).ok()?;
-    function.class = Fact::Known(ClassCode::from_bits(class));
+    let class = record.property("PCI_CLASS").and_then(|text| u32::from_str_radix(text, 16).ok());
+    function.class = class.map_or_else(untold, |class| Fact::Known(ClassCode::from_bits(class)));
     function.driver = match record.property("DRIVER") {
         Some(name) => DriverName::new(name).map_or_else(|_| untold(), Fact::Known),
         None => Fact::Absent,

@@ -4,6 +4,7 @@
 
 mod names;
 pub mod picture;
+mod reserved;
 pub mod text;
 pub mod wire;
 

@@ -19,10 +19,8 @@ pub fn from_acpidump(text: &str) -> Vec<DumpedTable> {
     let mut tables: Vec<DumpedTable> = Vec::new();
     for line in text.lines() {
         let line = line.trim();
-        if let Some((signature, _)) = line.split_once(" @ 0x") {
-            if signature.len() == 4 {
-                tables.push(DumpedTable { signature: signature.to_owned(), bytes: Vec::new() });
-            }
+        if let Some(signature) = head(line) {
+            tables.push(DumpedTable { signature: signature.to_owned(), bytes: Vec::new() });
         } else if let Some(table) = tables.last_mut()
             && let Some((offset, row)) = row(line)
             && offset == table.bytes.len()
@@ -34,7 +32,16 @@ pub fn from_acpidump(text: &str) -> Vec<DumpedTable> {
     tables
 }
 
-fn row(line: &str) -> Option<(usize, Vec<u8>)> {
+/// The signature in the head line of a table, `DMAR @ 0x00000000BF79E0C0`.
+pub(in crate::facts) fn head(line: &str) -> Option<&str> {
+    let (signature, address) = line.split_once(" @ 0x")?;
+    let of_signature = |b: u8| b.is_ascii_uppercase() || b.is_ascii_digit() || matches!(b, b'_' | b'!');
+    let sound = signature.len() == 4 && signature.bytes().all(of_signature);
+    (sound && !address.is_empty() && address.bytes().all(|b| b.is_ascii_hexdigit())).then_some(signature)
+}
+
+/// Offset and bytes of a row.
+pub(in crate::facts) fn row(line: &str) -> Option<(usize, Vec<u8>)> {
     let (offset, rest) = line.split_once(": ")?;
     let offset = usize::from_str_radix(offset, 16).ok()?;
     let hex = |word: &str| (word.len() == 2).then(|| u8::from_str_radix(word, 16).ok()).flatten();

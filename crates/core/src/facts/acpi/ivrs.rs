@@ -199,6 +199,70 @@ mod tests {
         assert!(ivrs.reserved(&[]).is_empty());
     }
 
+    /// A whole table, each byte from the layouts of AMD I/O Virtualization (48882 rev 3.08): header and IVinfo §5.2.1,
+    /// IVHD §5.2.2 with its device entries of 4, 8 and 12 bytes, IVMD §5.2.3.
+    #[rustfmt::skip]
+    const WHOLE: &[u8] = &[
+        b'I', b'V', b'R', b'S', 236, 0, 0, 0, 2, 0x4c,     // signature, length, revision, checksum
+        b'A', b'M', b'D', b' ', b' ', b' ',                // OEM id
+        b'S', b'L', b'O', b'T', b'W', b'I', b'S', b'E',    // OEM table id
+        1, 0, 0, 0, b'A', b'M', b'D', b' ', 1, 0, 0, 0,    // OEM revision, creator, its revision
+        0x43, 0x30, 0x20, 0, 0, 0, 0, 0, 0, 0, 0, 0,       // IVinfo, reserved
+        // IVHD type 10h: flags, length 44, device id 00:00.2, capability 40h, base, segment, info, features.
+        0x10, 0xb0, 44, 0, 0x02, 0, 0x40, 0,
+        0, 0, 0x20, 0xfd, 0, 0, 0, 0,
+        0, 0, 0, 0, 0x6e, 0x8f, 0x04, 0x80,
+        3, 0x08, 0, 0,                                     // start of range 00:01.0
+        4, 0xfe, 0xff, 0,                                  // end of range ff:1f.6
+        0x42, 0, 0xff, 0, 0, 0xa5, 0, 0,                   // alias select: ff:00.0 is seen as 00:14.5
+        0, 0, 0, 0,                                        // padding
+        // IVHD type 11h: the same, 16 bytes longer for the extended feature registers; segment 1.
+        0x11, 0xb0, 44, 0, 0x02, 0, 0x40, 0,
+        0, 0, 0x30, 0xfd, 0, 0, 0, 0,
+        1, 0, 0, 0, 0, 0, 0, 0,
+        0xde, 0x77, 0xef, 0xa2, 0x20, 0x54, 0x04, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        1, 0, 0, 0,                                        // all devices
+        // IVMD type 20h, all: unity map, readable, writable; length 32.
+        0x20, 0x07, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0x0a, 0, 0, 0, 0, 0, 0, 0, 0x01, 0, 0, 0, 0, 0,
+        // IVMD type 21h, select 03:00.1.
+        0x21, 0x07, 32, 0, 0x01, 0x03, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0x10, 0, 0x80, 0, 0, 0, 0, 0, 0x20, 0, 0, 0, 0, 0, 0,
+        // IVMD type 22h, range 03:00.0 to 03:00.7 of segment 0, excluded.
+        0x22, 0x08, 32, 0, 0x00, 0x03, 0x07, 0x03, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0x9d, 0, 0, 0, 0, 0, 0, 0x10, 0, 0, 0, 0, 0,
+        // A type that is not known.
+        0x7f, 0, 4, 0,
+    ];
+
+    #[test]
+    fn whole_table_is_read_as_the_specification_lays_it_out() {
+        let ivrs = Ivrs::parse(WHOLE).expect("a table");
+        assert_eq!((ivrs.blocks.len(), ivrs.broken_at), (6, None), "{ivrs:#x?}");
+        let units: Vec<String> = ivrs
+            .blocks
+            .iter()
+            .filter_map(|block| match block {
+                IvrsBlock::HardwareUnit { form, address, base } => {
+                    Some(format!("{form:#x} {address} {base:#x}"))
+                }
+                _ => None,
+            })
+            .collect();
+        assert_eq!(units, ["0x10 0000:00:00.2 0xfd200000", "0x11 0001:00:00.2 0xfd300000"]);
+        let there: Vec<PciAddress> = ["0000:02:00.0", "0000:03:00.0", "0000:03:00.1", "0001:03:00.1"]
+            .iter()
+            .filter_map(|a| a.parse().ok())
+            .collect();
+        let regions: Vec<(u64, u64, usize)> =
+            ivrs.reserved(&there).iter().map(|r| (r.start, r.end, r.devices.len())).collect();
+        assert_eq!(
+            regions,
+            [(0xa_0000, 0xa_ffff, 3), (0x8000_1000, 0x8000_2fff, 1), (0x9d00_0000, 0x9d0f_ffff, 2)]
+        );
+        assert!(matches!(ivrs.blocks.last(), Some(IvrsBlock::Other { kind: 0x7f })));
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_answered(blocks: Vec<u8>) {

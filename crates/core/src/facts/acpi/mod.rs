@@ -8,10 +8,14 @@
 mod dmar;
 mod dump;
 mod ivrs;
+mod source;
 
 pub use dmar::{DeviceScope, Dmar, DmarStructure, ScopeKind};
 pub use dump::{DumpedTable, from_acpidump};
+pub(super) use dump::{head as dump_head, row as dump_row};
 pub use ivrs::{Ivmd, IvmdScope, Ivrs, IvrsBlock};
+pub use source::from_acpi;
+pub(super) use source::{is_table, join};
 
 /// Length of the header that every table has.
 pub const HEADER_BYTES: usize = 36;

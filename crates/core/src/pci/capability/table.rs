@@ -1,6 +1,7 @@
 //! The one table of capabilities: id, name, what lspci calls it, and which function decodes it.
 //!
-//! Ids: PCI Code and ID Assignment 1.16 §2 (standard) and §3 (extended), pciutils `lib/header.h`. Phrases: how the
+//! Ids: PCI Code and ID Assignment 1.16 §2 (standard) and §3 (extended), pciutils `lib/header.h`; from 0x37 on PCIe Base
+//! 7.0 §7.9. Phrases: how the
 //! line of `lspci -v` starts behind `Capabilities: [40] `, in pciutils 3.0 to 3.14 (`ls-caps.c`, `ls-ecaps.c`); older
 //! spellings stand behind newer ones.
 
@@ -121,6 +122,11 @@ const EXTENDED: &[Row] = &[
     named(0x34, "flit-error-injection", &["Flit Error Injection"]),
     named(0x35, "streamlined-virtual-channel", &["Streamlined Virtual Channel"]),
     named(0x36, "mmio-register-block-locator", &["MMIO Register Block Locator"]),
+    // These lspci 3.14 does not name yet.
+    named(0x37, "nop-flit", &["NOP Flit"]),
+    named(0x38, "scalable-iov", &["Scalable I/O Virtualization"]),
+    named(0x39, "physical-layer-128gt", &["Physical Layer 128.0 GT/s"]),
+    named(0x3a, "captured-data", &["Captured Data"]),
 ];
 
 /// How lspci spells a capability that it has no name for, before its number.

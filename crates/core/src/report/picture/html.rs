@@ -51,8 +51,7 @@ impl Page<'_, '_> {
         let model = self.model;
         // Nothing is loaded and nothing runs, whatever a name manages to say.
         let policy = "default-src 'none'; style-src 'unsafe-inline'";
-        let (functions, groups) = (model.functions, model.groups.len());
-        let title = format!("{functions} PCI function{} in {groups} IOMMU groups", plural(functions));
+        let title = model.title();
         self.put(format_args!(
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -133,7 +132,8 @@ impl Page<'_, '_> {
         ));
         match function.facts.group.known() {
             Some(group) => self.put(format_args!("<span class=\"chip grp\">group {}</span>", group.0)),
-            None => self.out.push_str("<span class=\"chip\">no group known</span>"),
+            None if self.model.groups.is_empty() => {}
+            None => self.out.push_str("<span class=\"chip\">no group</span>"),
         }
         for badge in &function.badges {
             self.put(format_args!("<span class=\"chip\">{}</span>", Escaped(badge)));
@@ -235,7 +235,7 @@ impl Page<'_, '_> {
             for (irq, handlers) in &model.lines {
                 let handlers = handlers.join(", ");
                 page.put(format_args!(
-                    "<li><b>IRQ {irq}</b> <span class=\"m\">{}</span></li>",
+                    "<li class=\"line\"><b>IRQ {irq}</b> <span class=\"m\">{}</span></li>",
                     Escaped(&handlers)
                 ));
             }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::facts::{Fact, FunctionFacts, GroupId};
-use crate::pci::{PciAddress, PortType};
+use crate::facts::{Fact, FunctionFacts, GroupId, IommuFacts, IommuVendor};
+use crate::pci::PciAddress;
 use crate::report::Names;
 use crate::report::names::vendor_and_device;
 use crate::topology::{Dependent, DependentKind, Topology};
@@ -109,7 +109,7 @@ impl<'t> Model<'t> {
         Self {
             source: facts.origin.kind().name().to_owned(),
             switches: [
-                ("IOMMU", format!("{} ({})", facts.iommu.state.name(), facts.iommu.vendor.name())),
+                ("IOMMU", iommu(&facts.iommu)),
                 ("interrupt remapping", facts.iommu.interrupt_remapping.name().to_owned()),
             ],
             kernel: facts.kernel.release.known().map(String::as_str),
@@ -118,6 +118,15 @@ impl<'t> Model<'t> {
             groups: groups(topology, &visible),
             lines: lines(topology),
             faults: facts.faults.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// `13 PCI functions in 9 IOMMU groups`.
+    pub(super) fn title(&self) -> String {
+        let functions = format!("{} PCI function{}", self.functions, plural(self.functions));
+        match self.groups.len() {
+            0 => functions,
+            count => format!("{functions} in {count} IOMMU group{}", plural(count)),
         }
     }
 
@@ -134,6 +143,13 @@ impl<'t> Model<'t> {
     /// Hue of a function's group.
     pub(super) fn hue(&self, function: &FunctionFacts) -> Option<u16> {
         function.group.known().and_then(|group| self.groups.get(group)).map(|group| group.hue)
+    }
+}
+
+fn iommu(facts: &IommuFacts) -> String {
+    match facts.vendor {
+        IommuVendor::None | IommuVendor::Unknown => facts.state.name().to_owned(),
+        vendor => format!("{} ({})", facts.state.name(), vendor.name()),
     }
 }
 
@@ -240,7 +256,7 @@ fn function<'t>(topology: &Topology, facts: &'t FunctionFacts, names: &dyn Names
             (true, None) => "unnamed device".to_owned(),
         },
         driver,
-        badges: badges(facts),
+        badges: badges(topology, facts),
         uses: topology.dependents(facts.address).iter().take(MOST_USES).map(used).collect(),
         interrupt: interrupt(topology, facts),
         alias: topology.dma_alias(facts.address).map(|alias| alias.seen_as.to_string()),
@@ -262,13 +278,13 @@ fn used(dependent: &Dependent) -> (Weight, String) {
     (weight, text)
 }
 
-fn badges(facts: &FunctionFacts) -> Vec<String> {
+fn badges(topology: &Topology, facts: &FunctionFacts) -> Vec<String> {
     let mut badges = Vec::new();
     if let Some(slot) = facts.physical_slot.known() {
         badges.push(format!("slot {slot}"));
     }
     if let Some(express) = facts.decoded().as_ref().and_then(|config| config.express()) {
-        let slot = express.slot.filter(|_| express.slot_implemented && port_has_slot(express.port_type));
+        let slot = express.slot.filter(|_| express.slot_implemented && express.port_type.is_downstream());
         if let Some(slot) = slot {
             if facts.physical_slot.known().is_none() && slot.number > 0 {
                 badges.push(format!("leads to slot {}", slot.number));
@@ -276,7 +292,8 @@ fn badges(facts: &FunctionFacts) -> Vec<String> {
             if slot.hot_plug {
                 badges.push("hot-plug".to_owned());
             }
-            if slot.present == Some(false) {
+            // Presence detection of some ports does not see what is soldered in.
+            if slot.present == Some(false) && topology.children(facts.address).is_empty() {
                 badges.push("slot empty".to_owned());
             }
         }
@@ -292,10 +309,6 @@ fn badges(facts: &FunctionFacts) -> Vec<String> {
         badges.push("boot display".to_owned());
     }
     badges
-}
-
-fn port_has_slot(port: PortType) -> bool {
-    port.is_downstream()
 }
 
 fn interrupt(topology: &Topology, facts: &FunctionFacts) -> Option<(Weight, String)> {

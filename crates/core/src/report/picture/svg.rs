@@ -45,12 +45,7 @@ pub fn svg(topology: &Topology, names: &dyn Names, shown: &dyn Fn(PciAddress) ->
     drawing.tree();
     drawing.legend();
     let height = drawing.y + MARGIN;
-    let title = format!(
-        "{} PCI function{} in {} IOMMU groups",
-        model.functions,
-        plural(model.functions),
-        model.groups.len()
-    );
+    let title = model.title();
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
          style=\"max-width:100%;height:auto\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
@@ -86,9 +81,7 @@ impl Drawing<'_, '_> {
 
     fn head(&mut self) {
         let model = self.model;
-        let (functions, groups) = (model.functions, model.groups.len());
-        let ending = plural(functions);
-        self.text("h", MARGIN, &format!("{functions} PCI function{ending} in {groups} IOMMU groups"));
+        self.text("h", MARGIN, &model.title());
         self.y += 5;
         for (label, state) in &model.switches {
             let class = if state.starts_with("on") { "s" } else { "w" };

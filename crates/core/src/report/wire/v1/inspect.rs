@@ -10,6 +10,7 @@ use super::hex;
 use crate::facts::{Facts, ReservedKind, ReservedRegion};
 use crate::pci::PciAddress;
 use crate::report::Names;
+use crate::report::reserved::told_once;
 use crate::topology::Topology;
 
 /// A host.
@@ -90,7 +91,7 @@ impl Inspect {
 }
 
 fn ranges(facts: &Facts, wanted: impl Fn(ReservedKind) -> bool) -> Vec<Reserved> {
-    facts.iommu.reserved.iter().filter(|region| wanted(region.kind)).map(reserved).collect()
+    told_once(&facts.iommu.reserved).iter().filter(|region| wanted(region.kind)).map(reserved).collect()
 }
 
 fn evidence((source, text): &(String, String)) -> Evidence {
