@@ -14,7 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use slotwise_lab::iscsi::Portal;
-use slotwise_testbench::guest::{GuestDefinition, PrepareConfig};
+use slotwise_testbench::guest::{BootMedium, GuestDefinition, PrepareConfig};
 use slotwise_testbench::rig::{DeviceUnderTest, Rig, RigError, RunningGuest};
 use slotwise_testbench::transport::{AgentTransport, Transport};
 use slotwise_testbench::wire::AGENT_PORT;
@@ -82,6 +82,9 @@ struct Machine {
 impl Machine {
     fn start(rig: &BehindRig, guest: &GuestDefinition) -> Result<Self, BoxError> {
         let files = guest.prepare(&rig.prepare)?;
+        let BootMedium::Kernel { kernel, initrd: Some(initrd), append } = files.medium else {
+            return Err(format!("{} has no agent, and this rig speaks to one", guest.id()).into());
+        };
         let directory = tempfile::tempdir()?;
         let at = |file: &str| directory.path().join(file).display().to_string();
         let memory = format!("{}M", files.memory_bytes >> 20);
@@ -94,10 +97,10 @@ impl Machine {
             .args(["-device", &format!("virtserialport,chardev=agent,name={AGENT_PORT}")])
             .args(&rig.devices)
             .arg("-kernel")
-            .arg(files.kernel)
+            .arg(kernel)
             .arg("-initrd")
-            .arg(files.initrd)
-            .args(["-append", &files.append])
+            .arg(initrd)
+            .args(["-append", &append])
             .stdin(Stdio::null())
             .stderr(fs::File::create(directory.path().join("messages"))?)
             .spawn()?;

@@ -24,6 +24,7 @@ fn prepare() -> PrepareConfig {
         agent: std::env::var_os("SLOTWISE_AGENT").map_or(built, PathBuf::from),
         boot_dir: "/boot".into(),
         modules_dir: "/lib/modules".into(),
+        settings_dir: temporary.join("settings"),
     }
 }
 

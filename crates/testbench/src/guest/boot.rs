@@ -190,6 +190,7 @@ impl GuestDefinition {
                 let (medium, names) = boot.files(&self.id, config)?;
                 Ok(BootFiles { port: boot.port, processor: boot.processor, names, ..plain(medium) })
             }
+            System::None => Err(PrepareError::NoSystem { guest: self.id.clone() }),
         }
     }
 }

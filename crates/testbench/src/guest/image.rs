@@ -37,6 +37,12 @@ pub struct PrepareConfig {
 /// Why a guest cannot be made ready.
 #[derive(Debug, thiserror::Error)]
 pub enum PrepareError {
+    /// What is spoken to without a guest has none to boot.
+    #[error("{guest} stands for no system that could be booted")]
+    NoSystem {
+        /// What it is called.
+        guest: String,
+    },
     /// No kernel of the wanted kind.
     #[error("no kernel {pattern} in {directory}")]
     NoKernel {
@@ -144,7 +150,7 @@ impl PrepareError {
             )),
             Self::Settings(error) => error.hint.clone(),
             Self::Checksum { .. } => Some("is it the image you meant? if so, write the new checksum".into()),
-            Self::Program { .. } | Self::File { .. } => None,
+            Self::NoSystem { .. } | Self::Program { .. } | Self::File { .. } => None,
         }
     }
 }

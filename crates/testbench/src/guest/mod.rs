@@ -81,6 +81,8 @@ enum System {
     Linux { kernel: Kernel, modules: Vec<Module> },
     /// Something on a console.
     Console { boot: Boot, script: Box<Script> },
+    /// None: a device is spoken to directly.
+    None,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,15 +156,15 @@ impl GuestDefinition {
 
     /// What stands in the place of a guest where a device is spoken to without one. It cannot be booted.
     pub fn without_system(id: &str, capabilities: Capabilities) -> Self {
-        let (image, package, command_line) = Default::default();
         Self {
             id: id.to_owned(),
             title: "no guest".to_owned(),
+            page: String::new(),
+            tried: Tried::EveryRun,
             memory_bytes: 0,
             capabilities,
             start_limit: Duration::ZERO,
-            kernel: Kernel { image, package, command_line },
-            modules: Vec::new(),
+            system: System::None,
         }
     }
 
@@ -257,7 +259,7 @@ impl GuestDefinition {
     #[must_use]
     pub fn script(&self) -> Option<&Script> {
         match &self.system {
-            System::Linux { .. } => None,
+            System::Linux { .. } | System::None => None,
             System::Console { script, .. } => Some(script),
         }
     }
