@@ -129,6 +129,8 @@ pub(super) fn scsi_debug(suite: &Suite, agent: PathBuf) -> Result<Run> {
         agent,
         boot_dir: Path::new("/boot").into(),
         modules_dir: Path::new("/lib/modules").into(),
+        // Images of the user's own are no peers.
+        settings_dir: PathBuf::new(),
     };
     let device = DeviceUnderTest {
         name: "scsi_debug".to_owned(),
