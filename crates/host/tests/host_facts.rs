@@ -175,7 +175,7 @@ fn what_an_ordinary_user_cannot_see_is_told() {
     });
     let (facts, _) = both(&Guarded(&host));
     let fault = facts.usage.open_handles.fault().expect("not all were seen");
-    assert_eq!((fault.place.as_str(), &fault.kind), ("/proc/*/fd of other users", &FaultKind::Denied));
+    assert_eq!((fault.place.as_str(), &fault.kind), ("/proc/*/fd of some processes", &FaultKind::Denied));
     assert_eq!(facts.usage.handles_seen.iter().map(|held| held.pid).collect::<Vec<_>>(), [100, 200, 500]);
     // What was found of machines stays; that there may be more is told beside it.
     assert_eq!(facts.usage.machines.known().map(Vec::len), Some(1));

@@ -268,7 +268,9 @@ impl Rows<'_> {
         if usage.block.is_unreadable() || usage.mounts.is_unreadable() || usage.network.is_unreadable() {
             return None;
         }
-        Some(list(self.topology.dependents(address).iter().map(ToString::to_string)))
+        let dependents = self.topology.dependents(address);
+        let lasting = dependents.iter().filter(|dependent| dependent.kind.is_storage_or_network());
+        Some(list(lasting.map(ToString::to_string)))
     }
 }
 

@@ -62,6 +62,21 @@ impl DependentKind {
     }
 }
 
+impl DependentKind {
+    /// Whether it is storage or a network. Everything else comes and goes while a host runs, when somebody plugs a keyboard
+    /// or switches a screen off, or is told to root only.
+    #[must_use]
+    pub const fn is_storage_or_network(&self) -> bool {
+        matches!(
+            self,
+            DependentKind::Mount(_)
+                | DependentKind::Swap(_)
+                | DependentKind::Disk(_)
+                | DependentKind::Network { .. }
+        )
+    }
+}
+
 impl fmt::Display for Dependent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {

@@ -4,8 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::snapshot::{Content, Snapshot};
-use crate::kernel::ReadErrorKind;
-use crate::read;
+use crate::read::{self, is_refusal};
 
 impl Snapshot {
     /// Of `/proc/cpuinfo` the rows that are read, of the first processor: others tell nothing else, and on ARM there is a
@@ -93,8 +92,4 @@ impl Snapshot {
             self.each_text(&path, "name of a wireless device", told, &|_| "wireless device\n".to_owned());
         }
     }
-}
-
-fn is_refusal(kind: &ReadErrorKind) -> bool {
-    matches!(kind, ReadErrorKind::Denied | ReadErrorKind::NotInSource)
 }

@@ -74,9 +74,11 @@ pub(super) fn or_none<T: Default>(answer: Result<T, ReadError>, faults: &mut Vec
     })
 }
 
-/// The last PCI function in the place of a device: what it hangs under.
+/// The last PCI function in the place of a device: what it hangs under. Only names with all their digits count: those of
+/// serial ports look like addresses that people shorten (`00:04:0.0` in `drivers/tty/serial/serial_base_bus.c`).
 pub(super) fn function_below(place: &str) -> Option<PciAddress> {
-    place.rsplit('/').find_map(|part| part.parse().ok())
+    let whole = |part: &str| part.parse::<PciAddress>().ok().filter(|address| address.to_string() == part);
+    place.rsplit('/').find_map(whole)
 }
 
 /// With native NVMe multipath a namespace's disk hangs under its subsystem, which is no PCI device
@@ -135,5 +137,6 @@ mod tests {
         let place = "../../devices/pci0000:00/0000:00:1c.0/0000:03:00.0/nvme/nvme0/nvme0n1/nvme0n1p1";
         assert_eq!(function_below(place).map(|a| a.to_string()).as_deref(), Some("0000:03:00.0"));
         assert_eq!(function_below("../../devices/virtual/block/dm-0"), None);
+        assert_eq!(function_below("../../devices/pnp0/00:04/00:04:0/00:04:0.0/tty/ttyS0"), None);
     }
 }

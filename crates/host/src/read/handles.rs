@@ -10,7 +10,7 @@ use slotwise_core::facts::{Fact, FaultKind, HeldBy, ReadFault, UsbDevice};
 
 use super::nodes::{Belongs, Nodes};
 use super::{fault, text};
-use crate::kernel::{ReadErrorKind, ReadHost};
+use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
 
 const PROC: &str = "/proc";
 
@@ -86,23 +86,26 @@ fn failed(why: &str) -> ReadFault {
     ReadFault { place: "/proc/*/fd".to_owned(), kind: FaultKind::Failed(why.to_owned()) }
 }
 
-/// Whether a failure means that the process has ended: no directory, or `ESRCH`, which has no kind of its own.
-fn ended(kind: &ReadErrorKind) -> bool {
-    matches!(kind, ReadErrorKind::NotFound | ReadErrorKind::Other(_) | ReadErrorKind::Vanished)
+/// Whether a failure leaves open what a process has. Others mean that it has ended: no directory, or `ESRCH`, which has no
+/// kind of its own.
+pub(crate) const fn is_refusal(kind: &ReadErrorKind) -> bool {
+    matches!(kind, ReadErrorKind::Denied | ReadErrorKind::NotInSource | ReadErrorKind::TooLarge { .. })
 }
 
 fn process(host: &dyn ReadHost, pid: u32, nodes: &mut Nodes<'_>, pass: &mut Pass) {
-    let mut unseen = |kind: &ReadErrorKind| {
-        if !ended(kind) {
-            let denied = FaultKind::Denied;
-            let why = if *kind == ReadErrorKind::NotInSource { FaultKind::NotInSource } else { denied };
-            let place = "/proc/*/fd of other users".to_owned();
-            pass.unseen.get_or_insert(ReadFault { place, kind: why });
+    let mut unseen = |error: &ReadError| {
+        if is_refusal(&error.kind) {
+            let mut fault = fault(error);
+            // One of them stands for the others.
+            if fault.kind == FaultKind::Denied {
+                "/proc/*/fd of some processes".clone_into(&mut fault.place);
+            }
+            pass.unseen.get_or_insert(fault);
         }
     };
     let name = match text(host, &format!("{PROC}/{pid}/comm"), NAME_BYTES) {
         Ok(name) => name.trim_end_matches('\n').to_owned(),
-        Err(error) => return unseen(&error.kind),
+        Err(error) => return unseen(&error),
     };
     pass.whole |= pid == 2 && name == "kthreadd";
     let mut runs_guests = is_monitor(&name);
@@ -115,11 +118,11 @@ fn process(host: &dyn ReadHost, pid: u32, nodes: &mut Nodes<'_>, pass: &mut Pass
                 match directory.link(&file) {
                     Ok(path) if path.starts_with('/') => _ = paths.insert(path),
                     Ok(_) => {}
-                    Err(error) => unseen(&error.kind),
+                    Err(error) => unseen(&error),
                 }
             }
         }
-        Err(error) => unseen(&error.kind),
+        Err(error) => unseen(&error),
     }
     for path in paths {
         runs_guests |= path == "/dev/kvm" || path.starts_with("/dev/vfio/");

@@ -32,6 +32,7 @@ mod platform;
 mod sessions;
 mod zfs_pools;
 
+pub(crate) use handles::is_refusal;
 pub(crate) use hardware::CPU_ROWS;
 use slotwise_core::facts::{Fact, Facts, FaultKind, Origin, ReadFault};
 
