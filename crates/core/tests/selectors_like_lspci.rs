@@ -55,17 +55,18 @@ fn lspci(file: &std::path::Path, option: &str, pattern: &str) -> Option<BTreeSet
 /// What we select; none if we refuse the pattern.
 fn ours(option: &str, pattern: &str) -> Option<BTreeSet<String>> {
     let address = |text: &str| text.parse::<PciAddress>().expect("an address");
-    let selects: Box<dyn Fn(&(&str, u16, u16, u32)) -> bool> = if option == "-s" {
+    let selected: Vec<&str> = if option == "-s" {
         let pattern: SlotPattern = pattern.parse().ok()?;
-        Box::new(move |function| pattern.matches(address(function.0)))
+        FUNCTIONS.iter().map(|function| function.0).filter(|at| pattern.matches(address(at))).collect()
     } else {
         let pattern: IdPattern = pattern.parse().ok()?;
-        Box::new(move |function| {
-            let id = PciId { vendor: function.1, device: function.2 };
-            pattern.matches(Some(id), Some(ClassCode::from_bits(function.3)))
-        })
+        let matches = |(_, vendor, device, class): &(&str, u16, u16, u32)| {
+            let id = PciId { vendor: *vendor, device: *device };
+            pattern.matches(Some(id), Some(ClassCode::from_bits(*class)))
+        };
+        FUNCTIONS.iter().filter(|function| matches(function)).map(|function| function.0).collect()
     };
-    Some(FUNCTIONS.iter().filter(|f| selects(f)).map(|f| address(f.0).to_string()).collect())
+    Some(selected.into_iter().map(|at| address(at).to_string()).collect())
 }
 
 /// A part of a pattern: nothing, anything, a number that is there, that is not, that is too large, that is none.
