@@ -72,8 +72,9 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Extended capability 3 at 0x100, as its only one: a device serial number (PCIe Base 6.0 §7.9.3).
-const SERIAL: &str = "100: 03 00 01 00 de ad be ef 5e 21 a1 77 -- -- -- --\n";
+/// A device serial number (PCIe Base 6.0 §7.9.3), and the last capability of the root port with a pointer to it.
+const SERIAL: &str = "160: 03 00 01 00 de ad be ef 5e 21 a1 77 -- -- -- --\n";
+const LAST: (&str, &str) = ("0d 00 01 00 5f 00", "0d 00 01 16 5f 00");
 
 #[test]
 fn no_secret_is_in_what_capture_writes() {
@@ -96,8 +97,10 @@ fn no_secret_is_in_what_capture_writes() {
     add("proc/sys/kernel/hostname", "watchtower\n");
     add("proc/swaps", "/dev/mapper/watchtower-swap partition 1 0 -2\n");
     add("proc/self/mountinfo", "99 1 0:99 / /mnt rw - cifs //nas/x rw,username=alice,password=s3cret\n");
-    add("sys/bus/pci/devices/0000:00:10.0/config.hex", SERIAL);
-    rename_interface(&desk.path().join("host"), "eth0", "enx525400abcdef");
+    let root_port = "sys/bus/pci/devices/0000:00:03.0/config.hex";
+    replace(&tree.join(root_port), LAST.0, LAST.1);
+    add(root_port, SERIAL);
+    replace(&desk.path().join("host/manifest.toml"), "eth0", "enx525400abcdef");
     let said = desk.run(&["capture", "--from", "host", "-o", "host.slotwise"]);
     assert_eq!(said.status, Some(0), "{}", said.told());
     let packed = std::fs::read(desk.path().join("host.slotwise")).expect("a capture");
@@ -124,12 +127,10 @@ fn no_secret_is_in_what_capture_writes() {
     }
 }
 
-/// An interface under another name, wherever a capture tells it.
-fn rename_interface(host: &Path, from: &str, to: &str) {
-    let manifest = host.join("manifest.toml");
-    let text = std::fs::read_to_string(&manifest).expect("a manifest");
-    assert!(text.contains(from), "{from} is not in the capture");
-    std::fs::write(&manifest, text.replace(from, to)).expect("written");
+fn replace(path: &Path, from: &str, to: &str) {
+    let text = std::fs::read_to_string(path).expect("a text");
+    assert!(text.contains(from), "{from} is not in {}", path.display());
+    std::fs::write(path, text.replace(from, to)).expect("written");
 }
 
 #[test]

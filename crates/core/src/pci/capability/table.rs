@@ -1,9 +1,8 @@
 //! The one table of capabilities: id, name, what lspci calls it, and which function decodes it.
 //!
-//! Ids: PCI Code and ID Assignment 1.16 §2 (standard) and §3 (extended), pciutils `lib/header.h`; from 0x37 on PCIe Base
-//! 7.0 §7.9. Phrases: how the
-//! line of `lspci -v` starts behind `Capabilities: [40] `, in pciutils 3.0 to 3.14 (`ls-caps.c`, `ls-ecaps.c`); older
-//! spellings stand behind newer ones.
+//! Ids: PCI Code and ID Assignment 1.16 §2 (standard) and §3 (extended), pciutils `lib/header.h`; from 0x37 on PCI
+//! Express Base 7.0 §7.9. Phrases: how the line of `lspci -v` starts behind `Capabilities: [40] `, in pciutils 3.0 to
+//! 3.14 (`ls-caps.c`, `ls-ecaps.c`); older spellings stand behind newer ones.
 
 use super::{
     Block, Body, Space, advanced_features, agp, enhanced_allocation, error_reporting, express,
