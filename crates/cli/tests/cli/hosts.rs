@@ -64,12 +64,32 @@ fn plan_that_will_work_ends_with_0_and_lists_its_steps() {
 }
 
 #[test]
-fn device_that_sits_elsewhere_is_told_in_the_spec() {
-    let said = desk(5).run(&["plan", "--from", &host(6), "bench.toml"]);
-    assert_eq!(said.status, Some(2), "{}", said.told());
-    for part in ["bench.toml:6:10", "0000:02:05.0", "0000:02:06.0"] {
-        assert!(said.err.contains(part), "{part}: {}", said.told());
-    }
+fn device_that_sits_elsewhere_is_a_finding_with_the_changed_line() {
+    let said = desk(5).run(&["plan", "--json", "--from", &host(6), "bench.toml"]);
+    assert_eq!(said.status, Some(1), "{}", said.told());
+    let json = said.json();
+    assert_eq!((&json["verdict"], &json["steps"]), (&"blocked".into(), &serde_json::json!([])));
+    let finding = &json["findings"][0];
+    assert_eq!((&finding["rule"], &finding["subject"]), (&"device-moved".into(), &"0000:02:05.0".into()));
+    assert_eq!(finding["remedies"][0]["text"], "select = { id = \"1000:0012\", slot = \"0000:02:06.0\" }");
+    assert_eq!(finding["predicts"], serde_json::json!(["name-changed-after-slot-move"]));
+}
+
+#[test]
+fn plan_tells_what_each_device_costs_the_host() {
+    let said = desk(6).run(&["plan", "--json", "--from", &host(6), "bench.toml"]);
+    let json = said.json();
+    let vm = &json["vms"][0];
+    assert!(vm["locked_bytes"].as_u64().is_some_and(|bytes| bytes > 64 << 20), "{vm:#}");
+    assert!(vm["dma_entries"].as_u64().is_some_and(|entries| entries > 32), "{vm:#}");
+    assert_eq!(vm["dma_entry_limit"], 65535);
+    assert_eq!(vm["device_costs"][0]["device"], "0000:02:06.0");
+    let text = desk(6).run(&["plan", "--from", &host(6), "bench.toml"]);
+    assert!(
+        text.out.contains("of the host's memory while it runs") && text.out.contains("of 65535 DMA mappings"),
+        "{}",
+        text.told()
+    );
 }
 
 #[test]
