@@ -74,7 +74,7 @@ fn overlap(function: &FunctionFacts, claim: &MemoryClaim) -> Option<u8> {
 
 /// Only the boot display, and only before a graphics driver of the kernel had it.
 fn may_hold(topology: &Topology, function: &FunctionFacts) -> bool {
-    let stub = function.driver.known().is_none_or(|driver| driver.is_vfio());
+    let stub = function.driver.known().is_none_or(crate::facts::DriverName::is_vfio);
     let off = topology.facts().kernel.words("initcall_blacklist").any(|word| word.contains("sysfb_init"));
     function.boot_vga.known() == Some(&true) && stub && !off
 }

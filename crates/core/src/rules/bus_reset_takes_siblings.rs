@@ -62,7 +62,7 @@ pub(super) fn not_resettable(topology: &Topology, vm: &VmAssignment, address: Pc
         topology.function(*other).and_then(|f| f.driver.known()).is_some_and(DriverName::is_vfio)
     };
     let mut companions = topology.reset_companions(address).unwrap_or_default();
-    companions.retain(|other| !vm.devices.contains(other) && !(owned(other) && on_vfio(other)));
+    companions.retain(|other| !(vm.devices.contains(other) || owned(other) && on_vfio(other)));
     companions
 }
 

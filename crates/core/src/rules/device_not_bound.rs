@@ -46,7 +46,7 @@ const INTEL: u16 = 0x8086;
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
         let Some(function) = topology.function(address) else { continue };
-        let bound = function.driver.known().is_some_and(|driver| driver.is_vfio());
+        let bound = function.driver.known().is_some_and(crate::facts::DriverName::is_vfio);
         if !bound {
             findings.push_all(
                 bridge(function).or_else(|| listed(topology, function)).or_else(|| with_vfs(function)),

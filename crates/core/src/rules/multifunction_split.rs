@@ -32,7 +32,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             .filter(|other| !assignment.takes(other.address))
             .filter(|other| other.group.known().is_some() && other.group.known() == function.group.known())
             // One on a host driver makes the whole group useless, which another rule says.
-            .filter(|other| other.driver.known().is_none_or(|d| d.is_vfio()))
+            .filter(|other| other.driver.known().is_none_or(crate::facts::DriverName::is_vfio))
             .collect();
         if left.is_empty() {
             continue;

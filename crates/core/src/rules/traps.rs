@@ -27,7 +27,7 @@ fn log_says(log: &str, rule: &str) -> Vec<&'static str> {
 
 const FUNCTION: &str = "[    0.400000] pci 0000:03:00.0: [9004:5078] type 00 class 0x010000\n";
 
-/// 1. `DMAR: IOMMU enabled` proves the parameter, `Default domain type` nothing, `DMAR-IR` interrupt remapping only; groups
+/// Trap 1: `DMAR: IOMMU enabled` proves the parameter, `Default domain type` nothing, `DMAR-IR` interrupt remapping only; groups
 /// decide (drivers/iommu/intel/iommu.c: intel_iommu_setup; iommu.c: iommu_subsys_init).
 #[test]
 fn trap_1_a_parameter_is_no_iommu() {
@@ -41,7 +41,7 @@ fn trap_1_a_parameter_is_no_iommu() {
     assert_eq!(log_says(&on, "iommu-disabled"), Vec::<&str>::new());
 }
 
-/// 2. x2apic opt-out leaves interrupt remapping on, and `iommu=pt` concerns host drivers only
+/// Trap 2: x2apic opt-out leaves interrupt remapping on, and `iommu=pt` concerns host drivers only
 /// (drivers/iommu/intel/irq_remapping.c: intel_prepare_irq_remapping).
 #[test]
 fn trap_2_opt_out_and_pass_through_are_harmless() {
@@ -56,7 +56,7 @@ fn trap_2_opt_out_and_pass_through_are_harmless() {
     }
 }
 
-/// 3. AMD's ranges were tolerated before 6.6 and block after; Intel's RMRRs block in both, at different steps
+/// Trap 3: AMD's ranges were tolerated before 6.6 and block after; Intel's RMRRs block in both, at different steps
 /// (drivers/iommu/iommu.c: __iommu_device_set_domain).
 #[test]
 fn trap_3_the_release_decides_over_one_to_one_ranges() {
@@ -74,7 +74,7 @@ fn trap_3_the_release_decides_over_one_to_one_ranges() {
     assert_eq!(host("6.6.0", "intel"), (vec![], vec!["blocks"]));
 }
 
-/// 4. EPERM at SET_IOMMU has two causes and EINVAL at SET_CONTAINER a third: the rules tell them apart by facts, and say
+/// Trap 4: EPERM at SET_IOMMU has two causes and EINVAL at SET_CONTAINER a third: the rules tell them apart by facts, and say
 /// where each will show.
 #[test]
 fn trap_4_one_error_number_has_several_causes() {
@@ -91,7 +91,7 @@ fn trap_4_one_error_number_has_several_causes() {
     assert!(shown("6.8.0").contains("Invalid argument"));
 }
 
-/// 5. Since 5.19 a bridge in the group is tolerated without driver or on pcieport only, before with any
+/// Trap 5: Since 5.19 a bridge in the group is tolerated without driver or on pcieport only, before with any
 /// (drivers/vfio/vfio.c: vfio_dev_driver_allowed; iommu_device_use_default_domain).
 #[test]
 fn trap_5_not_any_bridge_is_tolerated() {
@@ -106,7 +106,7 @@ fn trap_5_not_any_bridge_is_tolerated() {
     assert_eq!(with("pcieport", "5.19.0"), Vec::<&str>::new());
 }
 
-/// 6. Nothing tells whether INTx will be exclusive but the kernel's own test; and `irq` of a device that was never enabled
+/// Trap 6: Nothing tells whether INTx will be exclusive but the kernel's own test; and `irq` of a device that was never enabled
 /// is the firmware's number (drivers/pci/probe.c: pci_read_irq).
 #[test]
 fn trap_6_the_number_of_a_device_never_enabled_is_not_its_line() {
@@ -118,7 +118,7 @@ fn trap_6_the_number_of_a_device_never_enabled_is_not_its_line() {
     assert!(matches!(told[..], [one] if one.starts_with("cannot tell: which interrupt line")), "{told:?}");
 }
 
-/// 7. No `bus` in reset_method does not exclude VFIO's hot reset; siblings on pcieport or pci-stub are viable and make it
+/// Trap 7: No `bus` in reset_method does not exclude VFIO's hot reset; siblings on pcieport or pci-stub are viable and make it
 /// fail (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_dev_set_resettable).
 #[test]
 fn trap_7_reset_method_is_not_all_that_vfio_can_do() {
@@ -136,7 +136,7 @@ fn trap_7_reset_method_is_not_all_that_vfio_can_do() {
     assert_eq!(said(&stub, "bus-reset-takes-siblings"), ["warns"]);
 }
 
-/// 8. vfio-pci binds while the boot framebuffer owns a BAR, and while configuration space reads ff: being bound proves
+/// Trap 8: vfio-pci binds while the boot framebuffer owns a BAR, and while configuration space reads ff: being bound proves
 /// neither.
 #[test]
 fn trap_8_being_bound_proves_little() {
@@ -147,7 +147,7 @@ fn trap_8_being_bound_proves_little() {
     assert_eq!(rules_say(dead, "0000:01:00.0", "d3cold-power"), ["blocks"]);
 }
 
-/// 9. drivers_probe succeeds without binding, and error -22 has several causes: no group, a bridge, a listed device; -16 a
+/// Trap 9: drivers_probe succeeds without binding, and error -22 has several causes: no group, a bridge, a listed device; -16 a
 /// physical function with virtual ones (drivers/base/bus.c: drivers_probe_store).
 #[test]
 fn trap_9_why_nothing_is_bound_is_told_apart() {
@@ -171,7 +171,7 @@ fn trap_9_why_nothing_is_bound_is_told_apart() {
     }
 }
 
-/// 10. Xen's dom0 has no groups at all: nothing that rests on groups may be said there. A BAR above the IOMMU's width fails
+/// Trap 10: Xen's dom0 has no groups at all: nothing that rests on groups may be said there. A BAR above the IOMMU's width fails
 /// softly, memory fatally.
 #[test]
 fn trap_10_a_dom0_has_no_groups() {

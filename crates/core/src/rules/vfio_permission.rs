@@ -50,7 +50,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             continue;
         };
         let driver = topology.function(*physical).and_then(|f| f.driver.known());
-        if driver.is_some_and(|driver| driver.is_vfio()) {
+        if driver.is_some_and(crate::facts::DriverName::is_vfio) {
             findings.push(
                 Finding::new(
                     &RULE,
