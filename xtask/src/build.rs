@@ -60,6 +60,11 @@ pub(crate) fn agent() -> Result<PathBuf> {
     Ok(static_build(&["-p", "slotwise-agent"])?.join("slotwise-agent"))
 }
 
+/// One program of a package of the same name, built as the distributed ones are but not one of them.
+pub(crate) fn optimised(package: &str) -> Result<PathBuf> {
+    Ok(static_build(&["-p", package, "--bins"])?.join(package))
+}
+
 /// Builds packages, and gives the folder that their programs are in.
 fn static_build(packages: &[&str]) -> Result<PathBuf> {
     let target = host_target()?;

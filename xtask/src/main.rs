@@ -14,7 +14,9 @@ mod packages;
 mod peers;
 mod story;
 mod tidy;
+mod tree;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -46,7 +48,23 @@ enum Task {
     /// Install the distribution's packages that demo and tests need
     Setup,
     /// Measure the parts of the main job beside the figures made by hand
-    Bench,
+    Bench {
+        /// Only this part
+        part: Option<bench::Part>,
+    },
+    /// Make a host up, of any size, as a directory that `slotwise inspect --from` and lspci read
+    Tree {
+        /// How many PCI functions it has
+        functions: usize,
+        /// An empty directory
+        directory: PathBuf,
+    },
+    /// What `bench reading` runs, in an optimised build
+    #[command(hide = true)]
+    MeasureReading {
+        /// Where the programs are
+        folder: PathBuf,
+    },
     /// Make the pages of reference that come from the code
     Gen {
         /// Write nothing; fail if a page is not as the code makes it
@@ -87,7 +105,9 @@ fn main() -> ExitCode {
             println!("built into {}", dist.folder.display());
         }),
         Task::Setup => packages::ensure(),
-        Task::Bench => bench::run(),
+        Task::Bench { part } => bench::run(part),
+        Task::Tree { functions, directory } => tree::make(&directory, functions).map_err(Into::into),
+        Task::MeasureReading { folder } => bench::reading::measure(&build::Dist { folder }),
         Task::Gen { check } => {
             generate::run(if check { generate::Stale::Refuse } else { generate::Stale::Write })
         }

@@ -121,6 +121,12 @@ pub trait Directory: fmt::Debug {
     /// As for [`ReadHost::list`].
     fn list(&self) -> Result<Vec<String>, ReadError>;
 
+    /// The names in the directory `name` in this one, sorted, without `.` and `..`.
+    ///
+    /// # Errors
+    /// As for [`ReadHost::list`].
+    fn list_below(&self, name: &str) -> Result<Vec<String>, ReadError>;
+
     /// Opens the file `name` to read parts of it: each double word that is read of a live device's configuration space
     /// costs a bus access, so nobody reads all of it. What is not a device's may be read whole, as here.
     ///
@@ -129,7 +135,7 @@ pub trait Directory: fmt::Debug {
     fn open_file(&self, name: &str) -> Result<Box<dyn OpenFile + '_>, ReadError> {
         let mut content = Vec::new();
         self.read(name, MAX_PARTIAL_BYTES, &mut content)?;
-        Ok(Box::new(WholeFile(content)))
+        Ok(Box::new(WholeFile::new(content)))
     }
 }
 
@@ -147,7 +153,14 @@ pub const MAX_PARTIAL_BYTES: usize = 4096;
 
 /// A file whose content is at hand.
 #[derive(Debug)]
-struct WholeFile(Vec<u8>);
+pub(crate) struct WholeFile(Vec<u8>);
+
+impl WholeFile {
+    /// A file of which this is the content.
+    pub(crate) const fn new(content: Vec<u8>) -> Self {
+        Self(content)
+    }
+}
 
 impl OpenFile for WholeFile {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, ReadError> {

@@ -6,14 +6,17 @@
 
 mod write;
 
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
+use rustix::buffer::spare_capacity;
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
 use rustix::io::Errno;
 
 use crate::kernel::{
-    BootId, Directory, FileMode, Live, MAX_NAMES, NodeStatus, OpenFile, ReadError, ReadErrorKind, ReadHost,
+    BootId, Directory, FileMode, Live, MAX_NAMES, MAX_PARTIAL_BYTES, NodeStatus, OpenFile, ReadError,
+    ReadErrorKind, ReadHost, WholeFile,
 };
 use write::LiveWriter;
 
@@ -23,11 +26,17 @@ const SYSFS_MAGIC: u64 = 0x6265_6572;
 const PROC_MAGIC: u64 = 0x9fa0;
 /// How often a lookup is tried again that raced with a rename; the manual page asks for it.
 const LOOKUPS: usize = 32;
+/// Room for an attribute, in bytes: a page, which few fill, and one more to see that there is no more.
+const ATTRIBUTE_ROOM: usize = 4097;
+/// Room for names of a directory, in bytes; a device's fit at once.
+const NAMES_ROOM: usize = 8192;
 
 /// A host that is read through the file system.
 #[derive(Debug)]
 pub struct LiveHost {
     root: OwnedFd,
+    /// Whether `/sys` is the kernel's: then reading configuration space reads devices.
+    kernel: bool,
 }
 
 /// Why a host cannot be changed.
@@ -78,7 +87,15 @@ impl LiveHost {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = fs::open(root, flags, Mode::empty())
             .map_err(|errno| ReadError::new(root.display().to_string(), read_kind(errno)))?;
-        Ok(Self { root })
+        let sys = open_beneath(root.as_fd(), "sys", OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::IN_ROOT);
+        let kernel = sys.is_ok_and(|sys| fs::fstatfs(sys).is_ok_and(|found| is_type(&found, SYSFS_MAGIC)));
+        Ok(Self { root, kernel })
+    }
+
+    /// A saved host that is read as sparingly as a running one.
+    #[cfg(test)]
+    pub(crate) fn as_if_running(self) -> Self {
+        Self { kernel: true, ..self }
     }
 
     /// Proof that this is the running host, and its writing half.
@@ -92,10 +109,7 @@ impl LiveHost {
             _ => return Err(NotLive::Saved),
         }
         for (path, magic) in [("/sys", SYSFS_MAGIC), ("/proc", PROC_MAGIC)] {
-            // `f_type` is signed or not, and of 32 or 64 bits, as the architecture has it.
-            let mounted =
-                fs::statfs(path).is_ok_and(|found| u64::try_from(found.f_type).is_ok_and(|t| t == magic));
-            if !mounted {
+            if !fs::statfs(path).is_ok_and(|found| is_type(&found, magic)) {
                 return Err(NotLive::NotMounted { path });
             }
         }
@@ -111,6 +125,12 @@ impl LiveHost {
         open_beneath(self.root.as_fd(), path, flags, ResolveFlags::IN_ROOT)
             .map_err(|errno| ReadError::new(path, read_kind(errno)))
     }
+}
+
+/// Whether a file system is of the type with that number.
+fn is_type(found: &fs::StatFs, magic: u64) -> bool {
+    // `f_type` is signed or not, and of 32 or 64 bits, as the architecture has it.
+    u64::try_from(found.f_type).is_ok_and(|number| number == magic)
 }
 
 /// Opens `path` relative to `dir` under the rule `resolve`.
@@ -169,10 +189,35 @@ fn read_all(file: &OwnedFd, limit: usize, into: &mut Vec<u8>) -> Result<(), Read
     answer
 }
 
-/// The target of the link `name` in the directory `file`, or of the link that `file` is, opened as itself.
-fn read_link(file: &OwnedFd, name: &str) -> Result<String, ReadErrorKind> {
-    match fs::readlinkat(file, name, Vec::new()) {
-        Ok(text) => Ok(text.to_string_lossy().into_owned()),
+/// Everything in the attribute `file`, in the place of what is in `into`.
+///
+/// Takes one read where [`read_all`] takes three calls: sysfs hands an attribute out whole
+/// (`Documentation/filesystems/sysfs.rst`: "the entire attribute"), as a disk does a small file, so what is short of
+/// the room is all there is. Reading at an offset refuses what could hold up a reader: fifos, sockets, terminals
+/// (`ESPIPE` of `pread(2)`).
+fn read_attribute(file: &OwnedFd, limit: usize, into: &mut Vec<u8>) -> Result<(), ReadErrorKind> {
+    into.clear();
+    into.reserve(ATTRIBUTE_ROOM);
+    let failure = loop {
+        let (room, offset) = (into.capacity() - into.len(), into.len() as u64);
+        match rustix::io::pread(file, spare_capacity(into), offset) {
+            Ok(_) if into.len() > limit => break ReadErrorKind::TooLarge { limit_bytes: limit },
+            Ok(count) if count < room => return Ok(()),
+            Ok(_) => into.reserve(ATTRIBUTE_ROOM),
+            Err(Errno::INTR) => {}
+            Err(errno) => break read_kind(errno),
+        }
+    };
+    into.clear();
+    Err(failure)
+}
+
+/// The target of the link `name` in `dir`.
+fn read_link(dir: BorrowedFd<'_>, name: &str) -> Result<String, ReadErrorKind> {
+    match fs::readlinkat(dir, name, Vec::new()) {
+        Ok(text) => Ok(text
+            .into_string()
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.into_cstring().as_bytes()).into_owned())),
         // What is there is no link.
         Err(Errno::INVAL | Errno::NOENT) => Err(ReadErrorKind::NotFound),
         Err(errno) => Err(read_kind(errno)),
@@ -182,16 +227,20 @@ fn read_link(file: &OwnedFd, name: &str) -> Result<String, ReadErrorKind> {
 /// The sorted names in the directory `dir`.
 fn read_names(dir: BorrowedFd<'_>) -> Result<Vec<String>, ReadErrorKind> {
     let mut names = Vec::new();
-    for entry in fs::Dir::read_from(dir).map_err(read_kind)? {
+    let mut room = [MaybeUninit::uninit(); NAMES_ROOM];
+    // It may have been listed before.
+    fs::seek(dir, fs::SeekFrom::Start(0)).map_err(read_kind)?;
+    let mut entries = RawDir::new(dir, &mut room);
+    while let Some(entry) = entries.next() {
         let entry = entry.map_err(read_kind)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
+        let name = entry.file_name().to_string_lossy();
         if name == "." || name == ".." {
             continue;
         }
         if names.len() == MAX_NAMES {
             return Err(ReadErrorKind::TooLarge { limit_bytes: MAX_NAMES });
         }
-        names.push(name);
+        names.push(name.into_owned());
     }
     names.sort_unstable();
     Ok(names)
@@ -211,7 +260,7 @@ impl ReadHost for LiveHost {
 
     fn link(&self, path: &str) -> Result<String, ReadError> {
         let file = self.open(path, OFlags::PATH | OFlags::NOFOLLOW)?;
-        read_link(&file, "").map_err(|kind| ReadError::new(path, kind))
+        read_link(file.as_fd(), "").map_err(|kind| ReadError::new(path, kind))
     }
 
     fn node(&self, path: &str) -> Result<NodeStatus, ReadError> {
@@ -230,7 +279,7 @@ impl ReadHost for LiveHost {
 
     fn open_dir(&self, path: &str) -> Result<Box<dyn Directory + '_>, ReadError> {
         let dir = self.open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        Ok(Box::new(LiveDirectory { dir, path: path.to_owned() }))
+        Ok(Box::new(LiveDirectory { dir, path: path.to_owned(), kernel: self.kernel }))
     }
 }
 
@@ -239,6 +288,7 @@ impl ReadHost for LiveHost {
 struct LiveDirectory {
     dir: OwnedFd,
     path: String,
+    kernel: bool,
 }
 
 impl LiveDirectory {
@@ -250,45 +300,60 @@ impl LiveDirectory {
         open_beneath(self.dir.as_fd(), name, flags, ResolveFlags::BENEATH)
             .map_err(|errno| self.error(name, read_kind(errno)))
     }
+
+    /// Whether what one read gives is all there is: not so in procfs, which hands out records.
+    fn is_of_attributes(&self) -> bool {
+        !self.path.starts_with("/proc")
+    }
 }
 
 impl Directory for LiveDirectory {
     fn read(&self, name: &str, limit: usize, into: &mut Vec<u8>) -> Result<(), ReadError> {
         let file = self.open(name, OFlags::RDONLY)?;
-        read_all(&file, limit, into).map_err(|kind| self.error(name, kind))
+        let read = if self.is_of_attributes() { read_attribute } else { read_all };
+        read(&file, limit, into).map_err(|kind| self.error(name, kind))
     }
 
     fn link(&self, name: &str) -> Result<String, ReadError> {
-        // A single name leads nowhere else, so it needs no lookup of its own.
-        if !name.contains('/') {
-            return read_link(&self.dir, name).map_err(|kind| self.error(name, kind));
-        }
-        let file = self.open(name, OFlags::PATH | OFlags::NOFOLLOW)?;
-        read_link(&file, "").map_err(|kind| self.error(name, kind))
+        // A name that is one component cannot lead out of the directory.
+        let answer = if name.contains('/') {
+            let file = self.open(name, OFlags::PATH | OFlags::NOFOLLOW)?;
+            read_link(file.as_fd(), "")
+        } else {
+            read_link(self.dir.as_fd(), name)
+        };
+        answer.map_err(|kind| self.error(name, kind))
     }
 
     fn list(&self) -> Result<Vec<String>, ReadError> {
         read_names(self.dir.as_fd()).map_err(|kind| ReadError::new(self.path.clone(), kind))
     }
 
+    fn list_below(&self, name: &str) -> Result<Vec<String>, ReadError> {
+        let dir = self.open(name, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        read_names(dir.as_fd()).map_err(|kind| self.error(name, kind))
+    }
+
     fn open_file(&self, name: &str) -> Result<Box<dyn OpenFile + '_>, ReadError> {
-        let file = self.open(name, OFlags::RDONLY)?;
-        let stat = fs::fstat(&file).map_err(|errno| self.error(name, read_kind(errno)))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(self.error(name, ReadErrorKind::Other("not a regular file".to_owned())));
+        if !self.kernel {
+            let mut content = Vec::new();
+            self.read(name, MAX_PARTIAL_BYTES, &mut content)?;
+            return Ok(Box::new(WholeFile::new(content)));
         }
-        Ok(Box::new(LiveFile { file, path: format!("{}/{name}", self.path.trim_end_matches('/')) }))
+        let file = self.open(name, OFlags::RDONLY)?;
+        Ok(Box::new(LiveFile { file, directory: self, name: name.to_owned() }))
     }
 }
 
 /// A file of a [`LiveDirectory`] that stays open.
 #[derive(Debug)]
-struct LiveFile {
+struct LiveFile<'d> {
     file: OwnedFd,
-    path: String,
+    directory: &'d LiveDirectory,
+    name: String,
 }
 
-impl OpenFile for LiveFile {
+impl OpenFile for LiveFile<'_> {
     fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, ReadError> {
         let mut done = 0;
         while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
@@ -296,7 +361,7 @@ impl OpenFile for LiveFile {
                 Ok(0) => break,
                 Ok(count) => done += count,
                 Err(Errno::INTR) => {}
-                Err(errno) => return Err(ReadError::new(self.path.clone(), read_kind(errno))),
+                Err(errno) => return Err(self.directory.error(&self.name, read_kind(errno))),
             }
         }
         Ok(done)

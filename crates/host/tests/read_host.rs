@@ -161,6 +161,11 @@ impl Directory for FailingDirectory<'_> {
         self.inner.list()
     }
 
+    fn list_below(&self, name: &str) -> Result<Vec<String>, ReadError> {
+        self.of.check(&format!("{}/{name}", self.path))?;
+        self.inner.list_below(name)
+    }
+
     fn open_file(&self, name: &str) -> Result<Box<dyn OpenFile + '_>, ReadError> {
         self.of.check(&format!("{}/{name}", self.path))?;
         self.inner.open_file(name)
@@ -179,6 +184,8 @@ fn unreadable_attribute_is_not_absent_and_harms_no_other() {
     let facts = with_failure("/sys/bus/pci/devices/0000:05:04.0/driver", ReadErrorKind::Denied, 0);
     let card = &facts.functions[&address("0000:05:04.0")];
     assert_eq!(card.driver.fault().map(|fault| fault.kind.clone()), Some(FaultKind::Denied));
+    let told: Vec<String> = card.faults().map(ToString::to_string).collect();
+    assert_eq!(told, [format!("{CARD}/driver: permission denied (root can read it)")]);
     assert!(card.id.known().is_some());
     assert_eq!(facts.functions.len(), 3);
 }

@@ -248,6 +248,32 @@ impl FunctionFacts {
         }
     }
 
+    /// What of it is there and could not be read. What a text does not tell is not counted: it tells little anyway.
+    pub fn faults(&self) -> impl Iterator<Item = &ReadFault> {
+        let faults = [
+            self.id.fault(),
+            self.subsystem.fault(),
+            self.class.fault(),
+            self.driver.fault(),
+            self.driver_override.fault(),
+            self.group.fault(),
+            self.numa_node.fault(),
+            self.parent.fault(),
+            self.irq.fault(),
+            self.config.fault(),
+            self.enabled.fault(),
+            self.resources.fault(),
+            self.reset_methods.fault(),
+            self.power_state.fault(),
+            self.d3cold_allowed.fault(),
+            self.boot_vga.fault(),
+            self.sriov.total_vfs.fault(),
+            self.sriov.num_vfs.fault(),
+            self.sriov.physical_function.fault(),
+        ];
+        faults.into_iter().flatten().filter(|fault| fault.kind != FaultKind::NotInSource)
+    }
+
     /// A function of which `source`, a text, tells only the address: everything else is not absent but unknown.
     #[must_use]
     pub fn untold(address: PciAddress, source: &str) -> Self {

@@ -58,9 +58,14 @@ impl FunctionFacts {
     /// the standard list, else what a text names; none where neither was told at all.
     #[must_use]
     pub fn capabilities(&self) -> Option<Vec<ListedCapability>> {
-        let decoded = self.decoded();
+        self.capabilities_by(self.decoded().as_ref())
+    }
+
+    /// The same, for who has decoded its configuration space already.
+    #[must_use]
+    pub fn capabilities_by(&self, decoded: Option<&pci::Function>) -> Option<Vec<ListedCapability>> {
         let words = self.printed.as_deref().map(PrintedConfig::listed).unwrap_or_default();
-        match &decoded {
+        match decoded {
             Some(decoded) if decoded.complete(Space::Standard) => return Some(of_bytes(decoded)),
             Some(decoded) if decoded.capabilities.len() > words.len() => return Some(of_bytes(decoded)),
             _ => {}
@@ -74,8 +79,11 @@ impl FunctionFacts {
     /// first 256 bytes.
     #[must_use]
     pub fn further_capabilities(&self) -> Vec<ListedCapability> {
-        let listed = self.capabilities().unwrap_or_default();
         let mut words = self.printed.as_deref().map(PrintedConfig::listed).unwrap_or_default();
+        if words.is_empty() {
+            return words;
+        }
+        let listed = self.capabilities().unwrap_or_default();
         words.retain(|word| !listed.iter().any(|c| (c.space, c.offset) == (word.space, word.offset)));
         words
     }
@@ -83,7 +91,13 @@ impl FunctionFacts {
     /// What decides whether and how the function can be passed to a VM: what the bytes say, else the words.
     #[must_use]
     pub fn features(&self) -> Features {
-        let bytes = self.decoded().map_or_else(Features::unknown, |decoded| decoded.features());
+        self.features_by(self.decoded().as_ref())
+    }
+
+    /// The same, for who has decoded its configuration space already.
+    #[must_use]
+    pub fn features_by(&self, decoded: Option<&pci::Function>) -> Features {
+        let bytes = decoded.map_or_else(Features::unknown, pci::Function::features);
         let Some(words) = self.printed.as_deref().map(|printed| &printed.features) else { return bytes };
         Features {
             flr: bytes.flr.or(words.flr),

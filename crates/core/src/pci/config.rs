@@ -21,20 +21,31 @@ pub const CONVENTIONAL_SIZE: usize = 256;
 /// ```
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ConfigSpace {
-    bytes: Vec<Option<u8>>,
+    /// Bytes that were not read are zero here, so that equal spaces are equal.
+    bytes: Vec<u8>,
+    /// A bit for each byte: whether it was read. The first byte is the lowest bit of the first word.
+    read: Vec<u64>,
 }
+
+/// Bytes that one word of [`ConfigSpace::read`] tells of.
+const WORD: usize = u64::BITS as usize;
 
 impl ConfigSpace {
     /// A space of which nothing was read.
     #[must_use]
     pub const fn empty() -> Self {
-        Self { bytes: Vec::new() }
+        Self { bytes: Vec::new(), read: Vec::new() }
     }
 
     /// A space whose first bytes are `bytes`; what goes past 4096 is not configuration space and is left out.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        Self { bytes: bytes.iter().take(EXTENDED_SIZE).copied().map(Some).collect() }
+        let bytes: Vec<u8> = bytes.iter().take(EXTENDED_SIZE).copied().collect();
+        let mut read = vec![u64::MAX; bytes.len() / WORD];
+        if !bytes.len().is_multiple_of(WORD) {
+            read.push((1 << (bytes.len() % WORD)) - 1);
+        }
+        Self { bytes, read }
     }
 
     /// Records one byte. False, and nothing recorded, if `offset` is past the space.
@@ -44,35 +55,49 @@ impl ConfigSpace {
             return false;
         }
         if index >= self.bytes.len() {
-            self.bytes.resize(index + 1, None);
+            self.bytes.resize(index + 1, 0);
+            self.read.resize(index / WORD + 1, 0);
         }
-        if let Some(byte) = self.bytes.get_mut(index) {
-            *byte = Some(value);
+        if let (Some(byte), Some(read)) = (self.bytes.get_mut(index), self.read.get_mut(index / WORD)) {
+            *byte = value;
+            *read |= 1 << (index % WORD);
         }
         true
     }
 
+    /// Gives back memory that was taken in advance.
+    pub fn shrink_to_fit(&mut self) {
+        self.bytes.shrink_to_fit();
+        self.read.shrink_to_fit();
+    }
+
     /// One past the last byte that was read, in bytes: 64, 256 or 4096 for a space that was read from its start.
     #[must_use]
-    pub fn extent(&self) -> usize {
-        self.bytes.iter().rposition(Option::is_some).map_or(0, |last| last + 1)
+    pub const fn extent(&self) -> usize {
+        // Only reading makes it longer.
+        self.bytes.len()
     }
 
     /// Whether nothing was read.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.extent() == 0
     }
 
     /// Every byte up to the extent, unread ones as `None`.
     pub fn iter(&self) -> impl Iterator<Item = Option<u8>> + '_ {
-        self.bytes.iter().take(self.extent()).copied()
+        self.bytes.iter().enumerate().map(|(index, byte)| self.was_read(index).then_some(*byte))
     }
 
     /// The byte at `offset`, if it was read.
     #[must_use]
     pub fn u8(&self, offset: u16) -> Option<u8> {
-        self.bytes.get(usize::from(offset)).copied().flatten()
+        let index = usize::from(offset);
+        if self.was_read(index) { self.bytes.get(index).copied() } else { None }
+    }
+
+    fn was_read(&self, index: usize) -> bool {
+        self.read.get(index / WORD).is_some_and(|word| word >> (index % WORD) & 1 == 1)
     }
 
     /// The 16 bits at `offset`, if both bytes were read.
@@ -91,7 +116,7 @@ impl ConfigSpace {
 
 impl fmt::Debug for ConfigSpace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let read = self.bytes.iter().flatten().count();
+        let read: u32 = self.read.iter().map(|word| word.count_ones()).sum();
         write!(f, "ConfigSpace({read} bytes read, extent {})", self.extent())
     }
 }

@@ -108,6 +108,12 @@ impl Directory for RecordedDirectory<'_> {
         answer
     }
 
+    fn list_below(&self, name: &str) -> Result<Vec<String>, ReadError> {
+        let answer = self.directory.list_below(name);
+        self.recorder.seen().lists.insert(format!("{}/{name}", self.path), kept(&answer));
+        answer
+    }
+
     fn open_file(&self, name: &str) -> Result<Box<dyn OpenFile + '_>, ReadError> {
         let path = format!("{}/{name}", self.path);
         match self.directory.open_file(name) {

@@ -56,7 +56,24 @@ impl Parts {
 
 impl Snapshot {
     fn file(&self, path: &str) -> Result<&Content, ReadError> {
-        answer(&self.files, path)
+        self.answer(&self.files, path)
+    }
+
+    fn answer<'s, T>(&'s self, answers: &'s Answers<T>, path: &str) -> Result<&'s T, ReadError> {
+        match answers.get(path) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(kind)) => Err(ReadError::new(path, kind.clone())),
+            None if self.is_unlisted(path) => Err(ReadError::new(path, ReadErrorKind::NotFound)),
+            None => Err(ReadError::new(path, ReadErrorKind::NotInSource)),
+        }
+    }
+
+    /// Whether the directory of `path` was listed, and `path` was not in it: then it was not asked for because there
+    /// was no such thing.
+    fn is_unlisted(&self, path: &str) -> bool {
+        let Some((directory, name)) = path.rsplit_once('/') else { return false };
+        let listed = self.lists.get(directory).and_then(|names| names.as_ref().ok());
+        listed.is_some_and(|names| !names.iter().any(|listed| listed == name))
     }
 
     fn has_below(&self, path: &str) -> bool {
@@ -64,14 +81,6 @@ impl Snapshot {
         let below = |key: Option<&String>| key.is_some_and(|key| key.starts_with(&prefix));
         below(self.files.range(prefix.clone()..).next().map(|(key, _)| key))
             || below(self.links.range(prefix.clone()..).next().map(|(key, _)| key))
-    }
-}
-
-fn answer<'s, T>(answers: &'s Answers<T>, path: &str) -> Result<&'s T, ReadError> {
-    match answers.get(path) {
-        Some(Ok(value)) => Ok(value),
-        Some(Err(kind)) => Err(ReadError::new(path, kind.clone())),
-        None => Err(ReadError::new(path, ReadErrorKind::NotInSource)),
     }
 }
 
@@ -106,11 +115,11 @@ impl ReadHost for Snapshot {
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, ReadError> {
-        answer(&self.lists, path).cloned()
+        self.answer(&self.lists, path).cloned()
     }
 
     fn link(&self, path: &str) -> Result<String, ReadError> {
-        answer(&self.links, path).cloned()
+        self.answer(&self.links, path).cloned()
     }
 
     fn node(&self, path: &str) -> Result<NodeStatus, ReadError> {
@@ -121,7 +130,7 @@ impl ReadHost for Snapshot {
 
     fn open_dir(&self, path: &str) -> Result<Box<dyn Directory + '_>, ReadError> {
         if !self.has_below(path) {
-            answer(&self.lists, path)?;
+            self.answer(&self.lists, path)?;
         }
         Ok(Box::new(SavedDirectory { snapshot: self, path: path.trim_end_matches('/').to_owned() }))
     }
@@ -151,6 +160,10 @@ impl Directory for SavedDirectory<'_> {
 
     fn list(&self) -> Result<Vec<String>, ReadError> {
         self.snapshot.list(&self.path)
+    }
+
+    fn list_below(&self, name: &str) -> Result<Vec<String>, ReadError> {
+        self.snapshot.list(&self.place(name))
     }
 
     fn open_file(&self, name: &str) -> Result<Box<dyn OpenFile + '_>, ReadError> {

@@ -4,6 +4,7 @@
 //! test cannot pass on a write that a kernel would have refused. The nth write can be made to fail, to be the last
 //! thing that the program under test does, or to be accompanied by something that somebody else does.
 
+mod counted;
 mod model;
 mod text;
 
@@ -18,6 +19,7 @@ use crate::kernel::{
     BootId, Directory, FileMode, Live, ReadError, ReadErrorKind, ReadHost, WriteError, WriteErrorKind,
     WriteHost,
 };
+pub use counted::{Asked, Counted, Question};
 use model::{Model, Node};
 pub use text::FakeError;
 
@@ -309,6 +311,10 @@ impl Directory for FakeDirectory<'_> {
 
     fn list(&self) -> Result<Vec<String>, ReadError> {
         self.host.list(&self.path)
+    }
+
+    fn list_below(&self, name: &str) -> Result<Vec<String>, ReadError> {
+        self.host.list(&self.within(name, Last::Follow)?)
     }
 }
 

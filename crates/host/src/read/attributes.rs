@@ -1,46 +1,51 @@
 //! The attribute files of one device, read through its open directory.
 //!
-//! The directory is listed first: most attributes that could be there are not, and a name that is not in the list
-//! needs no system call to be known absent. A name that was listed and then cannot be opened has vanished.
+//! The directory is not listed: opening a file that is not there costs less than a listing does, and whether the
+//! device was there all the time is asked at the end ([`Attributes::is_gone`]).
 
 use std::borrow::Cow;
 
-use slotwise_core::facts::{Fact, FaultKind, ReadFault};
+use slotwise_core::facts::{Fact, ReadFault};
 
-use super::{ATTRIBUTE_BYTES, base_name, fault, malformed};
-use crate::kernel::{Directory, OpenFile, ReadError};
+use super::{ATTRIBUTE_BYTES, base_name, fact, malformed};
+use crate::kernel::{Directory, OpenFile, ReadErrorKind};
 
-/// One device's directory, its names, and a buffer used for one file after the other.
+/// One device's directory, and a buffer used for one file after the other.
 pub(super) struct Attributes<'d> {
     directory: &'d dyn Directory,
     path: &'d str,
-    names: Vec<String>,
-    buffer: Vec<u8>,
+    buffer: &'d mut Vec<u8>,
 }
 
 impl<'d> Attributes<'d> {
-    /// Lists `directory`, which was opened at `path`.
-    pub(super) fn new(directory: &'d dyn Directory, path: &'d str) -> Result<Self, ReadError> {
-        Ok(Self { directory, path, names: directory.list()?, buffer: Vec::with_capacity(4096) })
+    /// Of `directory`, which was opened at `path`.
+    pub(super) const fn new(directory: &'d dyn Directory, path: &'d str, buffer: &'d mut Vec<u8>) -> Self {
+        Self { directory, path, buffer }
     }
 
-    /// Whether there was a file, a link or a directory of that name when it was listed.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.names.binary_search_by(|other| other.as_str().cmp(name)).is_ok()
-    }
-
-    /// What stands at the name of an attribute, for messages and for reading what is below it.
+    /// What stands at the name of an attribute, for messages.
     pub(super) fn place(&self, name: &str) -> String {
         format!("{}/{name}", self.path)
     }
 
-    /// Whether the device went away: `witness` was listed and is not there any more.
-    pub(super) fn is_gone(&mut self, witness: &str) -> bool {
-        self.has(witness)
-            && self
-                .directory
-                .read(witness, ATTRIBUTE_BYTES, &mut self.buffer)
-                .is_err_and(|error| matches!(fault(&error).kind, FaultKind::Vanished))
+    /// Whether the device went away while it was read; asked last. `witness` is a file that could be read before, if
+    /// there is one.
+    ///
+    /// Every device has a link to its subsystem (`drivers/base/bus.c: bus_add_device`), which costs least to ask for; a
+    /// saved tree may lack it.
+    pub(super) fn is_gone(&mut self, witness: Option<&str>) -> bool {
+        if self.directory.link("subsystem").is_ok() {
+            return false;
+        }
+        let went = |kind: &ReadErrorKind| matches!(kind, ReadErrorKind::NotFound | ReadErrorKind::Vanished);
+        match witness {
+            Some(name) => {
+                let again = self.directory.read(name, ATTRIBUTE_BYTES, self.buffer);
+                again.is_err_and(|error| went(&error.kind))
+            }
+            // What has nothing to tell either is a poor tree or the directory of a device that is gone.
+            None => self.directory.list().map_or_else(|error| went(&error.kind), |names| names.is_empty()),
+        }
     }
 
     /// The trimmed text of attribute `name`, made into a value. `parse` answers `None` for what is not `expected`.
@@ -62,24 +67,17 @@ impl<'d> Attributes<'d> {
 
     /// The file `name`, to be read in parts.
     pub(super) fn open(&self, name: &str) -> Fact<Box<dyn OpenFile + '_>> {
-        if !self.has(name) {
-            return Fact::Absent;
-        }
-        match self.directory.open_file(name) {
-            Ok(file) => Fact::Known(file),
-            Err(error) => Fact::Unreadable(fault(&error)),
-        }
+        fact(self.directory.open_file(name))
+    }
+
+    /// The names in the directory `name`.
+    pub(super) fn names(&self, name: &str) -> Fact<Vec<String>> {
+        fact(self.directory.list_below(name))
     }
 
     /// The bytes of attribute `name`.
     fn raw(&mut self, name: &str, limit: usize) -> Fact<&[u8]> {
-        if !self.has(name) {
-            return Fact::Absent;
-        }
-        match self.directory.read(name, limit, &mut self.buffer) {
-            Ok(()) => Fact::Known(&self.buffer),
-            Err(error) => Fact::Unreadable(fault(&error)),
-        }
+        fact(self.directory.read(name, limit, self.buffer)).map(|()| self.buffer.as_slice())
     }
 
     /// A number with or without `0x`, as `printf("%#x")`, `("0x%04x")` print it.
@@ -104,15 +102,13 @@ impl<'d> Attributes<'d> {
         expected: &str,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Fact<T> {
-        if !self.has(name) {
-            return Fact::Absent;
-        }
-        match self.directory.link(name) {
-            Ok(target) => match parse(base_name(&target)) {
+        match fact(self.directory.link(name)) {
+            Fact::Known(target) => match parse(base_name(&target)) {
                 Some(value) => Fact::Known(value),
                 None => Fact::Unreadable(malformed(&self.place(name), expected)),
             },
-            Err(error) => Fact::Unreadable(fault(&error)),
+            Fact::Absent => Fact::Absent,
+            Fact::Unreadable(fault) => Fact::Unreadable(fault),
         }
     }
 }

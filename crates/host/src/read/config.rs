@@ -5,8 +5,10 @@
 //! decoding asks for. Without privilege the kernel hands out 64 bytes (`drivers/pci/pci-sysfs.c: pci_read_config`; 128
 //! for CardBus bridges).
 
+use std::collections::BTreeMap;
+
 use slotwise_core::facts::{Fact, FaultKind, FunctionFacts, ReadFault};
-use slotwise_core::pci::{ConfigReader, ConfigSpace, EXTENDED_SIZE, decode_with};
+use slotwise_core::pci::{ConfigReader, ConfigSpace, EXTENDED_SIZE, PciAddress, decode_with};
 
 use super::attributes::Attributes;
 use super::{fault, malformed};
@@ -15,23 +17,28 @@ use crate::kernel::{OpenFile, ReadError};
 /// The header that every function has (PCI 3.0 §6.1), in bytes.
 const HEADER_BYTES: u16 = 64;
 
-/// Reads the configuration space, and from it interrupt pin and line, and the revision where the kernel has no
-/// attribute for it (before 4.10).
-pub(super) fn configuration(attributes: &Attributes<'_>, facts: &mut FunctionFacts) {
-    let place = attributes.place("config");
+/// Reads the configuration space, and from it revision, interrupt pin and line. Where it cannot be read, the revision
+/// is that of the attribute (Linux 4.10 and later).
+pub(super) fn configuration(attributes: &mut Attributes<'_>, facts: &mut FunctionFacts) {
     facts.config = match attributes.open("config") {
         Fact::Known(file) => match space(&*file) {
+            // Nobody answers on the bus: pulled out, or without power (PCIe Base 6.0 §2.3.2).
+            Ok(space) if is_silent(&space) => {
+                Fact::Unreadable(ReadFault { place: attributes.place("config"), kind: FaultKind::Vanished })
+            }
             Ok(space) => Fact::Known(space),
             Err(error) => Fact::Unreadable(fault(&error)),
         },
         // Every live function has one, so its absence says that the source left it out.
-        Fact::Absent => Fact::Unreadable(ReadFault { place: place.clone(), kind: FaultKind::NotInSource }),
+        Fact::Absent => {
+            Fact::Unreadable(ReadFault { place: attributes.place("config"), kind: FaultKind::NotInSource })
+        }
         Fact::Unreadable(fault) => Fact::Unreadable(fault),
     };
     let byte = |offset| match &facts.config {
         Fact::Known(space) => match space.u8(offset) {
             Some(byte) => Fact::Known(byte),
-            None => Fact::Unreadable(malformed(&place, "expected 64 bytes or more")),
+            None => Fact::Unreadable(malformed(&attributes.place("config"), "expected 64 bytes or more")),
         },
         Fact::Absent => Fact::Absent,
         Fact::Unreadable(fault) => Fact::Unreadable(fault.clone()),
@@ -41,13 +48,40 @@ pub(super) fn configuration(attributes: &Attributes<'_>, facts: &mut FunctionFac
     facts.interrupt_pin = match pin {
         Fact::Known(0) => Fact::Absent,
         Fact::Known(pin) if pin > 4 => {
-            Fact::Unreadable(malformed(&place, "expected an interrupt pin from 0 to 4"))
+            Fact::Unreadable(malformed(&attributes.place("config"), "expected an interrupt pin from 0 to 4"))
         }
         other => other,
     };
-    if matches!(facts.revision, Fact::Absent) {
-        facts.revision = revision;
-    }
+    facts.revision = match revision {
+        Fact::Known(revision) => Fact::Known(revision),
+        unknown => match attributes.hex("revision") {
+            Fact::Absent => unknown,
+            told => told,
+        },
+    };
+}
+
+/// That the kernel gave no more than the headers, said once for all functions: it does so to whom it does not trust
+/// with the rest.
+pub(super) fn withheld(functions: &BTreeMap<PciAddress, FunctionFacts>) -> Option<ReadFault> {
+    let count = functions.values().filter(|f| f.config.known().is_some_and(is_header_only)).count();
+    let place = format!("configuration space beyond the header, of {count} functions");
+    (count > 0).then_some(ReadFault { place, kind: FaultKind::Denied })
+}
+
+/// Whether there is a list of capabilities (PCI 3.0 §6.7; of CardBus bridges at 0x14) of which not even the first was
+/// read.
+fn is_header_only(space: &ConfigSpace) -> bool {
+    let card_bus = space.u8(0x0e).is_some_and(|kind| kind & 0x7f == 2);
+    let pointer = space.u8(if card_bus { 0x14 } else { 0x34 }).map_or(0, |pointer| u16::from(pointer & !3));
+    let listed = space.u8(0x06).is_some_and(|status| status & 0x10 != 0);
+    listed && pointer >= HEADER_BYTES && space.u8(pointer).is_none()
+}
+
+/// Whether every byte of the header reads as ones, which no function's header does: not even that of a virtual function,
+/// of which only the ids do (PCIe Base 6.0 §9.3.4.1.1).
+fn is_silent(space: &ConfigSpace) -> bool {
+    (0..HEADER_BYTES).all(|offset| space.u8(offset) == Some(0xff))
 }
 
 /// The header whole, and of the rest what decoding asks for.
@@ -64,6 +98,7 @@ fn space(file: &dyn OpenFile) -> Result<ConfigSpace, ReadError> {
     for (offset, byte) in (0u16..).zip(header) {
         space.set(offset, *byte);
     }
+    space.shrink_to_fit();
     Ok(space)
 }
 

@@ -5,12 +5,13 @@
 use std::collections::BTreeMap;
 
 use slotwise_core::facts::{
-    DriverName, Fact, FunctionFacts, GroupId, ReadFault, ResetMethod, Resource, ResourceFlags, SriovFacts,
+    DriverName, Fact, FunctionFacts, GroupId, ReadFault, ResetMethod, Resource, ResourceFlags,
 };
 use slotwise_core::pci::{ClassCode, PciAddress, PciId};
 
 use super::attributes::{Attributes, hex, note};
-use super::{config, fault, malformed, names};
+use super::modalias::Modalias;
+use super::{config, fact, fault, malformed, names};
 use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
 
 const DEVICES: &str = "/sys/bus/pci/devices";
@@ -27,13 +28,24 @@ pub(super) fn functions(
 ) -> BTreeMap<PciAddress, FunctionFacts> {
     let slots = physical_slots(host, faults);
     let mut functions = BTreeMap::new();
-    for name in names(host, DEVICES, faults) {
+    let devices = match host.open_dir(DEVICES) {
+        Ok(devices) => devices,
+        Err(error) => {
+            if !error.is_not_found() {
+                faults.push(fault(&error));
+            }
+            return functions;
+        }
+    };
+    let mut buffer = Vec::new();
+    for name in note(fact(devices.list()), faults).unwrap_or_default() {
         let path = format!("{DEVICES}/{name}");
         let Ok(address) = name.parse::<PciAddress>() else {
             faults.push(malformed(&path, "expected a name of the form DDDD:BB:DD.F"));
             continue;
         };
-        match function(host, address, &path, faults) {
+        let place = Place { host, address, path: &path, link: devices.link(&name) };
+        match function(place, &mut buffer, faults) {
             Ok(mut facts) => {
                 if let Some(slot) = slots.get(&address.function_zero()) {
                     facts.physical_slot = Fact::Known(slot.clone());
@@ -43,7 +55,17 @@ pub(super) fn functions(
             Err(error) => faults.push(fault(&error)),
         }
     }
+    faults.extend(config::withheld(&functions));
     functions
+}
+
+/// Where a function is read.
+struct Place<'h> {
+    host: &'h dyn ReadHost,
+    address: PciAddress,
+    path: &'h str,
+    /// What stands at `path`: a link into `/sys/devices`.
+    link: Result<String, ReadError>,
 }
 
 /// Names of physical slots by the address of function 0 of what is in them (`drivers/pci/slot.c`:
@@ -69,51 +91,64 @@ fn physical_slots(host: &dyn ReadHost, faults: &mut Vec<ReadFault>) -> BTreeMap<
 }
 
 fn function(
-    host: &dyn ReadHost,
-    address: PciAddress,
-    path: &str,
+    place: Place<'_>,
+    buffer: &mut Vec<u8>,
     faults: &mut Vec<ReadFault>,
 ) -> Result<FunctionFacts, ReadError> {
-    let directory = host.open_dir(path)?;
-    let mut attributes = Attributes::new(&*directory, path)?;
-    let mut facts = FunctionFacts::at(address);
-    identity(&mut attributes, &mut facts);
+    let directory = place.host.open_dir(place.path)?;
+    let mut attributes = Attributes::new(&*directory, place.path, buffer);
+    let mut facts = FunctionFacts::at(place.address);
+    let witness = identity(&mut attributes, &mut facts);
     binding(&mut attributes, &mut facts);
-    config::configuration(&attributes, &mut facts);
+    config::configuration(&mut attributes, &mut facts);
     facts.numa_node = attributes
         .value("numa_node", "expected a number, or -1 for none", |text| text.parse::<i32>().ok())
         .and_then(|node| u32::try_from(node).ok());
-    facts.parent = parent(host, path);
+    facts.parent = parent(place.path, place.link);
     facts.irq = attributes.decimal("irq");
     facts.enabled = attributes.flag("enable");
     facts.resources = attributes.value("resource", "expected rows of start, end, flags", resources);
     facts.reset_methods = reset_methods(&mut attributes, faults);
     facts.power_state = attributes.value("power_state", "expected a name", |text| Some(text.to_owned()));
     facts.d3cold_allowed = attributes.flag("d3cold_allowed");
-    facts.boot_vga = attributes.flag("boot_vga");
-    facts.sriov = SriovFacts {
-        total_vfs: attributes.decimal("sriov_totalvfs"),
-        num_vfs: attributes.decimal("sriov_numvfs"),
-        physical_function: attributes.link("physfn", "expected a PCI address", |name| name.parse().ok()),
-    };
-    facts.msi_irqs = message_irqs(host, &attributes, faults);
-    // Read last: what is still there now was there all the time, so no attribute above was missing because the
+    // Only there for what was once called VGA (pci-sysfs.c: pci_dev_attrs_are_visible).
+    if facts.class.known().is_none_or(|class| matches!(class.base(), 0x00 | 0x03)) {
+        facts.boot_vga = attributes.flag("boot_vga");
+    }
+    facts.sriov.total_vfs = attributes.decimal("sriov_totalvfs");
+    if !matches!(facts.sriov.total_vfs, Fact::Absent) {
+        facts.sriov.num_vfs = attributes.decimal("sriov_numvfs");
+    }
+    facts.sriov.physical_function =
+        attributes.link("physfn", "expected a PCI address", |name| name.parse().ok());
+    facts.msi_irqs = message_irqs(&attributes, faults);
+    // Asked last: what is still there now was there all the time, so no attribute above was missing because the
     // device went away.
-    if attributes.is_gone("vendor") {
-        return Err(ReadError::new(path, ReadErrorKind::Vanished));
+    if attributes.is_gone(witness) {
+        return Err(ReadError::new(place.path, ReadErrorKind::Vanished));
     }
     Ok(facts)
 }
 
-fn identity(attributes: &mut Attributes<'_>, facts: &mut FunctionFacts) {
+/// Ids and class; the file that they come from.
+///
+/// `modalias` prints the same fields of the kernel's as the five attributes do (`pci-sysfs.c: modalias_show`), in one
+/// file instead of five.
+fn identity(attributes: &mut Attributes<'_>, facts: &mut FunctionFacts) -> Option<&'static str> {
+    let subsystem = |id: PciId| (id != PciId { vendor: 0, device: 0 }).then_some(id);
+    if let Fact::Known(alias) = attributes.value("modalias", "expected pci:v…", Modalias::parse) {
+        facts.id = Fact::Known(alias.id);
+        // A function without a subsystem id reads zero (PCI 3.0 §6.2.4).
+        facts.subsystem = subsystem(alias.subsystem).into();
+        facts.class = Fact::Known(alias.class);
+        return Some("modalias");
+    }
     let vendor = attributes.hex::<u16>("vendor");
     facts.id = pair(vendor, attributes.hex("device"));
     let vendor = attributes.hex::<u16>("subsystem_vendor");
-    // A function without a subsystem id reads zero (PCI 3.0 §6.2.4).
-    facts.subsystem = pair(vendor, attributes.hex("subsystem_device"))
-        .and_then(|id| (id != PciId { vendor: 0, device: 0 }).then_some(id));
+    facts.subsystem = pair(vendor, attributes.hex("subsystem_device")).and_then(subsystem);
     facts.class = attributes.hex::<u32>("class").map(ClassCode::from_bits);
-    facts.revision = attributes.hex("revision");
+    facts.id.known().map(|_| "vendor")
 }
 
 /// Both halves of an id, or what is wrong with one of them.
@@ -141,8 +176,8 @@ fn binding(attributes: &mut Attributes<'_>, facts: &mut FunctionFacts) {
 
 /// The bridge above, from the place of the device in `/sys/devices`: the directory above it, which is another
 /// function, or a root bus (`pci0000:00`).
-fn parent(host: &dyn ReadHost, path: &str) -> Fact<PciAddress> {
-    match host.link(path) {
+fn parent(path: &str, link: Result<String, ReadError>) -> Fact<PciAddress> {
+    match link {
         Ok(target) => {
             let above = target.trim_end_matches('/').rsplit('/').nth(1).unwrap_or_default();
             above.parse().ok().into()
@@ -178,25 +213,17 @@ fn reset_methods(attributes: &mut Attributes<'_>, faults: &mut Vec<ReadFault>) -
         let parse = |word: &str| word.parse().map_err(|_| unknown.push(word.to_owned())).ok();
         Some(text.split_ascii_whitespace().filter_map(parse).collect())
     });
-    let place = attributes.place("reset_method");
-    faults.extend(
-        unknown.iter().map(|word| malformed(&place, &format!("{word:?} is not a known reset method"))),
-    );
+    for word in unknown {
+        let place = attributes.place("reset_method");
+        faults.push(malformed(&place, &format!("{word:?} is not a known reset method")));
+    }
     methods
 }
 
 /// Linux interrupt numbers in `msi_irqs/` (`drivers/pci/msi/`): one file for each vector in use.
-fn message_irqs(host: &dyn ReadHost, attributes: &Attributes<'_>, faults: &mut Vec<ReadFault>) -> Vec<u32> {
-    if !attributes.has("msi_irqs") {
-        return Vec::new();
-    }
-    let listed = host.list(&attributes.place("msi_irqs"));
-    let irqs = match listed {
-        Ok(names) => Fact::Known(names),
-        Err(error) => Fact::Unreadable(fault(&error)),
-    };
-    let mut irqs: Vec<u32> =
-        note(irqs, faults).unwrap_or_default().iter().filter_map(|name| name.parse().ok()).collect();
+fn message_irqs(attributes: &Attributes<'_>, faults: &mut Vec<ReadFault>) -> Vec<u32> {
+    let names = note(attributes.names("msi_irqs"), faults).unwrap_or_default();
+    let mut irqs: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
     irqs.sort_unstable();
     irqs
 }

@@ -6,6 +6,7 @@
 //! prefix both `drivers/iommu/intel/irq_remapping.c` and `drivers/iommu/amd/iommu.c` set, and which remains after the
 //! kernel log has rolled over.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use slotwise_core::facts::{
@@ -14,9 +15,9 @@ use slotwise_core::facts::{
 };
 use slotwise_core::pci::PciAddress;
 
-use super::attributes::hex;
+use super::attributes::{hex, note, trimmed};
 use super::{ATTRIBUTE_BYTES, acpi, fact, fault, malformed, text};
-use crate::kernel::ReadHost;
+use crate::kernel::{Directory, ReadHost};
 
 const GROUPS: &str = "/sys/kernel/iommu_groups";
 const UNITS: &str = "/sys/class/iommu";
@@ -29,16 +30,24 @@ pub(super) fn iommu(host: &dyn ReadHost, facts: &Facts, faults: &mut Vec<ReadFau
     iommu.tables = tables;
     iommu.address_bits = address_bits(host, &iommu.units, faults);
     iommu.reserved = acpi::reserved(host, &iommu.tables, faults);
-    let groups = fact(host.list(GROUPS));
+    // Opened once: there may be thousands of groups.
+    let directory = fact(host.open_dir(GROUPS));
+    let groups = match &directory {
+        Fact::Known(directory) => fact(directory.list()),
+        Fact::Absent => Fact::Absent,
+        Fact::Unreadable(fault) => Fact::Unreadable(fault.clone()),
+    };
     if let Fact::Unreadable(fault) = &groups {
         faults.push(fault.clone());
     }
-    if let Fact::Known(listed) = &groups {
+    if let (Fact::Known(directory), Fact::Known(listed)) = (&directory, &groups) {
         let members = members(facts);
+        let mut buffer = Vec::new();
         for id in listed.iter().filter_map(|name| name.parse().ok().map(GroupId)) {
             let of_group = members.get(&id).map_or(&[][..], Vec::as_slice);
-            iommu.groups.insert(id, group(host, id, faults));
-            reserved_regions(host, id, of_group, &mut iommu.reserved, faults);
+            let mut attributes = GroupFiles { directory: &**directory, id, buffer: &mut buffer, faults };
+            iommu.groups.insert(id, attributes.group());
+            attributes.reserved_regions(of_group, &mut iommu.reserved);
         }
     }
     let saved_tree = facts.origin.kind() == SourceKind::Directory;
@@ -85,20 +94,45 @@ fn members(facts: &Facts) -> BTreeMap<GroupId, Vec<PciAddress>> {
     members
 }
 
-/// `type` (Linux 5.11 and later) and `name` of a group; the latter is set by VFIO's no-IOMMU mode and few others.
-fn group(host: &dyn ReadHost, id: GroupId, faults: &mut Vec<ReadFault>) -> GroupFacts {
-    let mut attribute = |name: &str| {
-        let path = format!("{GROUPS}/{id}/{name}");
-        match text(host, &path, ATTRIBUTE_BYTES) {
-            Ok(text) => Some(text.trim().to_owned()),
-            Err(error) if error.is_not_found() => None,
-            Err(error) => {
-                faults.push(fault(&error));
-                None
+/// The files of one group.
+struct GroupFiles<'g> {
+    /// That of all groups.
+    directory: &'g dyn Directory,
+    id: GroupId,
+    buffer: &'g mut Vec<u8>,
+    faults: &'g mut Vec<ReadFault>,
+}
+
+impl GroupFiles<'_> {
+    /// The text of a file; none if there is none, or a fault.
+    fn text(&mut self, name: &str) -> Option<Cow<'_, str>> {
+        let path = format!("{}/{name}", self.id);
+        let read = fact(self.directory.read(&path, ATTRIBUTE_BYTES, self.buffer));
+        note(read, self.faults).map(|()| trimmed(self.buffer))
+    }
+
+    /// `type` (Linux 5.11 and later) and `name` of a group; the latter is set by VFIO's no-IOMMU mode and few others.
+    fn group(&mut self) -> GroupFacts {
+        let default_domain = self.text("type").map(Cow::into_owned);
+        GroupFacts { default_domain, name: self.text("name").map(Cow::into_owned) }
+    }
+
+    /// Rows of first byte, last byte, type (`drivers/iommu/iommu.c: iommu_group_show_resv_regions`).
+    fn reserved_regions(&mut self, members: &[PciAddress], regions: &mut Vec<ReservedRegion>) {
+        let mut broken = false;
+        if let Some(text) = self.text("reserved_regions") {
+            for row in text.lines().filter(|row| !row.trim().is_empty()) {
+                match region(row) {
+                    Some((start, end, kind)) => add_region(regions, start, end, kind, members),
+                    None => broken = true,
+                }
             }
         }
-    };
-    GroupFacts { default_domain: attribute("type"), name: attribute("name") }
+        if broken {
+            let path = format!("{GROUPS}/{}/reserved_regions", self.id);
+            self.faults.push(malformed(&path, "expected rows of first address, last address, type"));
+        }
+    }
 }
 
 fn state(groups: &Fact<Vec<String>>, facts: &Facts, saved_tree: bool, iommu: &mut IommuFacts) {
@@ -181,32 +215,6 @@ fn vendor(iommu: &IommuFacts, tables_are_complete: bool) -> IommuVendor {
         Some(vendor) => vendor,
         None if iommu.state == Switch::Off && tables_are_complete => IommuVendor::None,
         None => IommuVendor::Unknown,
-    }
-}
-
-/// Rows of first byte, last byte, type (`drivers/iommu/iommu.c: iommu_group_show_resv_regions`).
-fn reserved_regions(
-    host: &dyn ReadHost,
-    group: GroupId,
-    members: &[PciAddress],
-    regions: &mut Vec<ReservedRegion>,
-    faults: &mut Vec<ReadFault>,
-) {
-    let path = format!("{GROUPS}/{group}/reserved_regions");
-    let text = match text(host, &path, ATTRIBUTE_BYTES) {
-        Ok(text) => text,
-        Err(error) => {
-            if !error.is_not_found() {
-                faults.push(fault(&error));
-            }
-            return;
-        }
-    };
-    for row in text.lines().filter(|row| !row.trim().is_empty()) {
-        match region(row) {
-            Some((start, end, kind)) => add_region(regions, start, end, kind, members),
-            None => faults.push(malformed(&path, "expected rows of first address, last address, type")),
-        }
     }
 }
 

@@ -30,6 +30,8 @@ mod nodes;
 mod parameters;
 mod platform;
 mod sessions;
+#[cfg(test)]
+mod tests;
 mod zfs_pools;
 
 pub(crate) use handles::is_refusal;

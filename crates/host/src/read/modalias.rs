@@ -8,8 +8,9 @@
 use std::collections::HashMap;
 
 use slotwise_core::facts::{FunctionFacts, ModuleName, ReadFault};
-use slotwise_core::pci::PciId;
+use slotwise_core::pci::{ClassCode, PciId};
 
+use super::attributes::hex;
 use super::{TEXT_BYTES, fault, text};
 use crate::kernel::ReadHost;
 
@@ -108,6 +109,34 @@ impl ModuleAliases {
     }
 }
 
+/// What the `modalias` file of a function says (`pci-sysfs.c: modalias_show`): the same form without wildcards, but that the
+/// digits of the interface are lower case before Linux 6.4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Modalias {
+    pub(super) id: PciId,
+    pub(super) subsystem: PciId,
+    pub(super) class: ClassCode,
+}
+
+impl Modalias {
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut rest = text;
+        let mut field = |key: &str, digits: usize| {
+            let (number, after) = rest.strip_prefix(key)?.split_at_checked(digits)?;
+            rest = after;
+            hex(number)
+        };
+        let mut id = |key, other| {
+            let (vendor, device) = (field(key, 8)?, field(other, 8)?);
+            Some(PciId { vendor: vendor.try_into().ok()?, device: device.try_into().ok()? })
+        };
+        let (id, subsystem) = (id("pci:v", "d")?, id("sv", "sd")?);
+        let (base, sub, interface) = (field("bc", 2)?, field("sc", 2)?, field("i", 2)?);
+        let class = u32::try_from(base << 16 | sub << 8 | interface).ok()?;
+        rest.is_empty().then_some(Self { id, subsystem, class: ClassCode::from_bits(class) })
+    }
+}
+
 fn parse(pattern: &str, module: usize) -> Option<(Option<u32>, Row)> {
     let mut rest = pattern;
     let mut field = |key: &str| -> Option<Option<u32>> {
@@ -139,7 +168,7 @@ fn parse(pattern: &str, module: usize) -> Option<(Option<u32>, Row)> {
 mod tests {
     use super::*;
     use slotwise_core::facts::Fact;
-    use slotwise_core::pci::{ClassCode, PciAddress};
+    use slotwise_core::pci::PciAddress;
 
     fn claimed(rows: &[(&str, &str)], id: PciId, class: u32) -> Vec<String> {
         let mut aliases = ModuleAliases::default();
@@ -166,6 +195,19 @@ mod tests {
             ["ahci", "ata_generic"]
         );
         assert_eq!(claimed(&rows, PciId { vendor: 0x9004, device: 0x5078 }, 0x01_0000), ["aic7xxx"]);
+    }
+
+    #[test]
+    fn alias_of_a_device_tells_what_five_files_tell() {
+        let alias =
+            Modalias::parse("pci:v00009004d00005078sv00009004sd00007850bc01sc01i8a").expect("an alias");
+        assert_eq!(alias.id, PciId { vendor: 0x9004, device: 0x5078 });
+        assert_eq!(alias.subsystem, PciId { vendor: 0x9004, device: 0x7850 });
+        assert_eq!(alias.class, ClassCode::from_bits(0x01_018a));
+        for text in ["", "pci:", "usb:v1d6bp0002", "pci:v*d*sv*sd*bc*sc*i*", "pci:v00009004d1sv1sd1bc1sc1i1"]
+        {
+            assert_eq!(Modalias::parse(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -118,7 +118,8 @@ fn faults(text: &mut Text, topology: &Topology) {
     let untold = |fault: &&ReadFault| fault.kind != FaultKind::NotInSource;
     let users = [usage.open_handles.fault(), usage.machines.fault()];
     let users = users.into_iter().flatten().filter(untold);
-    let faults: Vec<&ReadFault> = topology.facts().faults.iter().chain(users).collect();
+    let of_functions = topology.functions().flat_map(FunctionFacts::faults);
+    let faults: Vec<&ReadFault> = topology.facts().faults.iter().chain(of_functions).chain(users).collect();
     if faults.is_empty() {
         return;
     }

@@ -107,7 +107,8 @@ impl Function {
         let decoded = facts.decoded();
         let (vendor_name, device_name) = vendor_and_device(facts, names);
         let subsystem = facts.subsystem.known().copied();
-        let faults = decoded.as_ref().map_or(&[][..], |d| &d.faults).iter().map(ToString::to_string);
+        let broken = decoded.as_ref().map_or(&[][..], |d| &d.faults).iter().map(ToString::to_string);
+        let faults = broken.chain(facts.faults().map(ToString::to_string));
         Self {
             address: facts.address.to_string(),
             vendor: facts.id.known().map(|v| id(v.vendor)),
@@ -128,9 +129,9 @@ impl Function {
             interrupt: interrupt(topology, facts),
             bars: bars(facts, decoded.as_ref()),
             bridge: bridge(facts, decoded.as_ref()),
-            capabilities: facts.capabilities().map(rows),
+            capabilities: facts.capabilities_by(decoded.as_ref()).map(rows),
             further_capabilities: rows(facts.further_capabilities()),
-            features: features(&facts.features()),
+            features: features(&facts.features_by(decoded.as_ref())),
             reset: facts.reset_methods.known().map(|methods| methods.iter().map(|m| m.name()).collect()),
             physical_slot: facts.physical_slot.known().cloned(),
             driver_override: facts.driver_override.known().map(ToString::to_string),

@@ -1,5 +1,7 @@
 //! The parts of the main job, timed, beside the figures that were made by hand (`docs/reference/figures.md`).
 
+pub(crate) mod reading;
+
 use std::time::{Duration, Instant};
 
 use crate::story::{self, Show};
@@ -14,8 +16,25 @@ struct Row {
     target: &'static str,
 }
 
-/// Measures and prints.
-pub(crate) fn run() -> Result {
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// How fast hosts of 50 to 10,000 functions are read, beside lspci, a shell script and a bare loop
+    Reading,
+    /// The main job in the virtual lab
+    Job,
+}
+
+/// Measures one part, or all, and prints.
+pub(crate) fn run(part: Option<Part>) -> Result {
+    match part {
+        Some(Part::Reading) => reading::run(),
+        Some(Part::Job) => job(),
+        None => reading::run().and_then(|()| job()),
+    }
+}
+
+fn job() -> Result {
     packages::ensure()?;
     let dist = build::dist()?;
     let starts = (0..50).map(|_| check::start_time(&dist)).collect::<Result<Vec<_>>>()?;

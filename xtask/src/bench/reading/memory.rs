@@ -1,0 +1,17 @@
+//! Bytes that the allocator was asked for and did not get back.
+
+use std::alloc::System;
+
+use cap::Cap;
+
+use crate::Result;
+
+#[global_allocator]
+static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
+
+/// What `make` makes, and how many bytes of heap it keeps.
+pub(super) fn kept<T>(make: impl FnOnce() -> Result<T>) -> Result<(T, usize)> {
+    let before = ALLOCATOR.allocated();
+    let made = make()?;
+    Ok((made, ALLOCATOR.allocated().saturating_sub(before)))
+}
