@@ -30,6 +30,7 @@ const DISK: &[(&str, &str)] = &[
     ("ms-page-08", "the caching page has the length 12h of SBC"),
     ("ms-page-foreign", "a disk has the flexible disk page"),
     ("ms-reserved-strict", "reserved bytes are not looked at"),
+    ("rb-byte-1", "reserved bits are not looked at"),
     ("rb-every-bit", "reserved bits are not looked at"),
     ("rb-flag", "the control byte is not looked at"),
     ("rb-link", "the control byte is not looked at"),

@@ -108,6 +108,19 @@ fn another_disk_than_the_declared_is_sent_nothing() {
 }
 
 #[test]
+fn a_disk_that_turns_out_to_be_another_is_not_written_to_any_more() {
+    let (run, _) = run(Some(Defect::Swapped(400)), device());
+    let told = "not to be written to any more";
+    let says = |row: &&Row| row.reason.as_deref().is_some_and(|reason| reason.contains(told));
+    let refused: Vec<_> = run.rows.iter().filter(says).collect();
+    assert!(!refused.is_empty() && refused.iter().all(|row| row.sent == 0 && row.outcome == Outcome::Error));
+    let first = run.rows.iter().position(|row| row.case == refused[0].case).unwrap();
+    let writes =
+        |row: &Row| row.exchanges.iter().any(|exchange| matches!(exchange.command.cdb.0[0], 0x0a | 0x2a));
+    assert!(!run.rows[first..].iter().any(writes));
+}
+
+#[test]
 fn nothing_is_written_to_a_disk_without_a_declared_identity_or_beyond_the_limit() {
     for device in [
         DeviceUnderTest { identity: None, ..device() },
