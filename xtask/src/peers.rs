@@ -51,7 +51,7 @@ impl Peer {
 
 /// Runs the suite on these, or on all, and writes a page for each.
 pub(crate) fn run(wanted: &[Peer], every: usize) -> Result {
-    let suite = Suite::builtin("scsi-2")?;
+    let suite = Suite::whole("scsi-2")?;
     let mut missed = Vec::new();
     for peer in if wanted.is_empty() { &Peer::ALL } else { wanted } {
         let date = std::process::Command::new("date").arg("-I").output()?;

@@ -93,7 +93,7 @@ fn the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations(guest: &str
         return;
     }
     let guests = [GuestDefinition::builtin(guest).unwrap()];
-    let suites = [Suite::builtin("scsi-2").unwrap()];
+    let suites = [Suite::whole("scsi-2").unwrap()];
     let devices = [DeviceUnderTest {
         name: "disk".into(),
         nexus: Nexus { channel: Some(0), id: Some(2), lun: Some(0) },

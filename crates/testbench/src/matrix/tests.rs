@@ -6,7 +6,7 @@ use crate::rig::Identity;
 use crate::suite::Harm;
 
 fn run(defect: Option<Defect>, device: DeviceUnderTest) -> (Run, FakeRig) {
-    let suites = [Suite::builtin("scsi-2").unwrap()];
+    let suites = [Suite::whole("scsi-2").unwrap()];
     let guests = [GuestDefinition::builtin("debian-12").unwrap()];
     let mut rig = FakeRig { defect, starts: 0 };
     let matrix = Matrix { suites: &suites, devices: &[device], guests: &guests };
