@@ -87,6 +87,9 @@ enum Task {
     Peers {
         /// Only these
         peer: Vec<peers::Peer>,
+        /// Of the firmware's defects only each so many
+        #[arg(long, default_value_t = 1)]
+        every: usize,
     },
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
@@ -114,7 +117,7 @@ fn main() -> ExitCode {
         Task::Oracle => oracle::run(),
         Task::Mutation => mutation::run(),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
-        Task::Peers { peer } => packages::ensure().and_then(|()| peers::run(&peer)),
+        Task::Peers { peer, every } => packages::ensure().and_then(|()| peers::run(&peer, every)),
         Task::Tidy => tidy::run(),
     };
     match result {

@@ -22,7 +22,7 @@ const CLASHING_SLOT: u8 = 4;
 const FREE_SLOT: u8 = 6;
 
 /// Cases of the suite that QEMU's emulated disk does not pass; `crates/testbench/tests/guest.rs` says why for each.
-const DEVIATIONS: [&str; 25] = [
+const DEVIATIONS: [&str; 22] = [
     "diag-bad-page",
     "diag-empty",
     "diag-selftest",
@@ -32,14 +32,11 @@ const DEVIATIONS: [&str; 25] = [
     "ms-dpofua-bit",
     "ms-page-08",
     "ms-page-foreign",
-    "ms-reserved-strict",
-    "rb-every-bit",
     "rb-flag",
     "rb-link",
     "rb-link-ten",
     "rb-op-length",
     "rb-tail-not-run",
-    "rb-vendor-bits",
     "rd10-reladr",
     "ss-loej-fixed",
     "ss-stopped-io",

@@ -36,7 +36,7 @@ fn a_guests_commands_reach_the_firmware_what_the_path_changes_is_known_and_a_def
         eprintln!("skipped: SLOTWISE_GUEST is not set");
         return;
     }
-    let suite = || Suite::builtin("scsi-2").unwrap();
+    let suite = || Suite::whole("scsi-2").unwrap();
     // One boot for both: when the last case of the sound firmware is done, another one takes its place.
     let some = suite().only(|case| GUEST_CASES.contains(&case.id()));
     let cases = suite().cases().len();
@@ -66,8 +66,7 @@ fn a_guests_commands_reach_the_firmware_what_the_path_changes_is_known_and_a_def
 }
 
 fn the_path_changes_what_is_known(behind: &Run) {
-    let (suites, devices, guests) =
-        ([Suite::builtin("scsi-2").unwrap()], [device()], [DirectRig::no_guest()]);
+    let (suites, devices, guests) = ([Suite::whole("scsi-2").unwrap()], [device()], [DirectRig::no_guest()]);
     let matrix = Matrix { suites: &suites, devices: &devices, guests: &guests };
     let direct = run_matrix(&matrix, &mut DirectRig { model: SMALL_DISK, defect: None }, &mut |_| ());
     let wrong = |row: &&Row| !matches!(row.outcome, Outcome::Pass | Outcome::Skip);

@@ -30,6 +30,8 @@ pub(crate) enum Defect {
     NoRangeCheck,
     /// The adapter reports no residual.
     NoResidual,
+    /// From this command on it says that it is another disk.
+    Swapped(usize),
     /// The guest hangs at this opcode.
     Hangs(u8),
 }
@@ -45,6 +47,7 @@ pub(crate) struct FakeDisk {
     attention: bool,
     defect: Defect,
     capabilities: Capabilities,
+    commands: usize,
 }
 
 /// A device's reply: data, or the sense of a refusal.
@@ -64,6 +67,15 @@ fn big_endian(bytes: &[u8], at: usize, width: usize) -> usize {
 
 /// Whether one of the bits is set that this version reserves, as far as the suite looks.
 fn reserved(cdb: &[u8]) -> bool {
+    let beside_lun = match byte(cdb, 0) {
+        0x00 | 0x03 | 0x12 | 0x25 => 0x1e,
+        0x1a => 0x17,
+        0x28 => 0x06,
+        _ => 0x00,
+    };
+    if byte(cdb, 1) & beside_lun != 0 {
+        return true;
+    }
     match byte(cdb, 0) {
         0x00 => big_endian(cdb, 1, 4) & 0x1fff_ffff != 0,
         0x03 => big_endian(cdb, 2, 2) != 0,
@@ -83,7 +95,7 @@ impl FakeDisk {
     pub(crate) fn new(defect: Defect) -> Self {
         let sense = SenseCode::NONE;
         let blocks = vec![0; BLOCK * BLOCKS];
-        Self { blocks, sense, attention: true, defect, capabilities: Capabilities::none() }
+        Self { blocks, sense, attention: true, defect, capabilities: Capabilities::none(), commands: 0 }
     }
 
     fn run(&mut self, cdb: &[u8], out: &[u8]) -> Reply {
@@ -142,6 +154,9 @@ impl FakeDisk {
     fn inquiry(&self, cdb: &[u8]) -> Reply {
         let allocation = byte(cdb, 4);
         let data = match (byte(cdb, 1) & 1, byte(cdb, 2)) {
+            (0, 0) if matches!(self.defect, Defect::Swapped(from) if self.commands > from) => {
+                b"\0\0\x02\x02\x1f\0\0\0SOMEBODYOTHER DISK      0001".to_vec()
+            }
             (0, 0) => b"\0\0\x02\x02\x1f\0\0\0SLOTWISEFAKE DISK       0001".to_vec(),
             (1, 0x00) => vec![0, 0, 0, 2, 0x00, 0x80],
             (1, 0x80) => b"\0\x80\0\x04F001".to_vec(),
@@ -213,6 +228,7 @@ impl FakeDisk {
             Direction::Out { data } => (0, data.0.as_slice()),
         };
         let cdb = &command.cdb.0;
+        self.commands += 1;
         if byte(cdb, 0) != 0x03 && self.defect != Defect::StaleSense {
             self.sense = SenseCode::NONE;
         }

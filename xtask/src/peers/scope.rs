@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn every_case_named_is_there() {
-        let suite = Suite::builtin("scsi-2").unwrap();
+        let suite = Suite::whole("scsi-2").unwrap();
         for (_, test, cases) in SCOPE {
             assert!(!cases.is_empty(), "{test}");
             for case in *cases {

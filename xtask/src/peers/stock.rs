@@ -18,9 +18,10 @@ const DISK_BYTES: u64 = 16 << 20;
 const PORT: u16 = 32_260;
 const CONTROL_PORT: &str = "1762";
 const TARGET: &str = "iqn.2026-01.org.slotwise:tgt";
+const CD_TARGET: &str = "iqn.2026-01.org.slotwise:tgt-cd";
 const START_LIMIT: Duration = Duration::from_secs(10);
 
-/// tgt's daemon with one disk as logical unit 1; ended when dropped.
+/// tgt's daemon with a disk and a CD-ROM device, each logical unit 1 of its target; ended when dropped.
 pub(super) struct Tgt {
     daemon: Child,
     /// The disk goes with it.
@@ -49,12 +50,19 @@ impl Tgt {
             std::thread::sleep(Duration::from_millis(100));
         }
         let backing = disk.display().to_string();
-        let unit = ["--op", "new", "--mode", "logicalunit", "--tid", "1", "--lun", "1", "-b", &backing];
-        if admin(&unit) && admin(&["--op", "bind", "--mode", "target", "--tid", "1", "-I", "ALL"]) {
-            Ok(own)
-        } else {
-            Err("tgtd does not take a disk".into())
-        }
+        let unit = ["--op", "new", "--mode", "logicalunit", "--lun", "1", "-b", &backing];
+        let cd_target = ["--op", "new", "--mode", "target", "--tid", "2", "-T", CD_TARGET];
+        let ready = admin(&[&unit[..], &["--tid", "1"]].concat())
+            && admin(&cd_target)
+            && admin(&[&unit[..], &["--tid", "2", "--device-type", "cd"]].concat())
+            && ["1", "2"]
+                .iter()
+                .all(|tid| admin(&["--op", "bind", "--mode", "target", "--tid", tid, "-I", "ALL"]));
+        if ready { Ok(own) } else { Err("tgtd does not take its devices".into()) }
+    }
+
+    fn cd_url() -> String {
+        format!("iscsi://127.0.0.1:{PORT}/{CD_TARGET}/1")
     }
 
     pub(super) fn url() -> String {
@@ -115,6 +123,19 @@ pub(super) fn tgt(suite: &Suite) -> Result<Run> {
         harm_limit: Harm::Settings,
     };
     let by = IscsiRig { url: Tgt::url().parse()? };
+    let guest = by.no_guest();
+    Ok(run(suite, &mut TgtRig { tgt: None, by }, device, guest))
+}
+
+/// Runs the CD-ROM suite on tgt's CD-ROM device.
+pub(super) fn tgt_cd(suite: &Suite) -> Result<Run> {
+    let device = DeviceUnderTest {
+        name: "tgt-cd".to_owned(),
+        nexus: Nexus { channel: None, id: None, lun: None },
+        identity: None,
+        harm_limit: Harm::None,
+    };
+    let by = IscsiRig { url: Tgt::cd_url().parse()? };
     let guest = by.no_guest();
     Ok(run(suite, &mut TgtRig { tgt: None, by }, device, guest))
 }

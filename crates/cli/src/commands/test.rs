@@ -169,7 +169,7 @@ fn one(
     Ok(run)
 }
 
-fn write_reports(run: &Run, folder: &Path) -> Result<(), Failure> {
+pub(super) fn write_reports(run: &Run, folder: &Path) -> Result<(), Failure> {
     let reports = [
         ("report.json", report::wire::json(run)?),
         ("report.xml", report::junit(run)?),

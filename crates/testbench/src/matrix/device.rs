@@ -56,6 +56,17 @@ pub(super) fn find(
         [one] => one.address,
         several => return Err(FindError::Ambiguous { count: several.len() }),
     };
+    let identity = identify(transport, address, device)?;
+    Ok((address, Found { address: Some(address), identity: Some(identity) }))
+}
+
+/// Asks a device who it is, and holds the answer against what was declared. Before each case that writes: another disk may
+/// have taken the place of the one that was found.
+pub(super) fn identify(
+    transport: &mut dyn Transport,
+    address: DeviceAddress,
+    device: &DeviceUnderTest,
+) -> Result<[String; 3], FindError> {
     let inquiry = ask(transport, address, "INQUIRY", &[0x12, 0, 0, 0, 36, 0])?;
     // Vendor, product, revision: bytes 8, 16 and 32 (X3.131-1994, 8.2.5.1, table 44).
     let text = |range| inquiry.data.0.get(range).map(text_of);
@@ -71,7 +82,7 @@ pub(super) fn find(
             return Err(FindError::Mismatch { address, found, declared });
         }
     }
-    Ok((address, Found { address: Some(address), identity: Some([vendor, product, revision]) }))
+    Ok([vendor, product, revision])
 }
 
 /// Whether the way to the device reports exactly what was not moved of a buffer. Some adapter drivers do not

@@ -212,6 +212,9 @@ impl<'a> Session<'a> {
         if let Err(reason) = CaseRun::applies(case, names) {
             return Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
         }
+        if let Err(row) = self.still_the_one(suite, case) {
+            return *row;
+        }
         self.reference.marked &= case.harm() == Harm::None;
         // Where the log stands before the case, so that only its own lines are kept.
         self.kernel_log();
@@ -237,6 +240,19 @@ impl<'a> Session<'a> {
             console: lost.map(|useless| useless.console),
             ..Row::not_run(&self.place, suite, case, outcome, String::new())
         }
+    }
+
+    /// Before a case that writes: whether the device is still the declared one. The row of a case that must not run.
+    fn still_the_one(&mut self, suite: &Suite, case: &Case) -> Result<(), Box<Row>> {
+        let Some((guest, found)) = &mut self.guest else { return Ok(()) };
+        let Some(address) = found.address.filter(|_| case.harm() != Harm::None) else { return Ok(()) };
+        let asked = device::identify(guest.transport(), address, self.place.device);
+        let error = match asked {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let reason = format!("the device is not to be written to any more: {}", chain(&error));
+        Err(Box::new(Row::not_run(&self.place, suite, case, Outcome::Error, reason)))
     }
 
     fn kernel_log(&mut self) -> Vec<String> {

@@ -6,7 +6,7 @@ use crate::rig::Identity;
 use crate::suite::Harm;
 
 fn run(defect: Option<Defect>, device: DeviceUnderTest) -> (Run, FakeRig) {
-    let suites = [Suite::builtin("scsi-2").unwrap()];
+    let suites = [Suite::whole("scsi-2").unwrap()];
     let guests = [GuestDefinition::builtin("debian-12").unwrap()];
     let mut rig = FakeRig { defect, starts: 0 };
     let matrix = Matrix { suites: &suites, devices: &[device], guests: &guests };
@@ -105,6 +105,19 @@ fn another_disk_than_the_declared_is_sent_nothing() {
             run.rows.iter().any(|row| row.reason.as_deref().is_some_and(|text| text.contains("is declared")))
         );
     }
+}
+
+#[test]
+fn a_disk_that_turns_out_to_be_another_is_not_written_to_any_more() {
+    let (run, _) = run(Some(Defect::Swapped(400)), device());
+    let told = "not to be written to any more";
+    let says = |row: &&Row| row.reason.as_deref().is_some_and(|reason| reason.contains(told));
+    let refused: Vec<_> = run.rows.iter().filter(says).collect();
+    assert!(!refused.is_empty() && refused.iter().all(|row| row.sent == 0 && row.outcome == Outcome::Error));
+    let first = run.rows.iter().position(|row| row.case == refused[0].case).unwrap();
+    let writes =
+        |row: &Row| row.exchanges.iter().any(|exchange| matches!(exchange.command.cdb.0[0], 0x0a | 0x2a));
+    assert!(!run.rows[first..].iter().any(writes));
 }
 
 #[test]

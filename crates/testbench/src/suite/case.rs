@@ -37,6 +37,15 @@ impl Harm {
     }
 }
 
+/// Which reading of the standard demands what a case expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Any.
+    Plain,
+    /// One that takes every reserved bit at its word; many shipped devices do not (X3.131-1994, 7.1.1).
+    Strict,
+}
+
 /// One case of a suite.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -45,6 +54,7 @@ pub struct Case {
     pub(super) why: String,
     pub(super) clause: String,
     pub(super) clause_checked: bool,
+    pub(super) reading: Reading,
     pub(super) harm: Harm,
     pub(super) needs: Capabilities,
     pub(super) when: Option<Expression>,
@@ -78,6 +88,11 @@ impl Case {
     /// Whether the clauses were compared with the printed standard.
     pub fn clause_checked(&self) -> bool {
         self.clause_checked
+    }
+
+    /// Which reading of the standard demands it.
+    pub fn reading(&self) -> Reading {
+        self.reading
     }
 
     /// What it does to the device's contents.

@@ -17,7 +17,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use case::{Case, Harm};
+pub use case::{Case, Harm, Reading};
 pub use run::{Batch, CaseRun, Exchange, Finding, FindingKind, Names, Verdict};
 
 use case::Step;
@@ -25,6 +25,9 @@ use expression::{Kind, Scope};
 
 use crate::embedded::{Embedded, SUITES};
 use crate::source::{FileError, Source};
+
+/// What stands behind a suite's name for the cases that only a strict reading of its standard demands.
+pub const STRICT: &str = "-strict";
 
 /// A suite whose every case has been checked.
 #[derive(Clone, Debug)]
@@ -65,7 +68,8 @@ impl SuiteError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Unknown { .. } => {
-                Some(format!("built in are {}", Suite::builtin_ids().collect::<Vec<_>>().join(", ")))
+                let ids = Suite::builtin_ids().collect::<Vec<_>>().join(", ");
+                Some(format!("built in are {ids}; {STRICT} behind a name takes a strict reading's cases"))
             }
             Self::Definition(error) => error.hint.clone(),
             Self::File { .. } => None,
@@ -79,12 +83,30 @@ impl Suite {
         SUITES.iter().map(|suite| suite.id)
     }
 
-    /// A suite that is part of the program.
+    /// A suite that is part of the program: its cases that any reading of the standard demands, or, with
+    /// [`STRICT`] behind its name, those of a strict one.
     ///
     /// # Errors
     ///
     /// There is none of that name.
     pub fn builtin(id: &str) -> Result<Self, SuiteError> {
+        let (base, reading) = match id.strip_suffix(STRICT) {
+            Some(base) => (base, Reading::Strict),
+            None => (id, Reading::Plain),
+        };
+        let suite = Self::whole(base)?.only(|case| case.reading() == reading);
+        if suite.cases.is_empty() {
+            return Err(SuiteError::Unknown { id: id.to_owned() });
+        }
+        Ok(Self { id: id.to_owned(), ..suite })
+    }
+
+    /// A suite that is part of the program, with the cases of every reading.
+    ///
+    /// # Errors
+    ///
+    /// There is none of that name.
+    pub fn whole(id: &str) -> Result<Self, SuiteError> {
         let suite = SUITES.iter().find(|suite| suite.id == id);
         let suite = suite.ok_or_else(|| SuiteError::Unknown { id: id.to_owned() })?;
         let source = |file: &Embedded| Source { file: file.file, text: file.text };
@@ -214,7 +236,7 @@ mod tests {
     #[test]
     fn every_built_in_suite_is_read_and_its_cases_say_what_they_are() {
         for id in Suite::builtin_ids() {
-            let suite = Suite::builtin(id).unwrap_or_else(|error| panic!("{error} ({:?})", error.hint()));
+            let suite = Suite::whole(id).unwrap_or_else(|error| panic!("{error} ({:?})", error.hint()));
             assert!(!suite.cases().is_empty());
             for case in suite.cases() {
                 let texts = [case.title(), case.why().trim(), case.clause()];
@@ -225,10 +247,19 @@ mod tests {
     }
 
     #[test]
+    fn a_strict_readings_cases_are_a_suite_apart() {
+        let count = |suite: Suite| suite.cases().len();
+        let [plain, strict] = ["scsi-2", "scsi-2-strict"].map(|id| count(Suite::builtin(id).unwrap()));
+        assert!(plain >= 200 && strict > 0);
+        assert_eq!(plain + strict, count(Suite::whole("scsi-2").unwrap()));
+        assert!(matches!(Suite::builtin("scsi-2-cd-strict"), Err(SuiteError::Unknown { .. })));
+    }
+
+    #[test]
     fn a_directory_of_the_user_is_read_like_a_built_in_suite() {
         let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/suites/scsi-2");
         let ids = |suite: &Suite| suite.cases().iter().map(|case| case.id().to_owned()).collect::<Vec<_>>();
-        let (own, builtin) = (Suite::from_directory(&directory).unwrap(), Suite::builtin("scsi-2").unwrap());
+        let (own, builtin) = (Suite::from_directory(&directory).unwrap(), Suite::whole("scsi-2").unwrap());
         assert_eq!(ids(&own), ids(&builtin));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_spanned::Spanned;
 
-use super::case::{Answer, Case, Content, Data, Harm, Repeat, Send, Step, Values};
+use super::case::{Answer, Case, Content, Data, Harm, Reading, Repeat, Send, Step, Values};
 use super::command::{CdbTemplate, CommandDefinition, Field, Length};
 use super::expression::{Expression, Kind, Scope};
 use super::{observe, wire};
@@ -158,6 +158,7 @@ impl Reader<'_> {
             why: raw.why,
             clause: raw.clause,
             clause_checked: raw.clause_checked,
+            reading: if raw.strict { Reading::Strict } else { Reading::Plain },
             harm,
             needs,
             when,

@@ -67,6 +67,9 @@ pub(super) struct CaseFile {
     pub(super) clause: String,
     pub(super) clause_checked: bool,
     pub(super) harm: Spanned<String>,
+    /// Only a strict reading of the standard demands it.
+    #[serde(default)]
+    pub(super) strict: bool,
     #[serde(default)]
     pub(super) needs: Vec<Spanned<String>>,
     pub(super) when: Option<Spanned<String>>,

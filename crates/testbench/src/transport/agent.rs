@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use super::{Transport, TransportError};
 use crate::capability::Capabilities;
 use crate::wire::{
-    Answer, AnswerLine, Command, CommandOutcome, DeviceAddress, FoundDevice, LINE_LIMIT_BYTES, LogRecord,
-    Nexus, PROTOCOL_VERSION, PciFunction, Request, RequestLine,
+    Answer, AnswerLine, Command, CommandOutcome, DeviceAddress, Direction, FoundDevice, LINE_LIMIT_BYTES,
+    LogRecord, Nexus, PROTOCOL_VERSION, PciFunction, Request, RequestLine,
 };
 
 /// How long an answer may take that costs the guest no more than a look at its files.
 const QUICK: Duration = Duration::from_secs(20);
+/// The most sense there is: eight bytes, and as many as their length field can say (X3.131-1994, 8.2.14).
+const SENSE_LIMIT_BYTES: usize = 8 + 255;
 
 /// A byte stream whose reads and writes can be given an end.
 pub trait Link: Read + Write {
@@ -183,6 +185,16 @@ fn failed(error: io::Error, limit: Duration) -> TransportError {
     }
 }
 
+/// Whether an outcome brings no more data than the command has room for, and no more sense than there can be.
+fn fits(outcome: &CommandOutcome, command: &Command) -> bool {
+    let CommandOutcome::Completed(completion) = outcome else { return true };
+    let room = match &command.direction {
+        Direction::In { length } => usize::try_from(*length).unwrap_or(usize::MAX),
+        Direction::None | Direction::Out { .. } => 0,
+    };
+    completion.data.0.len() <= room && completion.sense.0.len() <= SENSE_LIMIT_BYTES
+}
+
 fn unexpected(answer: &Answer) -> TransportError {
     let mut what = format!("{answer:?}");
     // The variant's name is enough to tell; the rest may be a megabyte.
@@ -217,7 +229,13 @@ impl<L: Link> Transport for AgentTransport<L> {
     ) -> Result<Vec<CommandOutcome>, TransportError> {
         let request = Request::Execute { device, commands: commands.to_vec() };
         match self.ask(request, limit)? {
-            Answer::Executed { outcomes } if outcomes.len() <= commands.len() => Ok(outcomes),
+            Answer::Executed { outcomes } if outcomes.len() <= commands.len() => {
+                if outcomes.iter().zip(commands).all(|(outcome, command)| fits(outcome, command)) {
+                    return Ok(outcomes);
+                }
+                self.broken = true;
+                Err(TransportError::Protocol { what: "more data than a command asked for".into() })
+            }
             other => Err(unexpected(&other)),
         }
     }
@@ -240,6 +258,7 @@ impl<L: Link> Transport for AgentTransport<L> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::HexBytes;
     use std::io::{BufRead, BufReader};
     use std::thread;
 
@@ -286,6 +305,58 @@ mod tests {
         let mut transport = connect(&[HELLO, REFUSAL, NO_DEVICES]).unwrap();
         assert!(matches!(transport.devices(), Err(TransportError::Refused { .. })));
         assert_eq!(transport.devices().unwrap(), []);
+    }
+
+    fn inquiry() -> Command {
+        Command {
+            cdb: HexBytes(vec![0x12, 0, 0, 0, 2, 0]),
+            direction: Direction::In { length: 2 },
+            timeout_ms: 100,
+        }
+    }
+
+    const PLACE: DeviceAddress = DeviceAddress { host: 0, channel: 0, id: 0, lun: 0 };
+
+    #[test]
+    fn more_data_than_asked_for_and_more_answers_than_questions_are_lies() {
+        const TRUE: &[&str] = &[
+            HELLO,
+            "{\"id\":2,\"answer\":{\"executed\":{\"outcomes\":[{\"completed\":{\"status\":0,\"sense\":\"\",\"data\":\"0000\",\
+             \"residual\":0,\"host_status\":0,\"driver_status\":0,\"elapsed_us\":1}}]}}}\n",
+        ];
+        const TOO_LONG: &[&str] = &[
+            HELLO,
+            "{\"id\":2,\"answer\":{\"executed\":{\"outcomes\":[{\"completed\":{\"status\":0,\"sense\":\"\",\"data\":\"000000\",\
+             \"residual\":0,\"host_status\":0,\"driver_status\":0,\"elapsed_us\":1}}]}}}\n",
+        ];
+        const TOO_MANY: &[&str] = &[
+            HELLO,
+            "{\"id\":2,\"answer\":{\"executed\":{\"outcomes\":[{\"not-sent\":{\"error\":\"\"}},{\"not-sent\":{\"error\":\"\"}}]}}}\n",
+        ];
+        let ask = |lines| connect(lines).unwrap().execute(PLACE, &[inquiry()], Duration::from_secs(5));
+        assert_eq!(ask(TRUE).unwrap().len(), 1);
+        for lie in [TOO_LONG, TOO_MANY] {
+            assert!(matches!(ask(lie), Err(TransportError::Protocol { .. })));
+        }
+    }
+
+    #[test]
+    fn a_flood_costs_its_time_and_no_more_memory_than_a_line() {
+        for drop_of in [&b"{\"id\":1,\"answer\":\"bye\"}\n"[..], &[b'x'; 4096]] {
+            let (bench, mut agent) = UnixStream::pair().unwrap();
+            thread::spawn(move || {
+                let mut requests = BufReader::new(agent.try_clone().unwrap()).lines();
+                let hello = requests.next().and_then(Result::ok).is_some();
+                if hello && agent.write_all(HELLO.as_bytes()).is_ok() {
+                    while agent.write_all(drop_of).is_ok() {}
+                }
+            });
+            let mut transport =
+                AgentTransport::connect(bench, Capabilities::none(), Duration::from_secs(5)).unwrap();
+            let error = transport.execute(PLACE, &[inquiry()], Duration::from_millis(300)).unwrap_err();
+            assert!(error.is_fatal(), "{error}");
+            assert!(transport.held.len() <= 2 * LINE_LIMIT_BYTES);
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Any iSCSI target as a device without a guest: two sessions are two initiators, task management resets.
 //!
 //! What a parallel bus has and iSCSI has not: sense always comes with the status, every command names its logical unit
-//! (so there is no command without IDENTIFY), and nobody can switch the device off or change its medium.
+//! (there is none without an IDENTIFY message), and nobody can switch the device off or change its medium.
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -143,7 +143,11 @@ impl IscsiTransport {
     }
 
     fn send(&mut self, route: Route, lun: u16, command: &Command) -> Result<Completion, TransportError> {
-        let lun = Lun::new(route.identify.map_or(lun, u16::from)).unwrap_or_default();
+        // Every header names a logical unit: without IDENTIFY it is that of the command (X3.131-1994, 7.2.2), which makes
+        // sense only for a device that is number 0 itself.
+        let of_command = command.cdb.0.get(1).map_or(0, |byte| byte >> 5);
+        let wanted = route.identify.or(Some(of_command).filter(|own| lun == 0 && *own != 0));
+        let lun = Lun::new(wanted.map_or(lun, u16::from)).unwrap_or_default();
         let limit = Duration::from_millis(command.timeout_ms.into());
         let way = match &command.direction {
             Direction::None => Way::None,

@@ -1,3 +1,4 @@
+mod firmware;
 mod machine;
 mod relay;
 
@@ -34,6 +35,7 @@ enum Command {
     },
     /// Open a shell in a machine that is up, or boot one just for it
     Shell(MachineArguments),
+    Firmware(firmware::Arguments),
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
@@ -44,6 +46,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             in_lab(machine, |session| relay::run(session, &LabCommand::new(command.iter().cloned())))
         }
         Command::Shell(machine) => in_lab(machine, relay::shell),
+        Command::Firmware(arguments) => firmware::run(arguments),
     }
 }
 
