@@ -103,7 +103,7 @@ fn the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations(guest: &str
     let matrix = Matrix { suites: &suites, devices: &devices, guests: &guests };
     let run = run_matrix(
         &matrix,
-        &mut qemu::QemuRig { adapter: adapter.clone(), marks: qemu::Marks::Absent },
+        &mut qemu::QemuRig { adapter: adapter.clone(), marks: qemu::Marks::Present },
         &mut |_| (),
     );
 

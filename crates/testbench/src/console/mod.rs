@@ -20,7 +20,7 @@ use std::time::Duration;
 use regex::Regex;
 
 pub use dialogue::DialogueError;
-pub use transport::{ConsoleTransport, Names, Terminal};
+pub use transport::{ConsoleTransport, Names, Talk, Terminal};
 
 use crate::capability::{Capabilities, Capability};
 

@@ -6,11 +6,12 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use slotwise_backend::console::Console;
-use slotwise_testbench::console::{ConsoleTransport, Terminal};
+use slotwise_testbench::console::{ConsoleTransport, Talk, Terminal};
 use slotwise_testbench::guest::{BootFiles, BootMedium, GuestDefinition, Port, PrepareConfig};
 use slotwise_testbench::rig::{DeviceUnderTest, Rig, RigError, RunningGuest};
 use slotwise_testbench::sight::{Reference, marks};
@@ -222,7 +223,8 @@ impl Rig for QemuRig {
             let (output, input) =
                 (machine.process.stdout.take().unwrap(), machine.process.stdin.take().unwrap());
             let talker = Talker { machine, console: Console::over(output, input, None).unwrap() };
-            return match ConsoleTransport::connect(talker, script, files.names) {
+            let talk = Talk { script, names: files.names, within: guest.start_limit(), stop: Arc::default() };
+            return match ConsoleTransport::connect(talker, &talk) {
                 Ok(transport) => Ok(Box::new(TalkingGuest(transport))),
                 Err((talker, error)) => {
                     let said = talker.console.output().capture().text();
