@@ -1,4 +1,4 @@
-//! Pages of reference that are made from the code: rules and causes.
+//! Pages of reference that are made from the code: rules, causes and guests.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use slotwise_core::diagnose;
 use slotwise_core::rules::RULES;
+use slotwise_testbench::guest::GuestDefinition;
 
 use crate::Result;
 use crate::build::root;
@@ -23,7 +24,7 @@ pub(crate) enum Stale {
 /// Makes the pages, or checks that they are made.
 pub(crate) fn run(stale: Stale) -> Result {
     let mut differing = Vec::new();
-    for (path, text) in pages() {
+    for (path, text) in pages()? {
         if fs::read_to_string(&path).is_ok_and(|there| there == text) {
             continue;
         }
@@ -49,7 +50,7 @@ pub(crate) fn run(stale: Stale) -> Result {
     }
 }
 
-fn pages() -> BTreeMap<PathBuf, String> {
+fn pages() -> Result<BTreeMap<PathBuf, String>> {
     let folder = root().join("docs/reference");
     let mut pages = BTreeMap::from([(folder.join("rules.md"), rules())]);
     for id in diagnose::ids() {
@@ -57,7 +58,19 @@ fn pages() -> BTreeMap<PathBuf, String> {
             pages.insert(folder.join("causes").join(format!("{id}.md")), format!("{}\n", page.trim_end()));
         }
     }
-    pages
+    pages.insert(folder.join("guests.md"), guests()?);
+    Ok(pages)
+}
+
+fn guests() -> Result<String> {
+    let mut text = "# Guests\n\nThe systems that `slotwise test` can run a device in. Made from the code by `cargo xtask gen`.\n"
+        .to_owned();
+    for id in GuestDefinition::builtin_ids() {
+        let guest = GuestDefinition::builtin(id).map_err(|error| error.to_string())?;
+        // Writing to a string does not fail.
+        let _ = write!(text, "\n## {id}\n\n{}", guest.page());
+    }
+    Ok(text)
 }
 
 fn rules() -> String {

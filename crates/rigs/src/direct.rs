@@ -32,6 +32,7 @@ impl DirectTransport {
     /// What a bus could carry of one target.
     pub fn all_capabilities() -> Capabilities {
         let all = [
+            Capability::Commands,
             Capability::SdUnbound,
             Capability::Residual,
             Capability::RawSense,

@@ -102,11 +102,7 @@ fn the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations(guest: &str
     }];
     let adapter = std::env::var("SLOTWISE_ADAPTER").unwrap_or_else(|_| "lsi53c895a".into());
     let matrix = Matrix { suites: &suites, devices: &devices, guests: &guests };
-    let run = run_matrix(
-        &matrix,
-        &mut qemu::QemuRig { adapter: adapter.clone(), marks: qemu::Marks::Absent },
-        &mut |_| (),
-    );
+    let run = run_matrix(&matrix, &mut qemu::QemuRig::new(&adapter, qemu::Marks::Present), &mut |_| ());
 
     let start = run.starts.first().unwrap();
     println!(

@@ -1,14 +1,15 @@
 use slotwise_core::diagnose;
 use slotwise_core::report::{Role, Text};
 use slotwise_core::rules::{self, RULES, Rule};
+use slotwise_testbench::guest::GuestDefinition;
 
 use crate::error::{Failure, Outcome};
 use crate::print;
 
-/// Show a page on a rule or a cause: what happens, why, how to fix it
+/// Show a page on a rule or a cause (what happens, why, how to fix it), or on a guest
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
-    /// The rule's or cause's id, for example intx-shared; all ids without one
+    /// The id of the rule, cause or guest, for example intx-shared; all ids without one
     #[arg(value_name = "ID")]
     id: Option<String>,
 }
@@ -18,9 +19,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         print::plain(&format!("{}\n", ids().join("\n")))?;
         return Ok(Outcome::Fine);
     };
+    if let Ok(guest) = GuestDefinition::builtin(id) {
+        print::plain(&guest.page())?;
+        return Ok(Outcome::Fine);
+    }
     let (rules, causes) = both_sides(id);
     if rules.is_empty() && causes.is_empty() {
-        return Err(Failure::new(format!("there is no rule or cause {id:?}"))
+        return Err(Failure::new(format!("there is no rule, cause or guest {id:?}"))
             .hint("`slotwise explain` lists those there are"));
     }
     for (number, rule) in rules.iter().enumerate() {
@@ -50,7 +55,12 @@ fn both_sides(id: &str) -> (Vec<&'static Rule>, Vec<&'static str>) {
 }
 
 fn ids() -> Vec<&'static str> {
-    let mut ids: Vec<&str> = RULES.iter().map(|rule| rule.id).chain(diagnose::ids()).collect();
+    let mut ids: Vec<&str> = RULES
+        .iter()
+        .map(|rule| rule.id)
+        .chain(diagnose::ids())
+        .chain(GuestDefinition::builtin_ids())
+        .collect();
     ids.sort_unstable();
     ids.dedup();
     ids

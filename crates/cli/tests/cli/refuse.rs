@@ -71,7 +71,7 @@ fn unknown_rule_is_answered_with_where_to_look() {
     expect![[r#"
         exit 2
         --- err
-        error: there is no rule or cause "intx-shard"
+        error: there is no rule, cause or guest "intx-shard"
         hint: `slotwise explain` lists those there are
     "#]]
     .assert_eq(&said.told());

@@ -1,12 +1,13 @@
 # A kernel of a few hundred bytes that tells which functions are on the PCI bus: nothing but the processor, the machine's
 # firmware and the bus is between it and the device.
 #
-# Assembled into multiboot.bin, an ELF file, which is what the program ships:
+# Assembled into multiboot.bin, which is what the program ships:
 #   cc -m32 -c multiboot.S -o multiboot.o
-#   ld -m elf_i386 -Ttext 0x100000 -n -s --build-id=none -o multiboot.bin multiboot.o
+#   ld -m elf_i386 -Ttext 0x100000 --oformat binary multiboot.o -o multiboot.bin
 #
-# Multiboot 0.6.96, 3.1 and 3.2: entered in protected mode without paging, interrupts off. Configuration space through
-# mechanism #1 (PCI 3.0, 3.2.2.3.2). Prints to the first serial port:
+# Multiboot 0.6.96, 3.1 and 3.2: the header says where to load it (flag 16), so it needs no ELF; entered in protected
+# mode without paging, interrupts off. Configuration space through mechanism #1 (PCI 3.0, 3.2.2.3.2).
+# Prints to the first serial port:
 #
 #   slotwise multiboot
 #   pci 00:02.0 1000:0012 class 010000
@@ -17,7 +18,8 @@
 .text
 .globl _start
                 .align  4
-                .long   0x1badb002, 0, -0x1badb002
+header:         .long   0x1badb002, 0x00010000, -(0x1badb002 + 0x00010000)
+                .long   header, header, 0, 0, _start
 _start:
         mov     esp, offset stack_top
         mov     esi, offset greeting

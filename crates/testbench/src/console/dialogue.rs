@@ -1,5 +1,7 @@
 //! Waits, types, reads: the engine behind every script.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +15,8 @@ use crate::sight::{Look, SeenDisk, SeenSize, Sight};
 
 /// The most of one answer that is read.
 const ANSWER_LIMIT: usize = 4096;
+/// How often it is looked whether the run is to end.
+const STOP_POLL: Duration = Duration::from_millis(100);
 /// How much of what the guest said last goes into a message.
 const SAID_BYTES: usize = 120;
 
@@ -53,18 +57,22 @@ pub(crate) struct Dialogue {
     taken: u64,
     /// Up to where the text has been answered.
     cursor: usize,
+    /// Set when every wait is to be over.
+    stop: Arc<AtomicBool>,
 }
 
 impl Dialogue {
-    pub(crate) fn new(script: Script, values: Values) -> Self {
-        Self { script, values, screen: Screen::default(), taken: 0, cursor: 0 }
+    pub(crate) fn new(script: Script, values: Values, stop: Arc<AtomicBool>) -> Self {
+        Self { script, values, screen: Screen::default(), taken: 0, cursor: 0, stop }
     }
 
-    /// Does what the script does until the guest is ready.
-    pub(crate) fn start(&mut self, console: &Console) -> Result<(), DialogueError> {
+    /// Does what the script does until the guest is ready, within a time for all of it.
+    pub(crate) fn start(&mut self, console: &Console, within: Duration) -> Result<(), DialogueError> {
+        let deadline = Instant::now() + within;
         for step in self.script.start.clone() {
             if let Some(pattern) = step.wait.as_ref().and_then(|pattern| pattern.with(&self.values)) {
-                self.cursor = self.wait(console, &pattern, self.cursor, step.within)?;
+                let left = deadline.saturating_duration_since(Instant::now());
+                self.cursor = self.wait(console, &pattern, self.cursor, step.within.min(left))?;
             }
             if let Some(text) = &step.send {
                 let text = self.values.fill(text);
@@ -94,10 +102,10 @@ impl Dialogue {
         Ok(read(what, &glance, matches.as_ref(), &answer))
     }
 
-    /// What the guest printed last.
-    pub(crate) fn tail(&self) -> &str {
+    /// What the guest printed last, as many bytes of it.
+    pub(crate) fn tail(&self, bytes: usize) -> &str {
         let text = self.screen.since(0);
-        let start = text.len().saturating_sub(SAID_BYTES);
+        let start = text.len().saturating_sub(bytes);
         (start..=text.len()).find_map(|at| text.get(at..)).unwrap_or_default()
     }
 
@@ -141,15 +149,17 @@ impl Dialogue {
                 return Ok(self.screen.end() - self.screen.since(from).len() + found.end());
             }
             let left = deadline.saturating_duration_since(Instant::now());
-            let said = || self.tail().to_owned();
+            let said = || self.tail(SAID_BYTES).to_owned();
             if left.is_zero() {
                 return Err(DialogueError::Silent { pattern: pattern.to_string(), within, said: said() });
             }
-            if !news && console.output().has_ended() {
+            if self.stop.load(Ordering::Relaxed) || (!news && console.output().has_ended()) {
                 return Err(DialogueError::Ended { said: said() });
             }
             let taken = self.taken;
-            console.output().wait_for(left, |capture| (capture.total_bytes() > taken).then_some(()));
+            console
+                .output()
+                .wait_for(left.min(STOP_POLL), |capture| (capture.total_bytes() > taken).then_some(()));
         }
     }
 

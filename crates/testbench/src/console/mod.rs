@@ -20,7 +20,7 @@ use std::time::Duration;
 use regex::Regex;
 
 pub use dialogue::DialogueError;
-pub use transport::{ConsoleTransport, Names, Terminal};
+pub use transport::{ConsoleTransport, Names, Talk, Terminal};
 
 use crate::capability::{Capabilities, Capability};
 
@@ -87,6 +87,8 @@ struct Pattern(String);
 impl Pattern {
     /// With its places filled in. It was checked with some values when it was read, and numbers fit as well as others.
     fn with(&self, values: &Values) -> Option<Regex> {
+        let escaped = values.names.iter().map(|(name, value)| (name.clone(), regex::escape(value)));
+        let values = Values { names: escaped.collect(), lba: values.lba };
         Regex::new(&values.fill(&self.0)).ok()
     }
 }

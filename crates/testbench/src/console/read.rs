@@ -157,7 +157,7 @@ impl Reader<'_> {
         let has = |name: &&str| own.contains(name);
         let (fits, known, hint) = match groups {
             Groups::Any => (true, own.clone(), String::new()),
-            Groups::All(all) => (all.iter().all(|name| has(name)), all.to_vec(), all.join(" and ")),
+            Groups::All(all) => (all.iter().all(has), all.to_vec(), all.join(" and ")),
             Groups::OneOf => (disk_groups().iter().any(has), disk_groups(), disk_groups().join(", ")),
             Groups::Data => (has(&"data"), vec!["data"], "data".to_owned()),
         };

@@ -5,12 +5,13 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use slotwise_backend::console::Console;
 
-use super::{ConsoleTransport, Script, Terminal};
+use super::{ConsoleTransport, Script, Talk, Terminal};
 
 /// Marks what was typed.
 const TYPED: &str = "<<";
@@ -77,7 +78,8 @@ pub(crate) fn replay(transcript: &str) -> Replay {
 pub(crate) fn talk(script: &Script, transcript: &str) -> ConsoleTransport<Replay> {
     let names = [("user", "root"), ("password", "secret")];
     let names = names.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-    match ConsoleTransport::connect(replay(transcript), script, names) {
+    let talk = Talk { script, names, within: Duration::from_secs(60), stop: Arc::default() };
+    match ConsoleTransport::connect(replay(transcript), &talk) {
         Ok(transport) => transport,
         Err((_, error)) => panic!("{error}"),
     }

@@ -1,5 +1,7 @@
 //! A guest on a console as a way to a device: it carries no commands, it tells what it sees.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use slotwise_backend::Machine;
@@ -10,6 +12,22 @@ use crate::capability::Capabilities;
 use crate::sight::{Look, Sight};
 use crate::transport::{Transport, TransportError};
 use crate::wire::{Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus};
+
+/// The end of what a guest printed that goes into a report, in bytes.
+const TAIL_BYTES: usize = 2048;
+
+/// How a guest is talked to.
+#[derive(Clone, Debug)]
+pub struct Talk<'a> {
+    /// Its script.
+    pub script: &'a Script,
+    /// What the script's places stand for.
+    pub names: Names,
+    /// How long it may take until it is ready.
+    pub within: Duration,
+    /// Set when the run is to end at once: every wait is then over.
+    pub stop: Arc<AtomicBool>,
+}
 
 /// Something with a console.
 pub trait Terminal {
@@ -37,14 +55,15 @@ impl<T: Terminal> ConsoleTransport<T> {
     /// # Errors
     ///
     /// The guest does not print what the script waits for, or has no console. It is given back, to be ended.
-    pub fn connect(terminal: T, script: &Script, values: Names) -> Result<Self, (T, TransportError)> {
-        let mut dialogue = Dialogue::new(script.clone(), Values { names: values, lba: None });
+    pub fn connect(terminal: T, talk: &Talk<'_>) -> Result<Self, (T, TransportError)> {
+        let values = Values { names: talk.names.clone(), lba: None };
+        let mut dialogue = Dialogue::new(talk.script.clone(), values, Arc::clone(&talk.stop));
         let started = match terminal.terminal() {
-            Some(console) => dialogue.start(console).map_err(|error| failed(&error)),
+            Some(console) => dialogue.start(console, talk.within).map_err(|error| failed(&error)),
             None => Err(TransportError::Closed),
         };
         match started {
-            Ok(()) => Ok(Self { terminal, dialogue, capabilities: script.capabilities() }),
+            Ok(()) => Ok(Self { terminal, dialogue, capabilities: talk.script.capabilities() }),
             Err(error) => Err((terminal, error)),
         }
     }
@@ -56,7 +75,7 @@ impl<T: Terminal> ConsoleTransport<T> {
 
     /// The last of what it printed.
     pub fn tail(&self) -> String {
-        self.dialogue.tail().to_owned()
+        self.dialogue.tail(TAIL_BYTES).to_owned()
     }
 }
 

@@ -202,7 +202,7 @@ impl Boot {
         let kernel = |kernel| BootMedium::Kernel { kernel, initrd: None, append: String::new() };
         let medium = match &self.from {
             From::Device => BootMedium::Device,
-            From::Multiboot => kernel(made(config, guest, "elf", MULTIBOOT)?),
+            From::Multiboot => kernel(made(config, guest, "multiboot", MULTIBOOT)?),
             From::Grub { packages, modules, config: commands } => {
                 let tree = tree(config, guest, packages)?;
                 let bytes = grub(&tree, modules, commands, config)?;

@@ -155,7 +155,9 @@ impl GuestDefinition {
     }
 
     /// What stands in the place of a guest where a device is spoken to without one. It cannot be booted.
-    pub fn without_system(id: &str, capabilities: Capabilities) -> Self {
+    pub fn without_system(id: &str, mut capabilities: Capabilities) -> Self {
+        // Whoever speaks to a device directly speaks in commands.
+        capabilities.insert(Capability::Commands);
         Self {
             id: id.to_owned(),
             title: "no guest".to_owned(),

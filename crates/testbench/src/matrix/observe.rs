@@ -11,35 +11,35 @@ use crate::transport::TransportError;
 /// How an observation ended, and why it did not pass.
 type Told = (Outcome, Option<String>);
 
+/// What an error means for the case.
+fn outcome_of(error: &TransportError) -> Outcome {
+    match error {
+        TransportError::Refused { .. } => Outcome::Error,
+        // It runs, and does not show what it should.
+        TransportError::Protocol { .. } => Outcome::Fail,
+        _ => Outcome::Crash,
+    }
+}
+
 impl Session<'_> {
     /// Carries out a case of this kind.
     pub(super) fn observe(&mut self, suite: &Suite, case: &Case, what: &Observation) -> Row {
         let start = Instant::now();
-        let (outcome, reason, console) = match self.told(what) {
-            Ok((outcome, reason)) => (outcome, reason, None),
-            Err(error) => {
-                let console = self.guest.as_mut().map(|(guest, _)| guest.console_tail());
-                let outcome = self.after(&error);
-                (outcome, Some(chain(&error)), console)
-            }
-        };
+        let told = self.told(what);
         let elapsed = start.elapsed();
-        Row { elapsed, reason, console, ..Row::not_run(&self.place, suite, case, outcome, String::new()) }
-    }
-
-    /// What an error means for the case: a guest that does not answer is of no use to the next one.
-    fn after(&mut self, error: &TransportError) -> Outcome {
-        match error {
-            TransportError::Refused { .. } => Outcome::Error,
-            // It runs, and does not show what it should.
-            TransportError::Protocol { .. } => Outcome::Fail,
-            _ => {
-                if let Some((guest, _)) = self.guest.take() {
-                    guest.stop();
-                }
-                Outcome::Crash
-            }
+        let (outcome, reason) = match &told {
+            Ok(told) => told.clone(),
+            Err(error) => (outcome_of(error), Some(chain(error))),
+        };
+        // What the guest said is the evidence, where there is something to show.
+        let silent = matches!(outcome, Outcome::Pass | Outcome::Skip);
+        let console = self.guest.as_mut().filter(|_| !silent).map(|(guest, _)| guest.console_tail());
+        if outcome == Outcome::Crash
+            && let Some((guest, _)) = self.guest.take()
+        {
+            guest.stop();
         }
+        Row { elapsed, reason, console, ..Row::not_run(&self.place, suite, case, outcome, String::new()) }
     }
 
     fn told(&mut self, what: &Observation) -> Result<Told, TransportError> {

@@ -15,7 +15,7 @@ use slotwise_core::pci::PciId;
 use slotwise_core::vm::{ChannelName, VmSpec};
 
 use super::{DeviceUnderTest, Rig, RigError, RunningGuest};
-use crate::console::{ConsoleTransport, Names, Script};
+use crate::console::{ConsoleTransport, Talk};
 use crate::guest::{BootFiles, GuestDefinition, PrepareConfig};
 use crate::sight::Reference;
 use crate::transport::{AgentTransport, Transport};
@@ -143,7 +143,9 @@ impl MachineRig<'_> {
             (error.into(), hint)
         })?;
         if let Some(script) = guest.script() {
-            return self.talk(machine, script, files.names);
+            let stop = Arc::clone(&self.stop);
+            return self
+                .talk(machine, &Talk { script, names: files.names, within: guest.start_limit(), stop });
         }
         let link = machine.open_channel(&ChannelName::agent()).map_err(plain)?;
         let hangup = Hangup::over(&link, &self.stop).map_err(plain)?;
@@ -163,13 +165,8 @@ impl MachineRig<'_> {
     }
 
     /// A guest that is talked to on its console.
-    fn talk(
-        &mut self,
-        machine: Box<dyn Machine>,
-        script: &Script,
-        names: Names,
-    ) -> Result<Box<dyn RunningGuest>, Failed> {
-        match ConsoleTransport::connect(machine, script, names) {
+    fn talk(&mut self, machine: Box<dyn Machine>, talk: &Talk<'_>) -> Result<Box<dyn RunningGuest>, Failed> {
+        match ConsoleTransport::connect(machine, talk) {
             Ok(transport) => Ok(Box::new(ConsoleGuest { transport })),
             Err((mut machine, error)) => {
                 self.messages = machine.messages();

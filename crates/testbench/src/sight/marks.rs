@@ -95,7 +95,7 @@ mod tests {
         let scratch = tempfile::tempdir().unwrap();
         for (name, link) in [
             ("boot-record", ["-Ttext", "0x7c00", "--oformat", "binary"].as_slice()),
-            ("multiboot", ["-Ttext", "0x100000", "-n", "-s", "--build-id=none"].as_slice()),
+            ("multiboot", ["-Ttext", "0x100000", "--oformat", "binary"].as_slice()),
         ] {
             let object = scratch.path().join("o");
             let made = scratch.path().join("made");

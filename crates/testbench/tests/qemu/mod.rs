@@ -6,11 +6,12 @@ use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use slotwise_backend::console::Console;
-use slotwise_testbench::console::{ConsoleTransport, Terminal};
+use slotwise_testbench::console::{ConsoleTransport, Talk, Terminal};
 use slotwise_testbench::guest::{BootFiles, BootMedium, GuestDefinition, Port, PrepareConfig};
 use slotwise_testbench::rig::{DeviceUnderTest, Rig, RigError, RunningGuest};
 use slotwise_testbench::sight::{Reference, marks};
@@ -37,7 +38,6 @@ impl Machine {
             settings_dir: directory.path().join("settings"),
         };
         let files = guest.prepare(&config).unwrap_or_else(|error| panic!("{error}: {:?}", error.hint()));
-        make_disk(&directory.path().join("disk"), rig.marks);
         let memory = format!("{}M", files.memory_bytes >> 20);
         let mut qemu = Command::new("qemu-system-x86_64");
         qemu.args([
@@ -73,7 +73,10 @@ impl Machine {
                 Port::Debug => qemu.args(["-device", "isa-debugcon,iobase=0x402,chardev=console"]),
             };
         }
-        qemu.args(["-drive", &format!("if=none,id=d0,format=raw,cache=unsafe,file={}", at("disk"))]);
+        qemu.args([
+            "-drive",
+            &format!("if=none,id=d0,format=raw,cache=unsafe,file={}", rig.disk.path().display()),
+        ]);
         match rig.adapter.as_str() {
             disk @ "virtio-blk-pci" => qemu.args(["-device", &format!("{disk},drive=d0")]),
             adapter => qemu
@@ -126,8 +129,18 @@ impl Machine {
 
 /// Starts guests with an emulated adapter and disk.
 pub(crate) struct QemuRig {
-    pub(crate) adapter: String,
-    pub(crate) marks: Marks,
+    adapter: String,
+    marks: Marks,
+    /// The disk, the same for all guests of a run.
+    disk: tempfile::NamedTempFile,
+}
+
+impl QemuRig {
+    pub(crate) fn new(adapter: &str, marks: Marks) -> Self {
+        let mut disk = tempfile::NamedTempFile::new().unwrap();
+        make_disk(disk.as_file_mut(), marks);
+        Self { adapter: adapter.to_owned(), marks, disk }
+    }
 }
 
 /// A guest on a console, with the pipes of the machine for one.
@@ -175,10 +188,9 @@ fn boot(qemu: &mut Command, medium: &BootMedium) {
     }
 }
 
-fn make_disk(path: &Path, content: Marks) {
-    let mut disk = File::create(path).unwrap();
+fn make_disk(disk: &mut File, content: Marks) {
     disk.set_len(DISK_BYTES).unwrap();
-    if content == Marks::Absent {
+    if matches!(content, Marks::Absent | Marks::ForGuests) {
         return;
     }
     disk.write_all(marks::BOOT_RECORD).unwrap();
@@ -197,6 +209,8 @@ pub(crate) enum Marks {
     Absent,
     Present,
     Shifted,
+    /// None, and nothing is declared of the disk: the guests of the run write the marks and find the rest out.
+    ForGuests,
 }
 
 struct QemuGuest {
@@ -222,7 +236,8 @@ impl Rig for QemuRig {
             let (output, input) =
                 (machine.process.stdout.take().unwrap(), machine.process.stdin.take().unwrap());
             let talker = Talker { machine, console: Console::over(output, input, None).unwrap() };
-            return match ConsoleTransport::connect(talker, script, files.names) {
+            let talk = Talk { script, names: files.names, within: guest.start_limit(), stop: Arc::default() };
+            return match ConsoleTransport::connect(talker, &talk) {
                 Ok(transport) => Ok(Box::new(TalkingGuest(transport))),
                 Err((talker, error)) => {
                     let said = talker.console.output().capture().text();
@@ -238,6 +253,9 @@ impl Rig for QemuRig {
     }
 
     fn reference(&self, _: &DeviceUnderTest) -> Reference {
+        if self.marks == Marks::ForGuests {
+            return Reference::default();
+        }
         let id = match self.adapter.as_str() {
             "lsi53c895a" => "1000:0012",
             "dc390" => "1022:2020",
