@@ -1,9 +1,18 @@
 //! The parts of the main job, timed, beside the figures that were made by hand (`docs/reference/figures.md`).
 
+pub(crate) mod diagnosis;
+
 use std::time::{Duration, Instant};
 
 use crate::story::{self, Show};
 use crate::{Result, build, check, packages};
+
+/// A part that is measured alone.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Part {
+    /// How fast logs are read, beside ripgrep
+    Diagnosis,
+}
 
 /// One figure.
 struct Row {

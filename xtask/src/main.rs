@@ -46,7 +46,10 @@ enum Task {
     /// Install the distribution's packages that demo and tests need
     Setup,
     /// Measure the parts of the main job beside the figures made by hand
-    Bench,
+    Bench {
+        /// Measure this part alone
+        part: Option<bench::Part>,
+    },
     /// Make the pages of reference that come from the code
     Gen {
         /// Write nothing; fail if a page is not as the code makes it
@@ -87,7 +90,8 @@ fn main() -> ExitCode {
             println!("built into {}", dist.folder.display());
         }),
         Task::Setup => packages::ensure(),
-        Task::Bench => bench::run(),
+        Task::Bench { part: None } => bench::run(),
+        Task::Bench { part: Some(bench::Part::Diagnosis) } => bench::diagnosis::run(),
         Task::Gen { check } => {
             generate::run(if check { generate::Stale::Refuse } else { generate::Stale::Write })
         }
