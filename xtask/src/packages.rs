@@ -24,6 +24,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "pciutils", proof: "/usr/bin/lspci" },
     Package { name: "e2fsprogs", proof: "/usr/sbin/mke2fs" },
     Package { name: "gcc", proof: "/usr/bin/cc" },
+    // What the diagnosis is measured against.
+    Package { name: "ripgrep", proof: "/usr/bin/rg" },
     // QEMU's iSCSI driver, and targets and tests of others.
     Package { name: "qemu-block-extra", proof: "/usr/lib/x86_64-linux-gnu/qemu/block-iscsi.so" },
     Package { name: "libiscsi-bin", proof: "/usr/bin/iscsi-test-cu" },

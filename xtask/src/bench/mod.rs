@@ -1,5 +1,6 @@
 //! The parts of the main job, timed, beside the figures that were made by hand (`docs/reference/figures.md`).
 
+pub(crate) mod diagnosis;
 pub(crate) mod reading;
 
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ struct Row {
 pub(crate) enum Part {
     /// How fast hosts of 50 to 10,000 functions are read, beside lspci, a shell script and a bare loop
     Reading,
+    /// How fast logs are read, beside ripgrep
+    Diagnosis,
     /// The main job in the virtual lab
     Job,
 }
@@ -29,8 +32,9 @@ pub(crate) enum Part {
 pub(crate) fn run(part: Option<Part>) -> Result {
     match part {
         Some(Part::Reading) => reading::run(),
+        Some(Part::Diagnosis) => diagnosis::run(),
         Some(Part::Job) => job(),
-        None => reading::run().and_then(|()| job()),
+        None => reading::run().and_then(|()| diagnosis::run()).and_then(|()| job()),
     }
 }
 

@@ -80,6 +80,13 @@ pub(super) const WORDS: &[&str] = &[
     "Link Down",
 ];
 
+/// The words that a long log is searched for before anything in it is decoded: what a comparison with another search
+/// program has to look for.
+#[must_use]
+pub fn words() -> &'static [&'static str] {
+    WORDS
+}
+
 /// How many words go into one search; more of them make it slower than a second search is.
 const TEDDY_LIMIT: usize = 32;
 

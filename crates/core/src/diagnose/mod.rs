@@ -28,6 +28,7 @@ use std::collections::BTreeSet;
 pub use cause::{Cause, Clue, Kind, LookAlike, Role};
 pub use explain::{cause, explain, ids};
 pub use feed::Feed;
+pub use gate::words as gate_words;
 pub use joined::{Bearing, HostFact};
 pub(crate) use text::decode as decode_bytes;
 

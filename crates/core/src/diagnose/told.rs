@@ -9,6 +9,7 @@ use std::sync::LazyLock;
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::catalogue;
+use super::catalogue::told::FAILS;
 
 /// How many sentences in a row are near each other.
 const NEAR: usize = 3;
@@ -18,10 +19,19 @@ const SENTENCE: usize = 24;
 
 struct Words {
     automaton: AhoCorasick,
-    /// Of each word: position of its row among the told rows, and the bit of its group.
-    owners: Vec<(usize, u8)>,
+    /// Of each word.
+    owners: Vec<Owner>,
     /// Of each told row: its position in the catalogue, and the bits of all its groups.
     rows: Vec<(usize, u8)>,
+}
+
+struct Owner {
+    /// Position of its row among the told rows.
+    row: usize,
+    /// The bit of its group.
+    group: u8,
+    /// Whether it says a failure, so that a "not" before it says none.
+    is_failure: bool,
 }
 
 // `None` cannot happen: the words are constants far below the builder's limits, and a test builds them.
@@ -31,7 +41,11 @@ static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
     {
         for (group, words) in pattern.near.iter().enumerate() {
             literals.extend(words.iter().copied());
-            owners.extend(words.iter().map(|_| (rows.len(), 1 << group)));
+            owners.extend(words.iter().map(|word| Owner {
+                row: rows.len(),
+                group: 1 << group,
+                is_failure: FAILS.contains(word),
+            }));
         }
         rows.push((index, (1_u16 << pattern.near.len()).wrapping_sub(1).to_le_bytes()[0]));
     }
@@ -54,15 +68,14 @@ impl Told {
         for sentence in sentences(line) {
             let mut heard = vec![0_u8; words.rows.len()];
             for found in words.automaton.find_overlapping_iter(sentence) {
-                let begins_word = sentence
-                    .get(..found.start())
-                    .and_then(|before| before.chars().next_back())
-                    .is_none_or(|before| !before.is_alphanumeric());
-                let owner = words.owners.get(found.pattern().as_usize());
-                if let (true, Some((row, group))) = (begins_word, owner)
-                    && let Some(bits) = heard.get_mut(*row)
+                let before = sentence.get(..found.start()).unwrap_or_default();
+                let Some(owner) = words.owners.get(found.pattern().as_usize()) else { continue };
+                let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+                if begins_word
+                    && !(owner.is_failure && is_negated(before))
+                    && let Some(bits) = heard.get_mut(owner.row)
                 {
-                    *bits |= group;
+                    *bits |= owner.group;
                 }
             }
             self.near.push_back(heard);
@@ -81,6 +94,14 @@ impl Told {
         }
         complete
     }
+}
+
+/// Whether what stands before a word turns it round.
+fn is_negated(before: &str) -> bool {
+    let before = before.trim_end().to_ascii_lowercase();
+    ["not", "no", "n't", "never", "without", "without any", "not get", "no more"].iter().any(|word| {
+        before.strip_suffix(word).is_some_and(|rest| *word == "n't" || rest.ends_with(' ') || rest.is_empty())
+    })
 }
 
 /// The sentences of a line, as far as punctuation shows them.
@@ -114,6 +135,8 @@ mod tests {
     fn words_of_all_groups_within_three_sentences_are_heard() {
         assert_eq!(heard(&["The FLR of this card", "makes it hang."]), ["told-flr"]);
         assert!(heard(&["The FLR of this card", "one", "two", "three", "makes it hang."]).is_empty());
+        assert_eq!(heard(&["The device in D3cold is stuck"]), ["told-d3"]);
+        assert!(heard(&["The device is not stuck in D3cold"]).is_empty());
     }
 
     #[test]

@@ -20,6 +20,8 @@ const CEILING: f32 = 7.0;
 const FAULT_FLOOR: f32 = 0.8;
 /// What a candidate loses where nothing shows that the log is about a passthrough.
 const NO_SUBJECT: f32 = 2.0;
+/// The same for lines of the PCI core, which any device of a host may cause.
+const NO_SUBJECT_PCI: f32 = 3.0;
 /// What a candidate loses where a VM is named and nothing else of a passthrough.
 const VM_ONLY: f32 = 0.8;
 /// Weight from which a primary clue is decisive whatever the log is about.
@@ -122,6 +124,9 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     let penalty = match (off_subject, scan.seen(catalogue::VM_NAMED).is_some()) {
         (false, _) => 0.0,
         (true, true) => VM_ONLY,
+        (true, false) if counted.iter().any(|(clue, _)| catalogue::is_of_pci_core(clue.row)) => {
+            NO_SUBJECT_PCI
+        }
         (true, false) => NO_SUBJECT,
     };
     let score = (first + further.iter().sum::<f32>() * FURTHER + shift - penalty).min(CEILING);

@@ -194,6 +194,13 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row("vfio-group-node", &["/dev/vfio"], "", "reports", "VFIO nodes are named"),
     row(
+        "radio-named",
+        &["WiFi", "Wi-Fi", "wifi", "iwlwifi", "AX200", "AX210", "brcmfmac", "mt7921", "ath11k", "Bluetooth"],
+        "",
+        "reports",
+        "a radio of the host is named",
+    ),
+    row(
         "usb-handed",
         &["urbdrc", "usbredir", "usb-redir", "usbip", "USB redirection", "usb-host", "USB passthrough"],
         "",

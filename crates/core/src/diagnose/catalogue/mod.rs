@@ -20,7 +20,7 @@ mod proxmox;
 mod qemu;
 mod qemu_map;
 mod report;
-mod told;
+pub(super) mod told;
 mod unrelated;
 mod unrelated_guest;
 mod vfio;
@@ -88,6 +88,11 @@ const ABOUT_PASSTHROUGH: usize = 7;
 pub(super) fn is_about_passthrough(id: &str) -> bool {
     let end = GROUPS.iter().take(ABOUT_PASSTHROUGH).map(|group| group.len()).sum();
     index_of(id).is_some_and(|index| index < end)
+}
+
+/// Whether the row called `id` is a message of the kernel's PCI core.
+pub(super) fn is_of_pci_core(id: &str) -> bool {
+    pci::ROWS.iter().any(|row| row.id == id)
 }
 
 /// Words about the machine and what people say; the latter is only read in inputs short enough to be prose.

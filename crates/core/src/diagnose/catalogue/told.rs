@@ -7,8 +7,8 @@
 
 use super::{Pattern, told};
 
-/// That something does not work.
-const FAILS: &[&str] = &[
+/// That something does not work. "Not stuck" does not say it.
+pub(in crate::diagnose) const FAILS: &[&str] = &[
     "fail",
     "error",
     "cannot",
@@ -587,7 +587,7 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-d3",
         &[
             &["d3cold", "d3hot", "power state", "disable_idle_d3", "d3cold_allowed"],
-            &["wake", "inaccessible", "unable", "cannot", "can't", "fail", "stuck", "refus", "numb", "never"],
+            &["wake", "inaccessible", "unable", "stuck", "refus", "numb"],
         ],
         "the device is said not to wake from a low power state",
     ),

@@ -11,6 +11,9 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("agesa", 1.6).with(&["header-127"]),
         primary("agesa", 1.4).with(&["bios-fixed"]),
+        primary("agesa", 2.2).with(&["d0-refused"]),
+        primary("agesa", 2.2).with(&["stuck-d3"]),
+        primary("agesa", 1.8).with(&["reset-recovery"]),
         primary("bios-fixed", 1.6),
         primary("ivrs-error", 1.6),
         primary("dma-fault-intr", 1.6),
