@@ -17,7 +17,7 @@ pub use resolve::resolve;
 
 use crate::action::{StepFault, Steps};
 use crate::facts::{AssumedFact, Origin};
-use crate::rules::{self, Finding, Severity};
+use crate::rules::{self, Assignment, Finding, Severity};
 use crate::topology::Topology;
 use crate::vm::spec::SpecFault;
 use crate::vm::{Request, VmRequest};
@@ -75,6 +75,14 @@ pub struct Plan {
     pub vms: Vec<VmPlan>,
     /// The facts that all this rests on.
     pub fingerprint: Fingerprint,
+}
+
+impl Plan {
+    /// Which functions go to which VM.
+    #[must_use]
+    pub const fn assignment(&self) -> &Assignment {
+        self.fingerprint.assignment()
+    }
 }
 
 /// Why there is no plan.

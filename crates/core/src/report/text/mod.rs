@@ -1,11 +1,13 @@
 //! Text for people.
 
 mod compare;
+mod explain;
 mod host;
 mod inspect;
 mod plan;
 
 pub use compare::compare;
+pub use explain::explanations;
 pub use inspect::{table, tree};
 pub use plan::plan;
 

@@ -19,6 +19,17 @@ pub struct Plan {
     steps: Vec<PlanStep>,
     vms: Vec<Vm>,
     fingerprint: Fingerprint,
+    /// Why each rule did or did not say something; there only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanations: Option<Vec<Explanation>>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Explanation {
+    rule: &'static str,
+    subject: String,
+    outcome: &'static str,
+    reason: Option<String>,
 }
 
 /// Something that was assumed, and the functions that it is about; none: the host.
@@ -109,7 +120,20 @@ impl Plan {
             steps: plan.steps.as_slice().iter().map(step).collect(),
             vms: plan.vms.iter().map(vm).collect(),
             fingerprint: Fingerprint::new(&plan.fingerprint),
+            explanations: None,
         }
+    }
+
+    /// The same with why each rule did or did not say something.
+    #[must_use]
+    pub fn explained(self, explanations: &[rules::Explanation]) -> Self {
+        let one = |explanation: &rules::Explanation| Explanation {
+            rule: explanation.rule,
+            subject: explanation.subject.to_string(),
+            outcome: explanation.outcome.name(),
+            reason: explanation.outcome.reason().map(str::to_owned),
+        };
+        Self { explanations: Some(explanations.iter().map(one).collect()), ..self }
     }
 }
 
