@@ -12,6 +12,7 @@ mod mutation;
 mod oracle;
 mod packages;
 mod peers;
+mod planning;
 mod story;
 mod tidy;
 
@@ -46,7 +47,10 @@ enum Task {
     /// Install the distribution's packages that demo and tests need
     Setup,
     /// Measure the parts of the main job beside the figures made by hand
-    Bench,
+    Bench {
+        /// Only this part
+        part: Option<bench::Part>,
+    },
     /// Make the pages of reference that come from the code
     Gen {
         /// Write nothing; fail if a page is not as the code makes it
@@ -87,7 +91,7 @@ fn main() -> ExitCode {
             println!("built into {}", dist.folder.display());
         }),
         Task::Setup => packages::ensure(),
-        Task::Bench => bench::run(),
+        Task::Bench { part } => bench::run(part),
         Task::Gen { check } => {
             generate::run(if check { generate::Stale::Refuse } else { generate::Stale::Write })
         }

@@ -168,6 +168,12 @@ impl Finding {
         }
     }
 
+    /// Whether it says that a fact is lacking.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.summary.starts_with(super::UNKNOWN)
+    }
+
     /// The same for another reason than the page's.
     pub(super) fn because(self, why: impl Into<String>) -> Self {
         Self { why: why.into(), ..self }

@@ -5,11 +5,11 @@
 //! acpi_pci_irq_enable`). So lines are learnt from those, and for wires nobody has used yet told from the pattern that
 //! the learnt ones form, marked as such.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
 use super::{IntxPin, Topology, Wire};
-use crate::facts::{FunctionFacts, InterruptLine};
+use crate::facts::{Facts, FunctionFacts, InterruptLine};
 use crate::pci::PciAddress;
 
 /// How a line is known.
@@ -75,7 +75,8 @@ impl Topology {
     /// The row of `/proc/interrupts` for a number.
     #[must_use]
     pub fn interrupt(&self, irq: u32) -> Option<&InterruptLine> {
-        self.facts().interrupts.known()?.iter().find(|line| line.irq == irq)
+        let row = *self.rows.get(&irq)?;
+        self.facts().interrupts.known()?.get(row)
     }
 
     /// The line that a function's INTx pin is on.
@@ -91,11 +92,11 @@ impl Topology {
     /// The line that a wire is on.
     #[must_use]
     pub fn line_of_wire(&self, wire: Wire) -> Option<LineReading> {
-        let seen = self.observed();
+        let seen = &self.observed().wires;
         if let Some((irq, by)) = seen.get(&wire) {
             return Some(LineReading { irq: *irq, knowledge: LineKnowledge::SameWire(*by) });
         }
-        let (base, observations) = pattern(&seen, wire.root)?;
+        let (base, observations) = pattern(seen, wire.root)?;
         let irq = base + u32::from(rotation(wire));
         Some(LineReading { irq, knowledge: LineKnowledge::Pattern { base, observations } })
     }
@@ -128,16 +129,17 @@ impl Topology {
         {
             return interface.function;
         }
-        if let Some(function) = self.functions().find(|f| handler.contains(&f.address.to_string())) {
-            return Some(function.address);
+        if let Some(address) = addresses_in(handler).find(|address| self.function(*address).is_some()) {
+            return Some(address);
         }
         let driver = handler.split([':', '@']).next().unwrap_or(handler);
-        let mut candidates = self
-            .functions()
-            .filter(|f| f.driver.known().is_some_and(|d| d.as_str() == driver))
-            .filter(|f| self.observed_line(f) == Some(irq));
+        let of_driver = |address: &&PciAddress| {
+            let bound = self.function(**address).and_then(|f| f.driver.known());
+            bound.is_some_and(|bound| bound.as_str() == driver)
+        };
+        let mut candidates = self.observed().by_irq.get(&irq)?.iter().filter(of_driver);
         let first = candidates.next()?;
-        if candidates.next().is_some() { None } else { Some(first.address) }
+        if candidates.next().is_some() { None } else { Some(*first) }
     }
 
     /// The line that a function was seen on. Its `irq` counts only if the device was enabled (else it is the
@@ -156,20 +158,52 @@ impl Topology {
         (wired && believable).then_some(irq)
     }
 
-    fn observed(&self) -> BTreeMap<Wire, (u32, PciAddress)> {
-        let mut seen = BTreeMap::new();
-        for function in self.functions() {
-            if let (Some(irq), Some(wire)) = (self.observed_line(function), self.wire(function.address)) {
-                seen.entry(wire).or_insert((irq, function.address));
+    /// The wires that were seen on a line, worked out once.
+    fn observed(&self) -> &Observed {
+        self.observed.get_or_init(|| {
+            let mut seen = Observed::default();
+            for function in self.functions() {
+                let Some(irq) = self.observed_line(function) else { continue };
+                seen.by_irq.entry(irq).or_default().push(function.address);
+                if let Some(wire) = self.wire(function.address) {
+                    seen.wires.entry(wire).or_insert((irq, function.address));
+                }
             }
-        }
-        for line in &self.facts().assumed.lines {
-            if let Some(pin) = IntxPin::from_register(line.pin) {
-                seen.entry(Wire { root: line.root, pin }).or_insert((line.irq, line.by));
+            for line in &self.facts().assumed.lines {
+                if let Some(pin) = IntxPin::from_register(line.pin) {
+                    seen.wires.entry(Wire { root: line.root, pin }).or_insert((line.irq, line.by));
+                }
             }
-        }
-        seen
+            seen
+        })
     }
+}
+
+/// What was seen of lines on a whole host.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Observed {
+    /// The line of each wire, and the function that it was seen on.
+    wires: BTreeMap<Wire, (u32, PciAddress)>,
+    /// The functions seen on each line, by address.
+    by_irq: BTreeMap<u32, Vec<PciAddress>>,
+}
+
+/// Where the row of each interrupt is.
+pub(super) fn rows(facts: &Facts) -> HashMap<u32, usize> {
+    let lines = facts.interrupts.known().map_or(&[][..], Vec::as_slice);
+    // Of two rows of one number the first counts.
+    lines.iter().enumerate().rev().map(|(row, line)| (line.irq, row)).collect()
+}
+
+/// The addresses that stand in the name of a handler, by all their digits: `DDDD:BB:DD.F`, the domain of four to eight.
+fn addresses_in(handler: &str) -> impl Iterator<Item = PciAddress> + '_ {
+    handler.match_indices('.').filter_map(|(dot, _)| {
+        // The longest first: of `10000:e1:00.1` not what stands behind the 1.
+        (10..=14).rev().find_map(|before| {
+            let word = handler.get(dot.checked_sub(before)?..dot + 2)?;
+            word.parse().ok().filter(|address: &PciAddress| address.to_string() == word)
+        })
+    })
 }
 
 /// How far a wire is turned: board routing commonly gives neighbouring root-bus devices neighbouring lines of four
@@ -181,13 +215,15 @@ const fn rotation(wire: Wire) -> u8 {
 /// The lowest of four lines, if at least two wires with different rotation were seen on the root bus and all fit. One
 /// of them must be a wire of the same root-bus device: chipset functions and slots are often routed differently.
 fn pattern(seen: &BTreeMap<Wire, (u32, PciAddress)>, root: PciAddress) -> Option<(u32, usize)> {
-    if !seen.keys().any(|wire| wire.root == root) {
+    let bus = PciAddress::from_requester_id(root.domain(), u16::from(root.bus()) << 8);
+    let first = Wire { root: bus, pin: IntxPin::FIRST };
+    let same_bus: Vec<_> = seen
+        .range(first..)
+        .take_while(|(wire, _)| (wire.root.domain(), wire.root.bus()) == (root.domain(), root.bus()))
+        .collect();
+    if !same_bus.iter().any(|(wire, _)| wire.root == root) {
         return None;
     }
-    let same_bus: Vec<_> = seen
-        .iter()
-        .filter(|(wire, _)| (wire.root.domain(), wire.root.bus()) == (root.domain(), root.bus()))
-        .collect();
     let mut rotations: Vec<u8> = same_bus.iter().map(|(wire, _)| rotation(**wire)).collect();
     rotations.sort_unstable();
     rotations.dedup();
@@ -245,6 +281,16 @@ mod tests {
     fn sharers_are_named_with_their_function() {
         let sharers = topology(BENCH).sharers(23, address("0000:02:04.0"));
         assert_eq!(sharers.iter().map(ToString::to_string).collect::<Vec<_>>(), ["eth1 (0000:00:13.0)"]);
+    }
+
+    #[test]
+    fn addresses_are_found_in_names_of_handlers() {
+        let found = |handler| addresses_in(handler).map(|a| a.to_string()).collect::<Vec<_>>();
+        assert_eq!(found("vfio-intx(0000:01:00.0)"), ["0000:01:00.0"]);
+        assert_eq!(found("ahci[0000:00:1f.2]"), ["0000:00:1f.2"]);
+        assert_eq!(found("mlx5_comp0@pci:0000:3b:00.0:7"), ["0000:3b:00.0"]);
+        assert_eq!(found("nvme@10000:e1:00.1, 01:00.0"), ["10000:e1:00.1"]);
+        assert_eq!(found("a.b, eth0.1"), Vec::<String>::new());
     }
 
     #[test]

@@ -13,7 +13,8 @@ mod holders;
 mod interrupts;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::OnceLock;
 
 pub use alias::DmaAlias;
 pub use check::Inconsistency;
@@ -35,6 +36,9 @@ pub struct Topology {
     children: BTreeMap<PciAddress, Vec<PciAddress>>,
     roots: Vec<PciAddress>,
     groups: BTreeMap<GroupId, Vec<PciAddress>>,
+    /// Where in the facts the row of an interrupt is.
+    rows: HashMap<u32, usize>,
+    observed: OnceLock<interrupts::Observed>,
 }
 
 impl Topology {
@@ -55,7 +59,8 @@ impl Topology {
                 groups.entry(*group).or_default().push(*address);
             }
         }
-        Self { facts, children, roots, groups }
+        let rows = interrupts::rows(&facts);
+        Self { facts, children, roots, groups, rows, observed: OnceLock::new() }
     }
 
     /// What the graph was built from.
@@ -135,8 +140,9 @@ impl Topology {
 
     /// Functions of the same device (same domain, bus and device number), itself included.
     pub fn device_functions(&self, address: PciAddress) -> impl Iterator<Item = &FunctionFacts> {
-        let key = address.function_zero();
-        self.functions().filter(move |f| f.address.function_zero() == key)
+        let first = address.function_zero();
+        let from = self.facts.functions.range(first..).map(|(_, function)| function);
+        from.take_while(move |f| f.address.function_zero() == first)
     }
 
     /// The other functions that a reset of the bus (or slot) above would hit: everything below the same bridge. None on
@@ -161,8 +167,10 @@ impl Topology {
 
     /// Functions on the same bus.
     pub fn on_bus_of(&self, address: PciAddress) -> impl Iterator<Item = &FunctionFacts> {
-        self.functions()
-            .filter(move |f| f.address.domain() == address.domain() && f.address.bus() == address.bus())
+        let end = |device, function| {
+            PciAddress::new(address.domain(), address.bus(), device, function).unwrap_or(address)
+        };
+        self.facts.functions.range(end(0, 0)..=end(31, 7)).map(|(_, function)| function)
     }
 }
 

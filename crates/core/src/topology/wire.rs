@@ -15,6 +15,9 @@ use crate::pci::PciAddress;
 pub struct IntxPin(u8);
 
 impl IntxPin {
+    /// INTA.
+    pub(super) const FIRST: Self = Self(0);
+
     /// From the Interrupt Pin register: 1 to 4 are A to D, anything else is no pin.
     #[must_use]
     pub const fn from_register(value: u8) -> Option<Self> {

@@ -4,7 +4,9 @@ mod compare;
 mod explain;
 mod host;
 mod inspect;
+mod partition;
 mod plan;
+mod slots;
 
 pub use compare::compare;
 pub use explain::explanations;
