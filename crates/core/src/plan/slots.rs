@@ -28,9 +28,11 @@ const CURABLE: [&str; 7] = [
 /// Cards that are advised on at once.
 const MAX_CARDS: usize = 4;
 /// Places that are looked at for one card.
-const MAX_PLACES: usize = 24;
-/// Functions that are gone through for all places together: some 50 ms of work.
-const MAX_WORK: usize = 40_000;
+const MAX_PLACES: usize = 12;
+/// Places that are looked at for the first card on a host of any size.
+const FIRST_PLACES: usize = 3;
+/// Functions that are gone through for all places together: some milliseconds of work.
+const MAX_WORK: usize = 4_000;
 
 /// What the rules make of a place. Ordered, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -127,7 +129,8 @@ pub fn advise(topology: &Topology, assignment: &Assignment, findings: &[Finding]
             continue;
         }
         let places = places(topology, device);
-        let affordable = (work / topology.facts().functions.len().max(1)).min(MAX_PLACES);
+        let first = if advice.is_empty() { FIRST_PLACES } else { 0 };
+        let affordable = (work / topology.facts().functions.len().max(1)).max(first).min(MAX_PLACES);
         let looked_at: Vec<Place> = places.iter().take(affordable).cloned().collect();
         work = work.saturating_sub(looked_at.len() * topology.facts().functions.len());
         let left_out = places.len() - looked_at.len();
@@ -235,7 +238,7 @@ impl Case<'_> {
         };
         let there = Topology::new(reseat(self.topology, &moves).ok()?);
         let assignment = self.assigned(&moves);
-        let findings = rules::check(&there, &assignment);
+        let findings = rules::check_some(&CURABLE, &there, &assignment);
         let subject = Subject::Device(place.at);
         let mut judgement = Judgement::Good;
         let mut reasons = Vec::new();

@@ -103,5 +103,5 @@ fn on_a_large_host_fewer_places_are_looked_at_and_that_is_told() {
         }
     }
     let plan = planned(&host, "02:04.0");
-    assert_eq!((plan.slots[0].options.len(), plan.slots[0].left_out), (2, 2), "{:?}", plan.slots[0]);
+    assert_eq!((plan.slots[0].options.len(), plan.slots[0].left_out), (3, 1), "{:?}", plan.slots[0]);
 }
