@@ -96,7 +96,7 @@ pub(super) fn partition(
         let named = kept.contains(&function.address);
         let dependents = topology.dependents(function.address);
         let needed = named || display || !dependents.is_empty();
-        needed.then(|| Kept { address: function.address, named, dependents, display })
+        needed.then_some(Kept { address: function.address, named, dependents, display })
     };
     let touched: BTreeSet<GroupId> =
         owners.keys().filter_map(|address| topology.function(*address)?.group.known().copied()).collect();

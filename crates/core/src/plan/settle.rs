@@ -62,7 +62,7 @@ pub(super) fn settle(request: &Request, topology: &Topology) -> Result<Settled, 
                     choices.push(Choice { vm: number, candidates });
                 }
                 (None, Some(id)) => {
-                    taken.extend(places(topology, id).into_iter().map(|place| (place, number)))
+                    taken.extend(places(topology, id).into_iter().map(|place| (place, number)));
                 }
                 (None, None) => {}
             }
