@@ -12,6 +12,7 @@ mod mutation;
 mod oracle;
 mod packages;
 mod peers;
+mod planning;
 mod story;
 mod tidy;
 mod tree;

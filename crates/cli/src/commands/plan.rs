@@ -3,6 +3,7 @@ use std::path::PathBuf;
 use slotwise_core::assume::{self, AssumeError, Assumption};
 use slotwise_core::plan::{self, Plan, PlanError, Verdict};
 use slotwise_core::report::{text, wire};
+use slotwise_core::rules;
 use slotwise_core::topology::Topology;
 
 use crate::error::{Failure, Outcome};
@@ -24,6 +25,9 @@ pub(crate) struct Arguments {
     /// times; each holds on what the ones before it made
     #[arg(long, value_name = "WHAT")]
     assume: Vec<String>,
+    /// Also tell for each rule and device why it did or did not fire
+    #[arg(long, conflicts_with = "compare")]
+    explain: bool,
     /// Hold the plan on two sources against each other, before and after an upgrade: will it still work, and what moved
     #[arg(long, num_args = 2, value_names = ["BEFORE", "AFTER"], conflicts_with_all = ["from", "assume", "output"])]
     compare: Option<Vec<PathBuf>>,
@@ -54,10 +58,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         std::fs::write(path, text + "\n")
             .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))?;
     }
+    let explanations = arguments.explain.then(|| rules::explain(&topology, plan.assignment()));
     if arguments.json {
-        print::json(&wire::v1::Plan::new(&plan))?;
+        let whole = wire::v1::Plan::new(&plan);
+        print::json(&match &explanations {
+            Some(list) => whole.explained(list),
+            None => whole,
+        })?;
     } else {
         print::text(&text::plan(&plan))?;
+        if let Some(list) = &explanations {
+            print::text(&text::explanations(list))?;
+        }
     }
     Ok(if plan.verdict == Verdict::Blocked { Outcome::Found } else { Outcome::Fine })
 }

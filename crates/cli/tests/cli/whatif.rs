@@ -86,3 +86,16 @@ fn a_file_that_is_no_plan_is_refused_before_the_host_is_looked_at() {
     }
     assert!(!desk.path().join("state").exists(), "no journal was begun");
 }
+
+#[test]
+fn every_rule_says_why_it_did_or_did_not_fire() {
+    let said = desk(4).run(&["plan", "--explain", "--json", "--from", &host(4), "bench.toml"]);
+    let json = said.json();
+    let list = json["explanations"].as_array().expect("explanations");
+    let of = |rule: &str| list.iter().find(|one| one["rule"] == rule).unwrap_or_else(|| panic!("{rule}"));
+    assert_eq!(of("intx-shared")["outcome"], "fired");
+    assert_eq!(of("iommu-disabled")["reason"], "the IOMMU is in use");
+    assert_eq!(of("nvidia-kvm-hidden")["outcome"], "does-not-apply");
+    let said = desk(4).run(&["plan", "--explain", "--from", &host(4), "bench.toml"]);
+    assert!(said.out.contains("why each rule did or did not fire: 0000:02:04.0"), "{}", said.told());
+}

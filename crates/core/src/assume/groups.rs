@@ -1,6 +1,6 @@
 //! Groups of a host whose IOMMU or slots are assumed to be otherwise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::facts::{Fact, Facts, FaultKind, GroupId, ReadFault, Switch};
 use crate::pci::PciAddress;
@@ -29,6 +29,9 @@ pub(super) fn switched(facts: &mut Facts, state: Switch) {
 
 /// Gives functions the group that the kernel would, among those whose group stands.
 pub(super) fn regroup(facts: &mut Facts, functions: &[PciAddress]) {
+    if functions.is_empty() {
+        return;
+    }
     for address in functions {
         if let Some(function) = facts.functions.get_mut(address) {
             function.group = Fact::Absent;
@@ -40,9 +43,15 @@ pub(super) fn regroup(facts: &mut Facts, functions: &[PciAddress]) {
         Grouping::With(leader) => Some(leader),
         Grouping::Unknown => None,
     };
-    for function in topology.functions() {
-        if let (Some(group), Some(leader)) = (function.group.known(), leader(function.address)) {
-            known.entry(leader).or_insert(*group);
+    // Who is in a group with the leader is of its device, or below it.
+    let leaders: BTreeSet<PciAddress> = functions.iter().filter_map(|address| leader(*address)).collect();
+    for first in leaders {
+        let near = topology.device_functions(first).map(|f| f.address);
+        let near = near.chain(topology.children(first).iter().copied());
+        let standing = near.filter(|address| leader(*address) == Some(first));
+        let mut groups = standing.filter_map(|address| topology.function(address)?.group.known().copied());
+        if let Some(group) = groups.next() {
+            known.insert(first, group);
         }
     }
     let mut next = topology.groups().keys().next_back().map_or(0, |last| last.0.saturating_add(1));

@@ -22,10 +22,11 @@ mod groups;
 mod parse;
 mod place;
 
-pub use parse::{moved, swapped};
+pub use place::place_in;
 
 use crate::facts::{AssumedFact, DriverName, Fact, Facts, ModuleName, ParameterValue, Switch};
 use crate::pci::{ClassCode, PciAddress, PciId};
+use crate::topology::Topology;
 use crate::vm::{MemorySize, Request, VmName};
 
 /// The most assumptions that are made at once.
@@ -179,11 +180,12 @@ fn one(facts: &mut Facts, request: &mut Request, said: &Assumption) -> Result<Ve
                 Some(device) => found(facts, *device)?,
                 None => only_device(facts, request)?,
             };
-            return place::relocate(facts, request, &[(from, *to)]);
+            return place::relocate(&Topology::new(facts.clone()), facts, request, &[(from, *to)]);
         }
         Kind::Swap(one, other) => {
             let (one, other) = (found(facts, *one)?, found(facts, *other)?);
-            return place::relocate(facts, request, &[(one, other), (other, one)]);
+            let moves = [(one, other), (other, one)];
+            return place::relocate(&Topology::new(facts.clone()), facts, request, &moves);
         }
         Kind::Driver { device, driver } => {
             let address = found(facts, *device)?;
@@ -203,6 +205,17 @@ fn one(facts: &mut Facts, request: &mut Request, said: &Assumption) -> Result<Ve
         }
     }
     Ok(Vec::new())
+}
+
+/// The facts with cards in other slots, all at once: two that change places do not stand in each other's way.
+///
+/// # Errors
+/// A place that is taken, not there, or that the card does not fit.
+pub fn reseat(topology: &Topology, moves: &[(PciAddress, PciAddress)]) -> Result<Facts, AssumeError> {
+    let mut facts = topology.facts().clone();
+    let devices = place::relocate(topology, &mut facts, &mut Request::default(), moves)?;
+    facts.assumed.facts.push(AssumedFact { devices, text: "another slot".to_owned() });
+    Ok(facts)
 }
 
 fn found(facts: &Facts, device: DeviceRef) -> Result<PciAddress, AssumeError> {

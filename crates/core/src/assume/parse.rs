@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::{AssumeError, Assumption, DeviceRef, Kind};
 use crate::facts::{DriverName, ModuleName, Switch};
-use crate::pci::{ClassCode, PciAddress, PciId};
+use crate::pci::{ClassCode, PciId};
 
 /// The longest assumption, in bytes.
 const MAX_BYTES: usize = 512;
@@ -97,16 +97,4 @@ fn class(text: &str) -> Result<ClassCode, String> {
     let plain = text.len() == 6 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let bits = if plain { u32::from_str_radix(text, 16).ok() } else { None };
     bits.map(ClassCode::from_bits).ok_or_else(|| "a class has six hexadecimal digits".to_owned())
-}
-
-/// A place in words, for the hints of other rooms: `DEVICE@slot=PLACE`.
-#[must_use]
-pub fn moved(device: PciAddress, to: PciAddress) -> String {
-    format!("{device}@slot={to}")
-}
-
-/// Two cards that change places, in words: `DEVICE@swap=DEVICE`.
-#[must_use]
-pub fn swapped(one: PciAddress, other: PciAddress) -> String {
-    format!("{one}@swap={other}")
 }

@@ -13,12 +13,14 @@ fn unknown<T>(why: &str) -> Fact<T> {
 }
 
 /// Moves cards, each with its functions, from one slot to another; a place that one of them leaves is free.
+///
+/// `topology` is that of `facts`.
 pub(super) fn relocate(
+    topology: &Topology,
     facts: &mut Facts,
     request: &mut Request,
     moves: &[(PciAddress, PciAddress)],
 ) -> Result<Vec<PciAddress>, AssumeError> {
-    let topology = Topology::new(facts.clone());
     let leaving: Vec<PciAddress> = moves.iter().map(|(from, _)| from.function_zero()).collect();
     let mut places = BTreeMap::new();
     let mut parents = BTreeMap::new();
@@ -27,19 +29,18 @@ pub(super) fn relocate(
         if taken && !leaving.contains(&to.function_zero()) {
             return Err(AssumeError::Occupied(to.function_zero()));
         }
-        let parent = above(&topology, *to)?;
-        fits(&topology, *from, *to, parent)?;
+        let parent = above(topology, *to)?;
+        fits(topology, *from, *to, parent)?;
         for function in topology.device_functions(*from) {
-            let place = PciAddress::new(to.domain(), to.bus(), to.device(), function.address.function());
-            let Ok(place) = place else { continue };
+            let place = place_in(*to, function.address);
             places.insert(function.address, place);
             parents.insert(place, parent);
         }
     }
     for from in places.keys() {
-        release_line(&topology, facts, *from);
+        release_line(topology, facts, *from);
     }
-    let below = take_along(&topology, &places);
+    let below = take_along(topology, &places);
     rename(facts, request, &places, &parents);
     // On another place of the same bus below a bridge the way up, and with it the group, stays the same.
     let new_way = |from: &PciAddress, to: &PciAddress| {
@@ -55,6 +56,12 @@ pub(super) fn relocate(
         groups::regroup(facts, &ungrouped);
     }
     Ok(places.values().copied().collect())
+}
+
+/// The place that a function of a card has in another slot.
+#[must_use]
+pub fn place_in(slot: PciAddress, function: PciAddress) -> PciAddress {
+    PciAddress::new(slot.domain(), slot.bus(), slot.device(), function.function()).unwrap_or(slot)
 }
 
 /// What hangs below the cards that move.

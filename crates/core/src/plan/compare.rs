@@ -12,7 +12,7 @@ use crate::pci::{PciAddress, PciId};
 use crate::rules::{Finding, Subject};
 use crate::topology::Topology;
 use crate::vm::spec::SpecFault;
-use crate::vm::{Request, VmName};
+use crate::vm::{DeviceRequest, Request, VmName};
 
 /// A device of the spec in both states.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl CompareError {
 pub fn compare(request: &Request, before: &Topology, after: &Topology) -> Result<Comparison, CompareError> {
     let earlier = plan(request, before).map_err(CompareError::Before)?;
     let devices = follow(&earlier, before, after);
-    let later_request = rewritten(request, &devices);
+    let later_request = rewritten(request, &devices, before);
     let later = plan(&later_request, after).map_err(CompareError::After)?;
     let back: BTreeMap<PciAddress, PciAddress> =
         devices.iter().filter_map(|device| Some((device.after?, device.before))).collect();
@@ -158,19 +158,23 @@ fn follow(earlier: &Plan, before: &Topology, after: &Topology) -> Vec<FollowedDe
 }
 
 /// The request with the slots that the devices have later, without those that are gone.
-fn rewritten(request: &Request, devices: &[FollowedDevice]) -> Request {
+fn rewritten(request: &Request, devices: &[FollowedDevice], before: &Topology) -> Request {
     let mut request = request.clone();
-    let mut followed = devices.iter();
+    let mut left: Vec<&FollowedDevice> = devices.iter().collect();
     for vm in &mut request.vms {
-        let found: Vec<_> = vm
-            .devices
-            .drain(..)
-            .filter_map(|mut device| {
-                device.slot = Some(followed.next()?.after?);
-                Some(device)
-            })
-            .collect();
-        vm.devices = found;
+        let name = vm.name.clone();
+        let mut later = |mut device: DeviceRequest| {
+            let is_it = |followed: &&FollowedDevice| {
+                let id = before.function(followed.before).and_then(|function| function.id.known());
+                followed.vm == name
+                    && device.slot.is_none_or(|slot| slot == followed.before)
+                    && device.id.is_none_or(|wanted| id == Some(&wanted))
+            };
+            let index = left.iter().position(is_it)?;
+            device.slot = Some(left.remove(index).after?);
+            Some(device)
+        };
+        vm.devices = vm.devices.drain(..).filter_map(&mut later).collect();
     }
     request
 }

@@ -80,6 +80,10 @@ impl Fingerprint {
         Self { assignment: assignment.clone(), facts: rows.facts }
     }
 
+    pub(super) const fn assignment(&self) -> &Assignment {
+        &self.assignment
+    }
+
     /// The facts: the VMs', the host's, then each function's.
     #[must_use]
     pub fn facts(&self) -> &[RestingFact] {

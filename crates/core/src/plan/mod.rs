@@ -6,18 +6,25 @@ mod address_map;
 mod compare;
 mod cost;
 mod fingerprint;
+mod partition;
 mod resolve;
+mod search;
+mod settle;
+mod slots;
 mod steps;
 
 pub use address_map::AddressMap;
 pub use compare::{ChangedFinding, CompareError, Comparison, FollowedDevice, Presence, compare};
 pub use cost::{PlannedDevice, VmCost};
 pub use fingerprint::{Fingerprint, Holds, MovedFact, RestingFact, moved};
+pub use partition::{GroupShare, Kept, Owner, Partition, VmShare};
 pub use resolve::resolve;
+pub use search::{MAX_STEPS, SearchNote};
+pub use slots::{Confidence, Judgement, SlotAdvice, SlotOption, advise};
 
 use crate::action::{StepFault, Steps};
 use crate::facts::{AssumedFact, Origin};
-use crate::rules::{self, Finding, Severity};
+use crate::rules::{self, Assignment, Finding, Severity};
 use crate::topology::Topology;
 use crate::vm::spec::SpecFault;
 use crate::vm::{Request, VmRequest};
@@ -73,8 +80,20 @@ pub struct Plan {
     pub steps: Steps,
     /// The VMs.
     pub vms: Vec<VmPlan>,
+    /// Who gets what of the whole host, and what it keeps.
+    pub partition: Partition,
+    /// Where else cards could sit that a finding stands against.
+    pub slots: Vec<SlotAdvice>,
     /// The facts that all this rests on.
     pub fingerprint: Fingerprint,
+}
+
+impl Plan {
+    /// Which functions go to which VM.
+    #[must_use]
+    pub const fn assignment(&self) -> &Assignment {
+        self.fingerprint.assignment()
+    }
 }
 
 /// Why there is no plan.
@@ -90,7 +109,12 @@ pub enum PlanError {
 
 /// Plans a request on a host.
 pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
+    let settled = settle::settle(request, topology).map_err(PlanError::Request)?;
+    let request = &settled.request;
     let assignment = resolve(request, topology).map_err(PlanError::Request)?;
+    settled.refuse_kept(&assignment).map_err(PlanError::Request)?;
+    let partition =
+        partition::partition(request, topology, &assignment, &settled.kept_places(), settled.search);
     let findings = rules::check(topology, &assignment);
     let steps = steps::steps(topology, &assignment).map_err(PlanError::Steps)?;
     let verdict = if findings.iter().any(|finding| finding.severity == Severity::Blocks) {
@@ -113,7 +137,8 @@ pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
         .collect();
     let fingerprint = Fingerprint::of(topology, &assignment);
     let (origin, assumed) = (topology.facts().origin.clone(), topology.facts().assumed.facts.clone());
-    Ok(Plan { origin, assumed, verdict, findings, steps, vms, fingerprint })
+    let slots = advise(topology, &assignment, &findings);
+    Ok(Plan { partition, slots, origin, assumed, verdict, findings, steps, vms, fingerprint })
 }
 
 #[cfg(test)]

@@ -24,7 +24,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     if !assignment.uses_vfio() {
         return;
     }
-    let Some(word) = topology.facts().kernel.words("pcie_acs_override").last() else { return };
+    let Some(word) = topology.facts().kernel.words("pcie_acs_override").last() else {
+        findings.fine(Subject::Host, "pcie_acs_override is not on the kernel command line");
+        return;
+    };
     // A kernel without the patch ignores the word, which cannot be told from here: the groups are doubtful if it counts.
     findings.push(
         Finding::new(

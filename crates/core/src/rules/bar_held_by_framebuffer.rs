@@ -28,6 +28,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let by_vfio = assignment.given().filter(|(vm, _)| vm.uses_vfio());
     for function in by_vfio.filter_map(|(_, device)| topology.function(device)) {
         if function.class.known().is_none_or(|class| class.base() != 0x03) {
+            findings.skip(function.address, "it is no display");
             continue;
         }
         let address = function.address;

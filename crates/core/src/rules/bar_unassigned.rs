@@ -30,6 +30,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
                 let bars = resources.iter().filter(|resource| BARS.contains(&resource.index));
                 let bad = bars.filter(|bar| bar.flags.is_unset() || bar.start == 0);
                 findings.push_all(bad.map(|bar| unassigned(function, bar)));
+                findings.fine(function.address, "all its BARs have addresses");
             }
             Fact::Absent => {}
             resources @ Fact::Unreadable(_) => {

@@ -45,6 +45,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let vital: Vec<&Dependent> = dependents.iter().filter(|d| d.kind.is_vital()).collect();
         if !vital.is_empty() {
             findings.push(blocked(address, &vital));
+        } else if dependents.is_empty() {
+            findings.fine(address, "nothing of the host hangs on it");
+        } else {
+            let used: Vec<String> = dependents.iter().map(ToString::to_string).collect();
+            findings.fine(address, format!("the host can live without {}", used.join("; ")));
         }
     }
 }

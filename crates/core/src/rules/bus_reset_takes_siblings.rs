@@ -28,10 +28,13 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             continue;
         };
         if !methods.is_empty() {
+            let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
+            findings.fine(address, format!("it has a reset of its own: {}", names.join(", ")));
             continue;
         }
         let staying = not_resettable(topology, vm, address);
         if staying.is_empty() {
+            findings.fine(address, "nobody else is below its bridge who stays");
             continue;
         }
         let list: Vec<String> = staying.iter().map(ToString::to_string).collect();

@@ -21,6 +21,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let Some(parameter) = topology.facts().kernel.parameter("vfio_iommu_type1", "dma_entry_limit") else {
+        findings.fine(super::Subject::Host, "dma_entry_limit is not set: the kernel's own is 65535");
         return;
     };
     let Ok(limit) = parameter.value.trim().parse::<u64>() else { return };

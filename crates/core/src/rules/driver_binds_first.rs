@@ -23,7 +23,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let Some((parameter, entries)) = vfio_ids::configured(topology) else { return };
+    let Some((parameter, entries)) = vfio_ids::configured(topology) else {
+        findings.skip(super::Subject::Host, "vfio-pci was told no ids");
+        return;
+    };
     let modules = topology.facts().kernel.modules.known();
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let Some(driver) = function.driver.known().filter(|d| !d.is_vfio()) else {

@@ -168,6 +168,12 @@ impl Finding {
         }
     }
 
+    /// Whether it says that a fact is lacking.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.summary.starts_with(super::UNKNOWN)
+    }
+
     /// The same for another reason than the page's.
     pub(super) fn because(self, why: impl Into<String>) -> Self {
         Self { why: why.into(), ..self }
@@ -186,16 +192,26 @@ impl Finding {
     }
 }
 
-/// Where a rule puts what it finds.
+/// Why a rule said nothing of a subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// It is not about such a subject, or not about such a host.
+    DoesNotApply(String),
+    /// It looked, and all is well: what it saw.
+    Fine(String),
+}
+
+/// Where a rule puts what it finds, and, where it wants to, why it finds nothing.
 #[derive(Debug)]
 pub struct Findings {
     rule: &'static str,
     list: Vec<Finding>,
+    silences: Vec<(Subject, Silence)>,
 }
 
 impl Findings {
     pub(super) const fn of(rule: &'static str) -> Self {
-        Self { rule, list: Vec::new() }
+        Self { rule, list: Vec::new(), silences: Vec::new() }
     }
 
     pub(super) fn push(&mut self, finding: Finding) {
@@ -206,7 +222,21 @@ impl Findings {
         findings.into_iter().for_each(|finding| self.push(finding));
     }
 
+    /// Says that the rule is not about this subject, and why: the end of `does not apply: …`.
+    pub(super) fn skip(&mut self, subject: impl Into<Subject>, why: impl Into<String>) {
+        self.silences.push((subject.into(), Silence::DoesNotApply(why.into())));
+    }
+
+    /// Says that the rule looked at this subject and all is well, and what it saw.
+    pub(super) fn fine(&mut self, subject: impl Into<Subject>, saw: impl Into<String>) {
+        self.silences.push((subject.into(), Silence::Fine(saw.into())));
+    }
+
     pub(super) fn into_inner(self) -> Vec<Finding> {
         self.list
+    }
+
+    pub(super) fn into_parts(self) -> (Vec<Finding>, Vec<(Subject, Silence)>) {
+        (self.list, self.silences)
     }
 }

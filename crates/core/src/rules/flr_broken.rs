@@ -35,7 +35,10 @@ const LISTED: &[(u16, u16, Option<u8>, &str)] = &[
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let Some(what) = listed(function) else { continue };
+        let Some(what) = listed(function) else {
+            findings.skip(function.address, "it is not on the list of functions that do not survive FLR");
+            continue;
+        };
         let used = match &function.reset_methods {
             Fact::Known(methods) => {
                 methods.iter().any(|m| matches!(m, ResetMethod::Flr | ResetMethod::AfFlr))
@@ -47,6 +50,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             }
         };
         if !used {
+            findings.fine(function.address, "this kernel does not reset it by FLR");
             continue;
         }
         let address = function.address;

@@ -37,6 +37,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             .filter_map(|member| needed(topology, *member).map(|what| (*member, what)))
             .collect();
         if critical.is_empty() {
+            findings.fine(address, format!("the host lives on nothing of IOMMU group {group}"));
             continue;
         }
         let list: Vec<String> = critical.iter().map(|(member, what)| format!("{member} ({what})")).collect();

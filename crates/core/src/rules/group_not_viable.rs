@@ -39,7 +39,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         match &function.group {
             Fact::Known(group) if told.contains(group) => continue,
             Fact::Known(group) => told.push(*group),
-            Fact::Absent => continue,
+            Fact::Absent => {
+                findings.skip(address, "it is in no IOMMU group");
+                continue;
+            }
             unreadable @ Fact::Unreadable(_) => {
                 let needs = "who is in the function's IOMMU group";
                 findings.push(cannot_know(Subject::Device(address), needs, fault(unreadable)));

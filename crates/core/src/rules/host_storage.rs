@@ -30,6 +30,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             })
             .collect();
         if points.is_empty() {
+            findings.fine(address, "nothing beside the system's own is mounted from it");
             continue;
         }
         let names: Vec<&str> = points.iter().map(|(point, _)| point.as_str()).collect();

@@ -24,7 +24,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     if !assignment.uses_vfio() {
         return;
     }
-    let Some(word) = topology.facts().kernel.words("hugetlb_cma").last() else { return };
+    let Some(word) = topology.facts().kernel.words("hugetlb_cma").last() else {
+        findings.fine(Subject::Host, "hugetlb_cma is not on the kernel command line");
+        return;
+    };
     findings.push(
         Finding::new(
             &RULE,

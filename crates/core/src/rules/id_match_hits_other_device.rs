@@ -22,7 +22,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let Some((parameter, entries)) = vfio_ids::configured(topology) else { return };
+    let Some((parameter, entries)) = vfio_ids::configured(topology) else {
+        findings.skip(Subject::Host, "vfio-pci was told no ids");
+        return;
+    };
     let wanted: Vec<&FunctionFacts> =
         assignment.devices().filter_map(|device| topology.function(device)).collect();
     for entry in entries {

@@ -23,7 +23,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let Some((parameter, entries)) = vfio_ids::configured(topology) else { return };
+    let Some((parameter, entries)) = vfio_ids::configured(topology) else {
+        findings.skip(super::Subject::Host, "vfio-pci was told no ids");
+        return;
+    };
     if !parameter.place.contains("modprobe.d") {
         return;
     }

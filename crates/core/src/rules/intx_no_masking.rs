@@ -24,7 +24,10 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
         let Some(function) = topology.function(address) else { continue };
-        let Masking::Missing(evidence) = masking(topology, function) else { continue };
+        let Masking::Missing(evidence) = masking(topology, function) else {
+            findings.skip(address, "nothing says that it cannot mask its interrupt");
+            continue;
+        };
         let (Some(_), Some(line)) = (topology.pin(address), topology.line(address)) else { continue };
         let others = topology.sharers(line.irq, address);
         if others.iter().any(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function))) {

@@ -45,16 +45,20 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             continue;
         }
         if topology.pin(address).is_none() {
+            findings.skip(address, "it has no interrupt pin");
             continue;
         }
         let masking = masking(topology, function);
         if matches!(masking, Masking::Works) {
+            findings.skip(address, "it can mask its interrupt, so the line may be shared");
             continue;
         }
         match topology.line(address) {
             Some(line) => {
                 let sharers = staying(topology, assignment, &line, address);
-                if !sharers.is_empty() {
+                if sharers.is_empty() {
+                    findings.fine(address, format!("IRQ {} has no other user", line.irq));
+                } else {
                     findings.push(shared(topology, address, &line, &sharers, masking));
                 }
             }

@@ -20,11 +20,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let Some(bits) = topology.facts().iommu.address_bits.known() else { return };
+    let Some(bits) = topology.facts().iommu.address_bits.known() else {
+        findings.skip(super::Subject::Host, "the host does not tell how wide the IOMMU's addresses are");
+        return;
+    };
     let Some(end) = 1u64.checked_shl(u32::from(*bits)) else { return };
     for vm in assignment.vms.iter().filter(|vm| vm.uses_vfio() && !vm.devices.is_empty()) {
         let Some((_, last)) = guest_memory(vm).last().copied() else { continue };
         if last < end {
+            findings.fine(&vm.name, format!("its memory ends at {last:#x}, within {bits} bits"));
             continue;
         }
         let summary = format!("memory of {} ends at {last:#x}, the IOMMU addresses {bits} bits", vm.memory);

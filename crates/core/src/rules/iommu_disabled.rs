@@ -39,7 +39,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let evidence =
         || iommu.evidence.iter().map(|(source, text)| Evidence::new(source.clone(), text.clone())).collect();
     match iommu.state {
-        Switch::On => {}
+        Switch::On => findings.fine(Subject::Host, "the IOMMU is in use"),
         Switch::Unknown => findings.push(Finding {
             evidence: evidence(),
             ..cannot_know(Subject::Host, "whether the IOMMU is in use", None)

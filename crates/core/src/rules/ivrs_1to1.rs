@@ -35,7 +35,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let region = regions
             .into_iter()
             .find(|region| region.kind == ReservedKind::Ivmd || (amd && region.kind == ReservedKind::Direct));
-        let Some(region) = region else { continue };
+        let Some(region) = region else {
+            findings.fine(address, "firmware demands no 1:1 mapping for it");
+            continue;
+        };
         let (severity, summary) = match version {
             Some(version) if version < REFUSED => {
                 (Severity::Notes, "firmware demands a 1:1 mapping for it: works until Linux 6.6, not after")

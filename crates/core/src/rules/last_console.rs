@@ -29,6 +29,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         return;
     };
     if stays {
+        findings.fine(first.address, "another display stays with the host");
         return;
     }
     let serial: Vec<&str> =

@@ -24,9 +24,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let Some(LockedMemory::Bytes(limit)) = topology.facts().platform.locked_memory.known() else { return };
+    let Some(LockedMemory::Bytes(limit)) = topology.facts().platform.locked_memory.known() else {
+        findings.skip(super::Subject::Host, "who plans may lock any amount, or the source does not tell");
+        return;
+    };
     for vm in assignment.vms.iter().filter(|vm| vm.backend == BackendKind::Qemu) {
-        let Some(needed) = footprint::locked_bytes(vm).filter(|needed| *limit < *needed) else { continue };
+        let Some(needed) = footprint::locked_bytes(vm).filter(|needed| *limit < *needed) else {
+            findings.fine(&vm.name, format!("{} KiB may be locked", limit / 1024));
+            continue;
+        };
         let summary = format!("a guest of {} cannot be locked within {} KiB", vm.memory, limit / 1024);
         findings.push(
             Finding::new(&RULE, Severity::Warns, &vm.name, summary)

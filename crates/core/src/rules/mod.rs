@@ -20,6 +20,7 @@ mod device_moved;
 mod device_not_bound;
 mod dma_entry_limit;
 mod driver_binds_first;
+mod explain;
 mod finding;
 mod flr_broken;
 pub(crate) mod footprint;
@@ -71,7 +72,8 @@ mod vga_flags;
 mod virtualization_off;
 
 pub use assignment::{Assignment, MovedDevice, VmAssignment};
-pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Subject};
+pub use explain::{Explanation, Outcome, explain};
+pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Silence, Subject};
 
 use crate::facts::{Fact, ReadFault};
 use crate::topology::Topology;
@@ -197,6 +199,17 @@ pub fn check(topology: &Topology, assignment: &Assignment) -> Vec<Finding> {
     all
 }
 
+/// What some of the rules say, as they come: for questions that the others do not bear on.
+pub(crate) fn check_some(rules: &[&str], topology: &Topology, assignment: &Assignment) -> Vec<Finding> {
+    let mut all = Vec::new();
+    for rule in RULES.iter().filter(|rule| rules.contains(&rule.id)) {
+        let mut findings = Findings::of(rule.id);
+        (rule.check)(topology, assignment, &mut findings);
+        all.extend(findings.into_inner());
+    }
+    all
+}
+
 /// Says with each finding which of its facts are somebody's assumption. What is assumed of the host is said where a
 /// finding is about the host or a VM.
 fn mark_assumed(topology: &Topology, findings: &mut [Finding]) {
@@ -214,6 +227,9 @@ fn mark_assumed(topology: &Topology, findings: &mut [Finding]) {
     }
 }
 
+/// How the summary of a rule begins that lacks a fact; what it would need follows.
+const UNKNOWN: &str = "cannot tell: ";
+
 /// The note of a rule that would need a fact which nobody could read.
 fn cannot_know(subject: Subject, needs: &str, fault: Option<&ReadFault>) -> Finding {
     let evidence = fault.map(|f| Evidence::new(f.place.clone(), f.to_string())).into_iter().collect();
@@ -221,7 +237,7 @@ fn cannot_know(subject: Subject, needs: &str, fault: Option<&ReadFault>) -> Find
         rule: "",
         severity: Severity::Notes,
         subject,
-        summary: format!("cannot tell: {needs}"),
+        summary: format!("{UNKNOWN}{needs}"),
         why: "The fact that decides this could not be read, so it is neither confirmed nor ruled out."
             .to_owned(),
         evidence,

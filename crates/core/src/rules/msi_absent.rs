@@ -23,6 +23,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let features = function.features();
         let none = features.msi_vectors == Some(0) && features.msix_vectors == Some(0);
         if !none || topology.pin(function.address).is_none() {
+            findings.fine(function.address, "it has messages, or no interrupt at all");
             continue;
         }
         findings.push(

@@ -31,11 +31,12 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let facts = topology.facts();
     if !assignment.uses_vfio() || facts.iommu.state == Switch::Off {
+        findings.skip(Subject::Host, "VFIO and the IOMMU are not both in use");
         return;
     }
     let allowed = facts.kernel.parameter(MODULE, PARAMETER).filter(|value| value.is_on());
     match (facts.iommu.interrupt_remapping, allowed) {
-        (Switch::On, _) => {}
+        (Switch::On, _) => findings.fine(Subject::Host, "interrupts are remapped"),
         (Switch::Unknown, _) => {
             findings.push(cannot_know(Subject::Host, "whether interrupts are remapped", None));
         }

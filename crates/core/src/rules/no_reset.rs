@@ -33,7 +33,13 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             Fact::Known(methods) if methods.is_empty() && !whole_bus_goes(topology, assignment, address) => {
                 findings.push(none(address));
             }
-            Fact::Known(_) => {}
+            Fact::Known(methods) if methods.is_empty() => {
+                findings.fine(address, "all that is below its bridge goes with it, and the bus can be reset");
+            }
+            Fact::Known(methods) => {
+                let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
+                findings.fine(address, format!("the kernel can reset it: {}", names.join(", ")));
+            }
             Fact::Absent => findings.push(cannot_know(
                 Subject::Device(address),
                 "which resets the function has (the kernel tells since 5.15)",

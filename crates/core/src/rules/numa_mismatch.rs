@@ -26,6 +26,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     nodes.sort_unstable();
     nodes.dedup();
     if nodes.len() < 2 {
+        findings.skip(super::Subject::Host, "the host has one NUMA node, or does not tell");
         return;
     }
     for vm in &assignment.vms {

@@ -24,7 +24,10 @@ const NVIDIA: u16 = 0x10de;
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let display = function.class.known().is_some_and(|class| class.base() == 0x03);
-        let Some(id) = function.id.known().filter(|id| display && id.vendor == NVIDIA) else { continue };
+        let Some(id) = function.id.known().filter(|id| display && id.vendor == NVIDIA) else {
+            findings.skip(function.address, "it is no display of NVIDIA's");
+            continue;
+        };
         findings.push(
             Finding::new(
                 &RULE,

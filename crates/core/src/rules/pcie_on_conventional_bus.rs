@@ -23,6 +23,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for (vm, address) in assignment.given().filter(|(vm, _)| vm.machine == MachineType::Pc && vm.uses_vfio())
     {
         if topology.is_express(address) != Some(true) {
+            findings.skip(address, "it is not known to be PCI Express");
             continue;
         }
         let class = topology.function(address).and_then(|f| f.class.known());

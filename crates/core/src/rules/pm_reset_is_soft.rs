@@ -23,7 +23,10 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let Some(methods) = function.reset_methods.known() else { continue };
-        let [ResetMethod::Pm, rest @ ..] = methods.as_slice() else { continue };
+        let [ResetMethod::Pm, rest @ ..] = methods.as_slice() else {
+            findings.fine(function.address, "the kernel has a better reset for it, or none");
+            continue;
+        };
         let address = function.address;
         let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
         let finding = Finding::new(

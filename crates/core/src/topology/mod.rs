@@ -167,8 +167,10 @@ impl Topology {
 
     /// Functions on the same bus.
     pub fn on_bus_of(&self, address: PciAddress) -> impl Iterator<Item = &FunctionFacts> {
-        self.functions()
-            .filter(move |f| f.address.domain() == address.domain() && f.address.bus() == address.bus())
+        let end = |device, function| {
+            PciAddress::new(address.domain(), address.bus(), device, function).unwrap_or(address)
+        };
+        self.facts.functions.range(end(0, 0)..=end(31, 7)).map(|(_, function)| function)
     }
 }
 

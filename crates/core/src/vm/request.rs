@@ -6,12 +6,35 @@ use super::{CpuCount, MachineType, MemorySize, UsbId, VmName};
 use crate::pci::{PciAddress, PciId};
 
 /// A whole spec, understood. Made by [`super::spec::parse`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// The VMs, in the order of the file; names are unique, no device is asked for twice.
     pub vms: Vec<VmRequest>,
     /// What to test.
     pub test: Option<TestRequest>,
+    /// What the host keeps.
+    pub keep: Vec<KeepRequest>,
+}
+
+/// Devices that the host keeps: the one in a place, or all of an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeepRequest {
+    /// What they are.
+    pub id: Option<PciId>,
+    /// Where it is.
+    pub slot: Option<PciAddress>,
+    /// Where in the spec it is said.
+    pub span: Range<usize>,
+}
+
+/// How a device is picked where the host has several that fit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Pick {
+    /// It must be one only.
+    #[default]
+    Exactly,
+    /// Any of them will do: the planner chooses.
+    AnyOf,
 }
 
 /// Which virtual machine monitor runs a VM.
@@ -77,6 +100,8 @@ pub struct DeviceRequest {
     pub id: Option<PciId>,
     /// Where it is.
     pub slot: Option<PciAddress>,
+    /// Whether any that fits will do.
+    pub pick: Pick,
     /// Where in the spec it is declared.
     pub span: Range<usize>,
 }

@@ -1,11 +1,15 @@
 //! Text for people.
 
 mod compare;
+mod explain;
 mod host;
 mod inspect;
+mod partition;
 mod plan;
+mod slots;
 
 pub use compare::compare;
+pub use explain::explanations;
 pub use inspect::{table, tree};
 pub use plan::plan;
 

@@ -1,5 +1,7 @@
 //! A plan for a person.
 
+use super::partition::partition;
+use super::slots::slots;
 use super::wrap;
 use crate::pci::{BarKind, ROM_INDEX};
 use crate::plan::{AddressMap, Plan, Verdict, VmPlan};
@@ -30,8 +32,10 @@ pub fn plan(plan: &Plan) -> Text {
         text.gap();
         self::finding(&mut text, finding);
     }
+    slots(&mut text, &plan.slots);
     steps(&mut text, plan);
     vms(&mut text, plan);
+    partition(&mut text, &plan.partition);
     let (facts, digest) = (plan.fingerprint.facts().len(), plan.fingerprint.digest());
     text.gap().line(Role::Faint, format!("rests on {facts} facts, together {digest}"));
     text

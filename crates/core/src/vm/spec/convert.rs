@@ -10,8 +10,8 @@ use serde_spanned::Spanned;
 use super::{SpecFault, wire};
 use crate::pci::PciAddress;
 use crate::vm::{
-    BackendKind, CpuCount, DeviceRequest, DiskIdentity, MAX_CPUS, MachineType, Placed, Request, TestRequest,
-    UsbId, VmRequest, WriteLeave,
+    BackendKind, CpuCount, DeviceRequest, DiskIdentity, KeepRequest, MAX_CPUS, MachineType, Pick, Placed,
+    Request, TestRequest, UsbId, VmRequest, WriteLeave,
 };
 
 /// Everything that is wrong so far.
@@ -50,7 +50,8 @@ pub(super) fn request(spec: wire::Spec) -> Result<Request, Vec<SpecFault>> {
     let vms: Vec<VmRequest> = spec.vm.into_iter().filter_map(|item| vm(item, &mut faults)).collect();
     one_taker_each(&vms, &mut faults);
     let test = spec.test.map(|t| test(t, &mut faults));
-    if faults.0.is_empty() { Ok(Request { vms, test }) } else { Err(faults.0) }
+    let keep = spec.host.keep.iter().filter_map(|text| keep(text, &mut faults)).collect();
+    if faults.0.is_empty() { Ok(Request { vms, test, keep }) } else { Err(faults.0) }
 }
 
 fn vm(item: Spanned<wire::Vm>, faults: &mut Faults) -> Option<VmRequest> {
@@ -121,9 +122,27 @@ fn device(select: Spanned<wire::DeviceSelect>, faults: &mut Faults) -> Option<De
         );
         return None;
     }
+    if select.any && (select.id.is_none() || select.slot.is_some()) {
+        faults.0.push(
+            SpecFault::new("any = true chooses among the devices of one id, without a slot", span)
+                .help("select = { id = \"8086:10d3\", any = true }"),
+        );
+        return None;
+    }
+    let pick = if select.any { Pick::AnyOf } else { Pick::Exactly };
     let id = select.id.as_ref().map(|text| faults.parse(text));
     let slot = select.slot.as_ref().map(|text| faults.parse(text));
-    Some(DeviceRequest { id: flip(id)?, slot: flip(slot)?, span })
+    Some(DeviceRequest { id: flip(id)?, slot: flip(slot)?, pick, span })
+}
+
+/// What the host keeps: an address has a function behind a point, an id has none.
+fn keep(text: &Spanned<String>, faults: &mut Faults) -> Option<KeepRequest> {
+    let (id, slot) = if text.get_ref().contains('.') {
+        (None, Some(faults.parse(text)?))
+    } else {
+        (Some(faults.parse(text)?), None)
+    };
+    Some(KeepRequest { id, slot, span: text.span() })
 }
 
 /// An optional value that was asked for and parsed; outer nothing if it was asked for and is faulty.

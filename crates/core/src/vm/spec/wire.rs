@@ -9,6 +9,15 @@ pub(super) struct Spec {
     #[serde(default)]
     pub vm: Vec<Spanned<Vm>>,
     pub test: Option<Test>,
+    #[serde(default)]
+    pub host: Host,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Host {
+    #[serde(default)]
+    pub keep: Vec<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,6 +46,8 @@ pub(super) struct Device {
 pub(super) struct DeviceSelect {
     pub id: Option<Spanned<String>>,
     pub slot: Option<Spanned<String>>,
+    #[serde(default)]
+    pub any: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,6 +5,7 @@
 mod compare;
 mod fingerprint;
 mod inspect;
+mod partition;
 mod plan;
 
 pub use compare::Compare;

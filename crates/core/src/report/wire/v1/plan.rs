@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::fingerprint::Fingerprint;
+use super::partition::Partition;
 use crate::action::Step;
 use crate::facts::AssumedFact;
 use crate::plan::{self, PlannedDevice, VmPlan};
@@ -18,7 +19,42 @@ pub struct Plan {
     findings: Vec<Finding>,
     steps: Vec<PlanStep>,
     vms: Vec<Vm>,
+    partition: Partition,
+    slots: Vec<Slots>,
     fingerprint: Fingerprint,
+    /// Why each rule did or did not say something; there only where it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanations: Option<Vec<Explanation>>,
+}
+
+/// Where else a card could sit that a finding stands against, the best place first.
+#[derive(Clone, Debug, Serialize)]
+struct Slots {
+    device: String,
+    rules: Vec<&'static str>,
+    options: Vec<SlotOption>,
+    /// Places that were not looked at.
+    left_out: usize,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct SlotOption {
+    /// `move`, or `exchange` with the card that is there.
+    kind: &'static str,
+    place: String,
+    same_as: Vec<String>,
+    judgement: &'static str,
+    confidence: &'static str,
+    irq: Option<u32>,
+    reasons: Vec<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Explanation {
+    rule: &'static str,
+    subject: String,
+    outcome: &'static str,
+    reason: Option<String>,
 }
 
 /// Something that was assumed, and the functions that it is about; none: the host.
@@ -108,8 +144,41 @@ impl Plan {
             findings: plan.findings.iter().map(finding).collect(),
             steps: plan.steps.as_slice().iter().map(step).collect(),
             vms: plan.vms.iter().map(vm).collect(),
+            partition: Partition::new(&plan.partition),
+            slots: plan.slots.iter().map(slots).collect(),
             fingerprint: Fingerprint::new(&plan.fingerprint),
+            explanations: None,
         }
+    }
+
+    /// The same with why each rule did or did not say something.
+    #[must_use]
+    pub fn explained(self, explanations: &[rules::Explanation]) -> Self {
+        let one = |explanation: &rules::Explanation| Explanation {
+            rule: explanation.rule,
+            subject: explanation.subject.to_string(),
+            outcome: explanation.outcome.name(),
+            reason: explanation.outcome.reason().map(str::to_owned),
+        };
+        Self { explanations: Some(explanations.iter().map(one).collect()), ..self }
+    }
+}
+
+fn slots(advice: &plan::SlotAdvice) -> Slots {
+    let option = |option: &plan::SlotOption| SlotOption {
+        kind: if option.exchange { "exchange" } else { "move" },
+        place: option.place.to_string(),
+        same_as: option.same_as.iter().map(ToString::to_string).collect(),
+        judgement: option.judgement.name(),
+        confidence: option.confidence.name(),
+        irq: option.irq,
+        reasons: option.reasons.clone(),
+    };
+    Slots {
+        device: advice.device.to_string(),
+        rules: advice.rules.clone(),
+        options: advice.options.iter().map(option).collect(),
+        left_out: advice.left_out,
     }
 }
 
