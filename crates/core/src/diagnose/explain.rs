@@ -67,8 +67,11 @@ fn lines(page: &mut String, cause: &Cause, role: Role, heading: &str) {
     }
     let _ = write!(page, "\n## {heading}\n\n");
     for row in rows {
-        let anchor = row.anchors.first().copied().unwrap_or_default();
-        let _ = writeln!(page, "- `… {anchor} …`: {} ({}).", row.means, row.by);
+        // Writing to a string does not fail.
+        let _ = match row.anchors.first() {
+            Some(anchor) => writeln!(page, "- `… {anchor} …`: {} ({}).", row.means, row.by),
+            None => writeln!(page, "- in people's words: {}.", row.means),
+        };
     }
 }
 

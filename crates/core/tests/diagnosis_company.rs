@@ -1,0 +1,141 @@
+//! Messages as programs print them in the company that they come in, to tell causes with the same lines apart, and working
+//! setups and other failures beside them. Formats are those of the kernel, QEMU, DPDK, libxl and Proxmox VE; numbers are ours.
+
+use slotwise_core::diagnose::{Input, Verdict, diagnose};
+/// What must be named, or `none`, and a log.
+const LOGS: &[(&str, &str)] = &[
+    (
+        "ats-timeout",
+        "[ 511.1] DMAR: DRHD: handling fault status reg 40\n[ 511.1] DMAR: Invalidation Time-out Error (ITE) cleared\n[ 511.1] DMAR: QI HEAD: Device-TLB Invalidation qw0 = 0x300000003, qw1 = 0x7f\nvfio-pci 0000:03:00.0: GPU passed to the VM",
+    ),
+    (
+        "hotplug-no-bus-window",
+        "guest kernel: pcieport 0000:00:02.0: pciehp: Slot(0): Card present\n[ 33.1] pci 0000:01:00.0: BAR 0: no space for [mem size 0x10000000 64bit pref]\n[ 33.1] pci 0000:01:00.0: BAR 0: failed to assign [mem size 0x10000000 64bit pref]",
+    ),
+    (
+        "iommu-not-coherent",
+        "qemu-system-aarch64: -device vfio-pci,host=0000:01:00.0: vfio 0000:01:00.0: failed to get device: IOMMU cannot enforce cache coherency, not supported\nVFIO needs IOMMU_CAP_CACHE_COHERENCY, missing on this SMMU",
+    ),
+    (
+        "hugepage-pin",
+        "qemu-system-x86_64: VFIO_MAP_DMA failed: Bad address\nkernel booted with hugetlb_cma=64G, guest memory on 1G huge pages; vfio_pin_pages_remote fails with longterm pin in CMA",
+    ),
+    (
+        "numa-mismatch",
+        "The passed NIC is on NUMA node 1 while the VM's vCPUs and memory are pinned to NUMA node 0; throughput halved compared with the host",
+    ),
+    (
+        "kvm-vfio-kernel-config",
+        "qemu-system-x86_64: -device vfio-pci,host=01:00.0: vfio 0000:01:00.0: Failed to add group 12 to KVM VFIO device: Invalid argument",
+    ),
+    (
+        "no-vga-arbitration",
+        "x-vga=on: with the Intel IGD on the host and i915 not participating in VGA arbitration, the guest's VGA writes go to the host's card and corrupt the host screen",
+    ),
+    (
+        "pf-driver-reloaded",
+        "i40e 0000:3b:00.0: Unable to deallocate VFs while they are assigned to guests - modprobe -r i40e\niavf 0000:00:05.0: Reset warning received from the PF\nguest lost its VF",
+    ),
+    (
+        "xen-map-irq",
+        "libxl: error: libxl_pci.c:1489:pci_add_dm_done: Domain 5:xc_domain_irq_permission irq=16: Invalid argument\npciback 0000:03:00.0: xen_map irq failed -28 for 5 domain",
+    ),
+    (
+        "xen-pciback-not-loaded",
+        "libxl: error: libxl_pci.c:757:libxl__device_pci_assignable_add: failed to access /sys/bus/pci/drivers/pciback: No such file or directory",
+    ),
+    (
+        "no-intremap",
+        "[ 2.1] DMAR-IR: [Firmware Bug]: ioapic 2 has no mapping iommu, interrupt remapping will be disabled\nqemu: vfio: failed to set iommu for container: Operation not permitted",
+    ),
+    (
+        "rmrr",
+        "[ 400.1] vfio-pci 0000:05:00.0: Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring the device without a 1:1 mapping. Contact your platform vendor.\nDMAR: RMRR base: 0x000000be5d5000 end: 0x000000be5f6fff",
+    ),
+    (
+        "ivrs-1to1",
+        "vfio-pci 0000:c1:00.3: Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring the device without a 1:1 mapping. Contact your platform vendor.\nAMD-Vi: Using global IVHD EFR:0x246577efa2254afa, EFR2:0x0",
+    ),
+    (
+        "iommu-disabled",
+        "vfio-pci 0000:01:00.0: probe with driver vfio-pci failed with error -22\n$ ls /sys/kernel/iommu_groups/\n$ cat /proc/cmdline\nBOOT_IMAGE=/vmlinuz root=/dev/sda1 quiet",
+    ),
+    (
+        "iommu-disabled",
+        "EAL: Requested device 0000:01:00.0 cannot be used\nEAL: 0000:01:00.0 not managed by VFIO driver, skipping\nvfio-pci: probe of 0000:01:00.0 failed with error -22\ndmesg: DMAR: IOMMU disabled",
+    ),
+    (
+        "memlock",
+        "EAL: cannot set up DMA remapping, error 12 (Cannot allocate memory)\nEAL: 0000:05:00.0 DMA remapping failed, error 12 (Cannot allocate memory)\nvfio_pin_pages_remote: RLIMIT_MEMLOCK (65536) exceeded",
+    ),
+    (
+        "flr-broken",
+        "[ 93.1] vfio-pci 0000:02:00.0: not ready 1023ms after FLR; waiting\n[ 94.1] vfio-pci 0000:02:00.0: not ready 32767ms after FLR; waiting\n[ 95.1] vfio-pci 0000:02:00.0: not ready 65535ms after FLR; giving up\nkvm: vfio: Unable to power on device, stuck in D3",
+    ),
+    (
+        "pcie-link-dead",
+        "vfio-pci 0000:65:00.0: Unable to change power state from D0 to D3hot, device inaccessible\npcieport 0000:64:00.0: pciehp: Slot(2): Link Down\npcieport 0000:64:00.0: pciehp: Slot(2): Card not present",
+    ),
+    (
+        "aer-error-storm",
+        "pcieport 0000:00:1c.4: AER: Multiple Uncorrected (Non-Fatal) error received: 0000:05:00.0\nvfio-pci 0000:05:00.0: PCIe Bus Error: severity=Uncorrected (Non-Fatal), type=Transaction Layer, (Requester ID)\nvfio-pci 0000:05:00.0:   device [1b21:0612] error status/mask=00100000/00000000\nvfio-pci 0000:05:00.0: AER: can't recover (no error_detected callback)\npcieport 0000:00:1c.4: AER: device recovery failed",
+    ),
+    (
+        "iova-reserved",
+        "qemu-system-aarch64: -device vfio-pci,host=0001:01:00.0: vfio 0001:01:00.0: failed to setup container for group 5: memory listener initialization failed: Region mach-virt.ram: vfio_dma_map(0xaaaaf4b2c3d0, 0x40000000, 0x80000000, 0xffff0c000000) = -22 (Invalid argument)",
+    ),
+    (
+        "host-mmio-window",
+        "pci 0000:01:00.0: BAR 1 [mem size 0x400000000 64bit pref]: can't assign; no space\npci 0000:01:00.0: BAR 1 [mem size 0x400000000 64bit pref]: failed to assign\nvfio-pci 0000:01:00.0: can't enable device: BAR 1 [mem size 0x400000000 64bit pref] not assigned\nkvm: -device vfio-pci,host=0000:01:00.0: vfio 0000:01:00.0: error getting device from group 12: Invalid argument",
+    ),
+    (
+        "driver-autobind-race",
+        "error: Failed to start domain 'win10'\nerror: internal error: Failed to bind PCI device '0000:01:00.2' to vfio-pci: xhci_hcd took the device first, udev rebinds it: Device or resource busy",
+    ),
+    (
+        "secure-boot-lockdown",
+        "[ 12.0] Lockdown: qemu-system-x86: direct PCI access is restricted; see man kernel_lockdown.7\nvfio passthrough",
+    ),
+    (
+        "vf-not-enabled",
+        "error: internal error: network 'passthrough' uses a direct mode, but none are available; no VFs on enp5s0f0 (sriov_numvfs is 0)",
+    ),
+    (
+        "option-rom-bar-shadow",
+        "pci 0000:01:00.0: Video device with shadowed ROM at [mem 0x000c0000-0x000dffff]\nThe dumped ROM of the primary GPU is the shadow copy, tainted by the BIOS at boot; the guest shows a black screen with it",
+    ),
+    (
+        "none",
+        "[ 1.1] AMD-Vi: Unable to read/write to IOMMU perf counter.\n[ 1.2] pci 0000:00:00.2: AMD-Vi: Found IOMMU cap 0x40\n[ 1.3] vfio-pci 0000:0a:00.0: vgaarb: changed VGA decodes\n[ 9.0] vfio-pci 0000:0a:00.0: enabling device (0000 -> 0003)\nThe VM runs without problems.",
+    ),
+    (
+        "none",
+        "sd 0:0:0:0: [sda] tag#0 FAILED Result: hostbyte=DID_OK driverbyte=DRIVER_SENSE\nblk_update_request: critical medium error, dev sda, sector 1234\nVM 100 hostpci0: 01:00.0 stopped with io-error",
+    ),
+    ("none", "TASK ERROR: storage 'local-lvm' does not exist\nhostpci0: 0000:01:00,pcie=1"),
+    (
+        "none",
+        "qemu-system-x86_64: -netdev tap,id=net0: could not configure /dev/net/tun (tap0): Operation not permitted\n-device vfio-pci,host=01:00.0",
+    ),
+    (
+        "none",
+        "Windows bluescreen VIDEO_TDR_FAILURE nvlddmkm.sys inside the VM after a driver update, reinstalling the driver in the guest fixed it",
+    ),
+    (
+        "none",
+        "[    0.000000] DMAR: IOMMU enabled\n[    1.2] DMAR: [Firmware Bug]: RMRR entry for device 06:00.0 is broken - applying workaround\n[ 5.0] vfio_pci: add [10de:1b81[ffffffff:ffffffff]] class 0x000000/00000000\n[ 60.1] vfio-pci 0000:06:00.0: enabling device (0000 -> 0003)\npassthrough works as expected",
+    ),
+];
+#[test]
+fn each_log_gives_its_cause_or_none() {
+    let wrong: Vec<String> = LOGS
+        .iter()
+        .filter_map(|(cause, log)| {
+            let diagnosis = diagnose(&[Input { name: "-", bytes: log.as_bytes() }]);
+            let first = diagnosis.findings.first().map(|finding| finding.cause.id);
+            let got = if diagnosis.verdict == Verdict::Fault { first.unwrap_or("none") } else { "none" };
+            (got != *cause).then(|| format!("{cause}: {got} from {log:.60}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), LOGS.len(), wrong.join("\n"));
+}
