@@ -21,6 +21,7 @@ mod qemu;
 mod qemu_map;
 mod report;
 pub(super) mod told;
+mod told_host;
 mod unrelated;
 mod unrelated_guest;
 mod vfio;
@@ -96,11 +97,11 @@ pub(super) fn is_of_pci_core(id: &str) -> bool {
 }
 
 /// Words about the machine and what people say; the latter is only read in inputs short enough to be prose.
-const PROSE: &[&[Pattern]] = &[context::ROWS, report::ROWS, told::ROWS];
+const PROSE: &[&[Pattern]] = &[context::ROWS, report::ROWS, told::ROWS, told_host::ROWS];
 
 /// Whether the row at `index` of [`ALL`] is what people say, which no line that a program logged can be.
 pub(super) fn is_said(index: usize) -> bool {
-    index + report::ROWS.len() + told::ROWS.len() >= ALL.len()
+    index + report::ROWS.len() + told::ROWS.len() + told_host::ROWS.len() >= ALL.len()
 }
 
 /// Whether the row called `id` is what people tell without quoting a message.
