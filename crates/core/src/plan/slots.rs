@@ -28,11 +28,11 @@ const CURABLE: [&str; 7] = [
 /// Cards that are advised on at once.
 const MAX_CARDS: usize = 4;
 /// Places that are looked at for one card.
-const MAX_PLACES: usize = 12;
+const MAX_PLACES: usize = 8;
 /// Places that are looked at for the first card on a host of any size.
 const FIRST_PLACES: usize = 3;
 /// Functions that are gone through for all places together: some milliseconds of work.
-const MAX_WORK: usize = 4_000;
+const MAX_WORK: usize = 2_000;
 
 /// What the rules make of a place. Ordered, the best first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
