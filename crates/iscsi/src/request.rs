@@ -158,6 +158,40 @@ pub struct Login {
     pub text: Vec<u8>,
 }
 
+impl Login {
+    /// `None` where the stage is none.
+    fn decode(header: &Header, order: Order, text: Vec<u8>) -> Option<Self> {
+        let flags = header.byte(1);
+        Some(Self {
+            stage: Stage::from_wire(flags >> 2)?,
+            next: Some(flags).filter(|flags| flags & FINAL != 0).and_then(Stage::from_wire),
+            continues: flags & CONTINUE != 0,
+            version_min: header.byte(3),
+            isid: header.array(8),
+            tsih: header.be16(14),
+            task: header.be32(16),
+            connection: header.be16(20),
+            order,
+            text,
+        })
+    }
+
+    fn flags(&self) -> u8 {
+        let next = self.next.map_or(0, |next| FINAL | next.to_wire());
+        next | if self.continues { CONTINUE } else { 0 } | self.stage.to_wire() << 2
+    }
+
+    fn encode(self, head: Header) -> Frame {
+        let header = head
+            .with(3, &[self.version_min])
+            .with(8, &self.isid)
+            .with(14, &self.tsih.to_be_bytes())
+            .with32(16, self.task)
+            .with(20, &self.connection.to_be_bytes());
+        Frame { header, data: self.text }
+    }
+}
+
 /// What an initiator sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -256,19 +290,8 @@ impl Request {
                 task,
                 referenced: header.be32(20),
             },
-            0x03 => match Stage::from_wire(flags >> 2) {
-                Some(stage) => Self::Login(Login {
-                    stage,
-                    next: Some(flags).filter(|flags| flags & FINAL != 0).and_then(Stage::from_wire),
-                    continues: flags & CONTINUE != 0,
-                    version_min: header.byte(3),
-                    isid: header.array(8),
-                    tsih: header.be16(14),
-                    task,
-                    connection: header.be16(20),
-                    order,
-                    text: data,
-                }),
+            0x03 => match Login::decode(&header, order, data) {
+                Some(login) => Self::Login(login),
                 None => Self::Unknown { opcode, header },
             },
             0x04 => Self::Text {
@@ -324,15 +347,8 @@ impl Request {
                 Frame { header, data: Vec::new() }
             }
             Self::Login(login) => {
-                let next = login.next.map_or(0, |next| FINAL | next.to_wire());
-                let flags = next | bit(login.continues, CONTINUE) | login.stage.to_wire() << 2;
-                let header = head(0x03, login.order, flags)
-                    .with(3, &[login.version_min])
-                    .with(8, &login.isid)
-                    .with(14, &login.tsih.to_be_bytes())
-                    .with32(16, login.task)
-                    .with(20, &login.connection.to_be_bytes());
-                Frame { header, data: login.text }
+                let header = head(0x03, login.order, login.flags());
+                login.encode(header)
             }
             Self::Text { order, continues, task, transfer, text } => {
                 let flags = if continues { CONTINUE } else { FINAL };

@@ -199,32 +199,16 @@ impl Response {
         let opcode = header.byte(0) & 0x3f;
         let response = match opcode {
             0x20 => Self::NopIn { task, transfer: header.be32(20), data },
-            0x21 => {
-                let length = data.first_chunk().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
-                let sense = data.get(2..).unwrap_or_default().iter().copied().take(length).collect();
-                Self::Command(ScsiResponse {
-                    response: header.byte(2),
-                    status: header.byte(3),
-                    task,
-                    data_units: header.be32(36),
-                    residual: Residual::from_wire(flags, header.be32(44)),
-                    sense,
-                })
-            }
+            0x21 => Self::Command(ScsiResponse {
+                response: header.byte(2),
+                status: header.byte(3),
+                task,
+                data_units: header.be32(36),
+                residual: Residual::from_wire(flags, header.be32(44)),
+                sense: without_length(&data),
+            }),
             0x22 => Self::Manage { task, response: header.byte(2) },
-            0x23 => match Stage::from_wire(flags >> 2) {
-                Some(stage) => Self::Login(LoginResponse {
-                    stage,
-                    next: Some(flags).filter(|flags| flags & FINAL != 0).and_then(Stage::from_wire),
-                    continues: flags & CONTINUE != 0,
-                    isid: header.array(8),
-                    tsih: header.be16(14),
-                    task,
-                    status: (header.byte(36), header.byte(37)),
-                    text: data,
-                }),
-                None => Self::Unknown { opcode },
-            },
+            0x23 => LoginResponse::decode(&header, data).map_or(Self::Unknown { opcode }, Self::Login),
             0x24 => {
                 Self::Text { task, continues: flags & CONTINUE != 0, transfer: header.be32(20), text: data }
             }
@@ -324,6 +308,12 @@ impl Response {
     }
 }
 
+/// Sense, no longer than the length before it says, nor than what came.
+fn without_length(data: &[u8]) -> Vec<u8> {
+    let length = data.first_chunk().map_or(0, |length| usize::from(u16::from_be_bytes(*length)));
+    data.get(2..).unwrap_or_default().iter().copied().take(length).collect()
+}
+
 /// Sense with the length before it; nothing where there is none (11.4.7).
 fn with_length(sense: Vec<u8>) -> Vec<u8> {
     match u16::try_from(sense.len()) {
@@ -333,6 +323,21 @@ fn with_length(sense: Vec<u8>) -> Vec<u8> {
 }
 
 impl LoginResponse {
+    /// `None` where the stage is none.
+    fn decode(header: &Header, text: Vec<u8>) -> Option<Self> {
+        let flags = header.byte(1);
+        Some(Self {
+            stage: Stage::from_wire(flags >> 2)?,
+            next: Some(flags).filter(|flags| flags & FINAL != 0).and_then(Stage::from_wire),
+            continues: flags & CONTINUE != 0,
+            isid: header.array(8),
+            tsih: header.be16(14),
+            task: header.be32(16),
+            status: (header.byte(36), header.byte(37)),
+            text,
+        })
+    }
+
     fn encode(self, head: Header) -> Frame {
         let next = self.next.map_or(0, |next| FINAL | next.to_wire());
         let continues = if self.continues { CONTINUE } else { 0 };

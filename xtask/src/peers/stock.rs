@@ -170,3 +170,13 @@ fn run(suite: &Suite, rig: &mut dyn Rig, device: DeviceUnderTest, guest: GuestDe
     let (suites, devices, guests) = (std::slice::from_ref(suite), [device], [guest]);
     run_matrix(&Matrix { suites, devices: &devices, guests: &guests }, rig, &mut |_| ())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guest_of_scsi_debug_is_read() {
+        GuestDefinition::parse("scsi-debug", "scsi-debug.toml", SCSI_DEBUG_GUEST).unwrap();
+    }
+}

@@ -33,69 +33,61 @@ fn size(value: usize) -> String {
     value.to_string()
 }
 
+/// Where a value is none, the key is refused, and what held before holds (6.2).
+fn refused() -> String {
+    "Reject".to_owned()
+}
+
+/// Takes the smaller of what is offered and what is wanted, up to a limit of the target's own.
+fn take_size(value: &str, wanted: u32, held: &mut usize, limit: usize) -> Option<usize> {
+    let offered = number(value, 512..=0x00ff_ffff)?;
+    let taken = usize::try_from(offered.min(wanted)).ok()?;
+    *held = taken.min(limit);
+    Some(taken)
+}
+
+fn take_truth(value: &str, held: &mut bool) -> String {
+    match truth(value) {
+        Some(wanted) => {
+            *held = wanted;
+            if wanted { "Yes" } else { "No" }.to_owned()
+        }
+        None => refused(),
+    }
+}
+
 impl Settled {
     /// The answer to one key; `None` where none is due.
     pub(super) fn answer(&mut self, key: &str, value: &str) -> Option<String> {
-        let yes = |value: bool| if value { "Yes" } else { "No" }.to_owned();
-        // Where a value is none, the key is refused, and what held before holds (6.2).
-        let refused = || Some("Reject".to_owned());
-        let bytes = |most: u32| {
-            number(value, 512..=0x00ff_ffff).and_then(|offered| usize::try_from(offered.min(most)).ok())
-        };
+        let told = |told: &str| Some(told.to_owned());
         match key {
             // Declarations of the initiator.
             "InitiatorName" | "InitiatorAlias" | "TargetName" | "SessionType" => None,
-            "MaxRecvDataSegmentLength" => match bytes(u32::MAX) {
-                Some(unit) => {
-                    self.unit = unit.min(DATA_LIMIT_BYTES);
-                    Some(size(DATA_LIMIT_BYTES))
-                }
-                None => refused(),
-            },
+            "MaxRecvDataSegmentLength" => Some(
+                take_size(value, u32::MAX, &mut self.unit, DATA_LIMIT_BYTES)
+                    .map_or_else(refused, |_| size(DATA_LIMIT_BYTES)),
+            ),
             // Lists, of which the target picks.
             "AuthMethod" | "HeaderDigest" | "DataDigest" => {
-                if value.split(',').any(|offered| offered == "None") {
-                    Some("None".to_owned())
-                } else {
-                    refused()
-                }
+                let offered = value.split(',').any(|offered| offered == "None");
+                if offered { told("None") } else { Some(refused()) }
             }
-            "MaxBurstLength" => match bytes(BURST) {
-                Some(burst) => {
-                    self.burst = burst;
-                    Some(size(burst))
-                }
-                None => refused(),
-            },
-            "FirstBurstLength" => match bytes(FIRST_BURST) {
-                Some(burst) => {
-                    self.first_burst = burst;
-                    Some(size(burst))
-                }
-                None => refused(),
-            },
-            "InitialR2T" => match truth(value) {
-                // Either side can want it.
-                Some(wanted) => {
-                    self.initial_r2t = wanted;
-                    Some(yes(wanted))
-                }
-                None => refused(),
-            },
-            "ImmediateData" => match truth(value) {
-                Some(wanted) => {
-                    self.immediate = wanted;
-                    Some(yes(wanted))
-                }
-                None => refused(),
-            },
-            "MaxConnections" | "MaxOutstandingR2T" => Some("1".to_owned()),
-            "ErrorRecoveryLevel" | "DefaultTime2Retain" => Some("0".to_owned()),
-            "DefaultTime2Wait" => number(value, 0..=3600).map(|wait| wait.to_string()).or_else(refused),
-            "DataPDUInOrder" | "DataSequenceInOrder" => Some(yes(true)),
-            "IFMarker" | "OFMarker" => Some(yes(false)),
-            "IFMarkInt" | "OFMarkInt" => Some("Irrelevant".to_owned()),
-            _ => Some("NotUnderstood".to_owned()),
+            "MaxBurstLength" => {
+                Some(take_size(value, BURST, &mut self.burst, usize::MAX).map_or_else(refused, size))
+            }
+            "FirstBurstLength" => Some(
+                take_size(value, FIRST_BURST, &mut self.first_burst, usize::MAX).map_or_else(refused, size),
+            ),
+            // Either side can want it, or do without; this one does as it is asked.
+            "InitialR2T" => Some(take_truth(value, &mut self.initial_r2t)),
+            "ImmediateData" => Some(take_truth(value, &mut self.immediate)),
+            "MaxConnections" | "MaxOutstandingR2T" => told("1"),
+            "ErrorRecoveryLevel" | "DefaultTime2Retain" => told("0"),
+            "DefaultTime2Wait" => Some(number(value, 0..=3600).map_or_else(refused, |wait| wait.to_string())),
+            "DataPDUInOrder" | "DataSequenceInOrder" => told("Yes"),
+            "IFMarker" | "OFMarker" => told("No"),
+            "IFMarkInt" | "OFMarkInt" => told("Irrelevant"),
+            _ => told("NotUnderstood"),
         }
     }
 

@@ -334,7 +334,7 @@ impl Target {
             Err(Refusal::Silence) => (None, Vec::new()),
         };
         self.errors_in_row = match status {
-            Some(0x02) => self.errors_in_row + 1,
+            Some(0x02) => self.errors_in_row.saturating_add(1),
             // Sense is fetched after each error.
             _ if task.opcode() == command::REQUEST_SENSE => self.errors_in_row,
             _ => 0,

@@ -107,6 +107,7 @@ impl IscsiTransport {
     /// What an iSCSI target can carry. Cases about other logical units take it that only number 0 is there.
     pub fn capabilities_at(url: &IscsiUrl) -> Capabilities {
         let all = [
+            Capability::Commands,
             Capability::SdUnbound,
             Capability::Residual,
             Capability::LunChoice,
