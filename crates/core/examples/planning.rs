@@ -106,13 +106,31 @@ fn at(domain: u32, bus: u8, device: u8, function: u8) -> PciAddress {
 }
 
 /// Configuration space of an endpoint or bridge: MSI, MSI-X and, of Express ones, their capability with FLR.
-fn config(id: PciId, port: Option<u8>, buses: Option<(u8, u8)>) -> ConfigSpace {
+/// What a function is on its bus.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Conventional,
+    Endpoint,
+    /// A port of PCI Express, by its type (PCIe Base 6.0 §7.5.3.2), and the buses behind it.
+    Bridge {
+        port: u8,
+        secondary: u8,
+        subordinate: u8,
+    },
+}
+
+fn config(id: PciId, kind: Kind) -> ConfigSpace {
+    let port = match kind {
+        Kind::Conventional => None,
+        Kind::Endpoint => Some(0),
+        Kind::Bridge { port, .. } => Some(port),
+    };
     let mut bytes = vec![0u8; if port.is_some() { 4096 } else { 256 }];
     let mut set = |offset: usize, value: u32| bytes[offset..offset + 4].copy_from_slice(&value.to_le_bytes());
     set(0, u32::from(id.device) << 16 | u32::from(id.vendor));
     set(4, 0x0010_0000);
     set(0x34, 0x40);
-    if let Some((secondary, subordinate)) = buses {
+    if let Kind::Bridge { secondary, subordinate, .. } = kind {
         set(0x0c, 0x0001_0000);
         set(0x18, u32::from(subordinate) << 16 | u32::from(secondary) << 8);
     }
@@ -161,35 +179,46 @@ impl Host {
         let port = at(domain, 0, number + 1, 0);
         let (bus, below) = (number * 4 + 1, number * 4 + 2);
         self.group += 1;
-        self.function(port, None, 0x06_0400, (0x1b36, 0x000c), Some(4), Some((bus, bus + 3)));
+        self.function(
+            port,
+            None,
+            0x06_0400,
+            (0x1b36, 0x000c),
+            Kind::Bridge { port: 4, secondary: bus, subordinate: bus + 3 },
+        );
         self.group += 1;
         let first = at(domain, bus, 0, 0);
         match slot % 4 {
             0 => {
-                self.function(first, Some(port), 0x01_0802, (0x144d, 0xa808), Some(0), None);
+                self.function(first, Some(port), 0x01_0802, (0x144d, 0xa808), Kind::Endpoint);
                 self.disk(first, slot);
             }
             1 => {
                 for function in 0..2 {
                     let one = at(domain, bus, 0, function);
-                    self.function(one, Some(port), 0x02_0000, (0x8086, 0x1572), Some(0), None);
+                    self.function(one, Some(port), 0x02_0000, (0x8086, 0x1572), Kind::Endpoint);
                     self.interface(one, slot);
                 }
             }
             2 => {
-                self.function(first, Some(port), 0x03_0000, (0x10de, 0x1b80), Some(0), None);
-                self.function(at(domain, bus, 0, 1), Some(port), 0x04_0300, (0x10de, 0x10f0), Some(0), None);
+                self.function(first, Some(port), 0x03_0000, (0x10de, 0x1b80), Kind::Endpoint);
+                self.function(at(domain, bus, 0, 1), Some(port), 0x04_0300, (0x10de, 0x10f0), Kind::Endpoint);
             }
             _ => {
-                self.function(first, Some(port), 0x06_0400, (0x12d8, 0xe111), Some(7), Some((below, below)));
+                self.function(
+                    first,
+                    Some(port),
+                    0x06_0400,
+                    (0x12d8, 0xe111),
+                    Kind::Bridge { port: 7, secondary: below, subordinate: below },
+                );
                 for device in [4, 5] {
                     self.function(
                         at(domain, below, device, 0),
                         Some(first),
                         0x01_0000,
                         (0x9004, 0x5078),
-                        None,
-                        None,
+                        Kind::Conventional,
                     );
                 }
             }
@@ -205,12 +234,11 @@ impl Host {
         parent: Option<PciAddress>,
         class: u32,
         id: (u16, u16),
-        port: Option<u8>,
-        buses: Option<(u8, u8)>,
+        kind: Kind,
     ) {
         let id = PciId { vendor: id.0, device: id.1 };
         let driver = match class >> 16 {
-            1 if port.is_none() => "aic7xxx",
+            1 if kind == Kind::Conventional => "aic7xxx",
             1 => "nvme",
             2 => "i40e",
             3 => "nouveau",
@@ -223,13 +251,13 @@ impl Host {
         function.parent = parent.into();
         function.group = Fact::Known(GroupId(self.group));
         function.numa_node = Fact::Known(u32::from(address.bus() >= 48));
-        function.config = Fact::Known(config(id, port, buses));
+        function.config = Fact::Known(config(id, kind));
         function.driver = Fact::Known(DriverName::new(driver).expect("a name"));
         function.enabled = Fact::Known(true);
         function.interrupt_pin = Fact::Known(1);
         function.resources = Fact::Known(Vec::new());
         function.reset_methods =
-            Fact::Known(vec![if port.is_some() { ResetMethod::Flr } else { ResetMethod::Bus }]);
+            Fact::Known(vec![if kind == Kind::Conventional { ResetMethod::Bus } else { ResetMethod::Flr }]);
         self.facts.functions.insert(address, function);
     }
 

@@ -94,7 +94,7 @@ impl LiveHost {
 
     /// A saved host that is read as sparingly as a running one.
     #[cfg(test)]
-    pub(crate) fn as_if_running(self) -> Self {
+    pub(crate) fn taken_for_running(self) -> Self {
         Self { kernel: true, ..self }
     }
 

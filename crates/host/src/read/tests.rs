@@ -69,7 +69,7 @@ fn parts(questions: &[Question]) -> Vec<(u64, usize)> {
 #[test]
 fn of_a_live_function_the_header_and_the_chains_are_read_and_nothing_twice() {
     let (_root, host) = host(&config());
-    let host = host.as_if_running();
+    let host = host.taken_for_running();
     let counted = Counted::new(&host);
     let facts = read(&counted);
     let capabilities = function(&facts).capabilities().expect("capabilities");
@@ -90,7 +90,7 @@ fn of_a_live_function_the_header_and_the_chains_are_read_and_nothing_twice() {
 #[test]
 fn capture_of_a_live_function_tells_the_same_of_it() {
     let (_root, host) = host(&config());
-    let host = host.as_if_running();
+    let host = host.taken_for_running();
     let recorder = crate::capture::Recorder::new(&host);
     let live = read(&recorder);
     let captured = read(&recorder.finish());

@@ -205,8 +205,11 @@ fn read(root: &Path) -> Result<Topology> {
 
 fn memory_row(host: &Host<'_>) -> Result<Row> {
     let (topology, kept) = memory::kept(|| read(host.root))?;
-    let config: usize =
-        topology.functions().filter_map(|f| f.config.known()).map(|space| space.extent()).sum();
+    let config: usize = topology
+        .functions()
+        .filter_map(|f| f.config.known())
+        .map(slotwise_core::pci::ConfigSpace::extent)
+        .sum();
     let beyond = kept.saturating_sub(config) as f64 / host.functions as f64;
     Ok(Row {
         functions: host.functions,
