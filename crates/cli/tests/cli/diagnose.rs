@@ -134,7 +134,8 @@ fn inputs() -> Vec<(&'static str, Vec<u8>, u64)> {
         ("journal export", export.into_bytes(), 5),
         ("journal as JSON", json.into_bytes(), 2),
         ("forum text", html.into_bytes(), 1),
-        ("quoted and wrapped mail", format!("> > {mail}\n").into_bytes(), 1),
+        // The words that say it stand behind the wrap.
+        ("quoted and wrapped mail", format!("> > {mail}\n").into_bytes(), 2),
         ("a byte order mark", [vec![0xef, 0xbb, 0xbf], VIABLE.as_bytes().to_vec()].concat(), 1),
     ]
 }

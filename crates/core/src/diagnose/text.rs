@@ -213,6 +213,8 @@ pub(super) fn normalise(raw: &[u8]) -> String {
 /// JSON strings (RFC 8259 §7), which logs of logs have several times over.
 fn unescape(text: &str) -> Cow<'_, str> {
     const MARKS: [char; 3] = ['&', '<', '\\'];
+    // A log in a log in a web page.
+    const MOST_LAYERS: usize = 3;
     const PLAIN: &[(&str, &str)] = &[
         ("&amp;", "&"),
         ("&quot;", "\""),
@@ -245,9 +247,16 @@ fn unescape(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut out = text.to_owned();
-    for (escaped, plain) in PLAIN {
-        if out.contains(escaped) {
-            out = out.replace(escaped, plain);
+    for _ in 0..MOST_LAYERS {
+        let before = out.len();
+        for (escaped, plain) in PLAIN {
+            if out.contains(escaped) {
+                out = out.replace(escaped, plain);
+            }
+        }
+        // Every replacement is shorter than what it replaces.
+        if out.len() == before {
+            break;
         }
     }
     Cow::Owned(out)
