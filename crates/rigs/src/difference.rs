@@ -28,11 +28,22 @@ impl fmt::Display for Part {
     }
 }
 
+/// How often a known difference shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// In every run.
+    Always,
+    /// In some.
+    AtTimes,
+}
+
 /// A difference whose reason is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
     /// The case.
     pub case: &'static str,
+    /// How often it shows.
+    pub shows: Shows,
     /// Whose fault it is.
     pub part: Part,
     /// What it does.
@@ -46,23 +57,34 @@ pub struct Known {
 pub const KNOWN: &[Known] = &[
     Known {
         case: "rb-op-length",
+        shows: Shows::Always,
         part: Part::EmulatedBus,
         reason: "bytes 6 to 9 of an unknown command are taken for a length, and a data phase begins that nobody asked for",
     },
     Known {
         case: "rb-tail-not-run",
+        shows: Shows::Always,
         part: Part::EmulatedBus,
         reason: "bytes 6 to 9 of an unknown command are taken for a length, and a data phase begins that nobody asked for",
     },
     Known {
         case: "rb-unknown-six",
+        shows: Shows::Always,
         part: Part::EmulatedBus,
         reason: "some operation codes of other device types get a length of their own, and a data phase that nobody asked for",
     },
     Known {
         case: "reas-bad-lba",
+        shows: Shows::Always,
         part: Part::EmulatedBus,
         reason: "the length of a defect list is not in its block, so none of it is fetched from the guest",
+    },
+    Known {
+        case: "reas-one",
+        shows: Shows::AtTimes,
+        part: Part::EmulatedBus,
+        reason: "a defect list that is not fetched leaves the adapter in a wrong phase; its driver resets the bus, and the attention \
+                 comes with a later command",
     },
 ];
 
