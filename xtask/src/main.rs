@@ -13,6 +13,7 @@ mod oracle;
 mod packages;
 mod peers;
 mod planning;
+mod score;
 mod story;
 mod tidy;
 mod tree;
@@ -92,6 +93,18 @@ enum Task {
         #[arg(long, default_value_t = 1)]
         every: usize,
     },
+    /// Plan each scenario of testdata/scenarios, then really try it in the lab, and count how often the plan was right
+    Score {
+        /// Only those of the short form, which CI runs
+        #[arg(long)]
+        short: bool,
+        /// Only scenarios whose name contains this
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Write the result to docs/reference/score.md
+        #[arg(long, conflicts_with_all = ["short", "only"])]
+        write: bool,
+    },
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
 }
@@ -119,6 +132,7 @@ fn main() -> ExitCode {
         Task::Mutation => mutation::run(),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Peers { peer, every } => packages::ensure().and_then(|()| peers::run(&peer, every)),
+        Task::Score { short, only, write } => score::run(&score::Wanted { short, only, write }),
         Task::Tidy => tidy::run(),
     };
     match result {

@@ -5,7 +5,7 @@
 
 mod asserts;
 pub(crate) mod faults;
-mod lab;
+pub(crate) mod lab;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -16,11 +16,11 @@ const LIMIT: usize = 16 << 20;
 const DEADLINE: Duration = Duration::from_secs(240);
 
 /// What a command said.
-pub(super) struct Said {
-    pub(super) command: String,
-    pub(super) status: i32,
-    pub(super) out: String,
-    pub(super) err: String,
+pub(crate) struct Said {
+    pub(crate) command: String,
+    pub(crate) status: i32,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 pub(crate) struct Lab {
@@ -33,6 +33,11 @@ impl Lab {
         let mut machine = Machine::builtin("scsi-bench")?;
         machine.set("scsi.slot", &slot.to_string())?;
         machine.set_fault("nointxmask", FaultState::On)?;
+        Self::boot_machine(dist, &machine)
+    }
+
+    /// Boots a machine with the programs in it.
+    pub(crate) fn boot_machine(dist: &Dist, machine: &Machine) -> Result<Self> {
         let payload = |guest: &str, name: &str| PayloadFile { guest: guest.into(), host: dist.program(name) };
         let config = Config {
             cache_dir: build::cache()?.join("lab"),
@@ -48,11 +53,11 @@ impl Lab {
                 println!("  {text}");
             }
         };
-        let artifacts = Artifacts::prepare(&machine, &config, &progress).map_err(|error| {
+        let artifacts = Artifacts::prepare(machine, &config, &progress).map_err(|error| {
             let hint = error.hint().unwrap_or_default();
             format!("{error}{}{hint}", if hint.is_empty() { "" } else { "; " })
         })?;
-        let host = LabHost::boot(&machine, &artifacts, &BootOptions::default(), &progress)?;
+        let host = LabHost::boot(machine, &artifacts, &BootOptions::default(), &progress)?;
         if let [complaint, ..] = host.complaints() {
             return Err(format!("the lab host complains: {complaint}").into());
         }
@@ -64,7 +69,7 @@ impl Lab {
     }
 
     /// Runs a command.
-    pub(super) fn run(&self, words: &[&str]) -> Result<Said> {
+    pub(crate) fn run(&self, words: &[&str]) -> Result<Said> {
         let command = Command { deadline: Some(DEADLINE), ..Command::new(words.iter().copied()) };
         let output = self.host.output(&command, LIMIT)?;
         Ok(Said {
@@ -88,7 +93,7 @@ impl Lab {
         Ok(serde_json::from_str(&said.out).map_err(|error| format!("`{}`: {error}", said.command))?)
     }
 
-    pub(super) fn put(&self, path: &str, text: &str) -> Result {
+    pub(crate) fn put(&self, path: &str, text: &str) -> Result {
         Ok(self.host.put(path, text.as_bytes(), 0o644)?)
     }
 

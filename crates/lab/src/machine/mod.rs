@@ -21,7 +21,10 @@ pub use model::{DeviceModel, Role};
 pub use qemu::{BootFiles, LAB_SLOTS, qemu_arguments};
 
 /// Machines built in, by name.
-const BUILTIN: &[(&str, &str)] = &[("scsi-bench", include_str!("../../data/machines/scsi-bench.toml"))];
+const BUILTIN: &[(&str, &str)] = &[
+    ("scsi-bench", include_str!("../../data/machines/scsi-bench.toml")),
+    ("pcie-bench", include_str!("../../data/machines/pcie-bench.toml")),
+];
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
