@@ -142,4 +142,66 @@ pub struct TestRequest {
     pub writes: WriteLeave,
     /// The disk under test.
     pub disk: DiskIdentity,
+    /// Installs the firmware under test before a run.
+    pub flash: Option<Placed<HookCommand>>,
+    /// Switches the device off and on where no reset helps.
+    pub power: Option<Placed<HookCommand>>,
+}
+
+/// What a word of a user's command stands for, as it is written in the spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HookWord {
+    /// The file of the firmware build.
+    Firmware,
+    /// The device under test, as reports name it.
+    Device,
+}
+
+impl HookWord {
+    /// How it is written within a word of the command.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Firmware => "{firmware}",
+            Self::Device => "{device}",
+        }
+    }
+}
+
+/// A user's command: a program and its arguments, never given to a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookCommand {
+    program: String,
+    arguments: Vec<String>,
+}
+
+impl HookCommand {
+    /// A command; `None` without a program.
+    #[must_use]
+    pub fn new(words: Vec<String>) -> Option<Self> {
+        let mut words = words.into_iter();
+        let program = words.next().filter(|program| !program.is_empty())?;
+        Some(Self { program, arguments: words.collect() })
+    }
+
+    /// The program.
+    #[must_use]
+    pub fn program(&self) -> &str {
+        &self.program
+    }
+
+    /// Its arguments, with each word of `values` in place.
+    #[must_use]
+    pub fn arguments(&self, values: &[(HookWord, &str)]) -> Vec<String> {
+        let put = |argument: &String| {
+            values.iter().fold(argument.clone(), |text, (word, value)| text.replace(word.text(), value))
+        };
+        self.arguments.iter().map(put).collect()
+    }
+
+    /// Whether an argument has the word.
+    #[must_use]
+    pub fn says(&self, word: HookWord) -> bool {
+        self.arguments.iter().any(|argument| argument.contains(word.text()))
+    }
 }

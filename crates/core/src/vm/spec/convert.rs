@@ -10,8 +10,8 @@ use serde_spanned::Spanned;
 use super::{SpecFault, wire};
 use crate::pci::PciAddress;
 use crate::vm::{
-    BackendKind, CpuCount, DeviceRequest, DiskIdentity, KeepRequest, MAX_CPUS, MachineType, Pick, Placed,
-    Request, TestRequest, UsbId, VmRequest, WriteLeave,
+    BackendKind, CpuCount, DeviceRequest, DiskIdentity, HookCommand, HookWord, KeepRequest, MAX_CPUS,
+    MachineType, Pick, Placed, Request, TestRequest, UsbId, VmRequest, WriteLeave,
 };
 
 /// Everything that is wrong so far.
@@ -194,12 +194,45 @@ fn test(test: wire::Test, faults: &mut Faults) -> TestRequest {
                 .help("add disk = { vendor = \"…\", product = \"…\" } to [test]: nothing else is written to"),
         );
     }
+    let flash = test.flash.and_then(|words| hook("flash", words, HookWord::Firmware, faults));
+    if let Some(flash) = flash.as_ref().filter(|flash| !flash.value.says(HookWord::Firmware)) {
+        faults.0.push(
+            SpecFault::new("flash does not say which firmware it installs", flash.span.clone())
+                .help("{firmware} in one of its arguments stands for the file"),
+        );
+    }
+    let power = test.power.and_then(|words| hook("power", words, HookWord::Device, faults));
     TestRequest {
+        flash,
+        power,
         suites: test.suites.into_iter().map(placed).collect(),
         guests: test.guests.into_iter().map(placed).collect(),
         writes: if test.writes { WriteLeave::Data } else { WriteLeave::ReadOnly },
         disk,
     }
+}
+
+/// A user's command; `allowed` is the one word that stands for something in it.
+fn hook(
+    key: &str,
+    words: Spanned<Vec<String>>,
+    allowed: HookWord,
+    faults: &mut Faults,
+) -> Option<Placed<HookCommand>> {
+    let span = words.span();
+    let Some(value) = HookCommand::new(words.into_inner()) else {
+        faults.0.push(SpecFault::new(format!("{key} names no program"), span).help(
+            "a program and its arguments, a text each; a shell is asked for by [\"sh\", \"-c\", \"…\"]",
+        ));
+        return None;
+    };
+    for word in [HookWord::Firmware, HookWord::Device] {
+        if word != allowed && value.says(word) {
+            let message = format!("{} stands for nothing in {key}", word.text());
+            faults.0.push(SpecFault::new(message, span.clone()).help(format!("{} does", allowed.text())));
+        }
+    }
+    Some(Placed { value, span })
 }
 
 fn placed(text: Spanned<String>) -> Placed<String> {

@@ -38,6 +38,7 @@ pub fn parse(text: &str) -> Result<Request, Vec<SpecFault>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::vm::HookWord;
     use proptest::prelude::*;
 
     fn faults(text: &str) -> Vec<String> {
@@ -74,6 +75,8 @@ suites = ["scsi-2"]
 guests = ["debian-12", "seabios"]
 writes = true
 disk = { vendor = "SEAGATE", product = "ST32550N" }
+flash = ["fwtool", "--write", "file={firmware}"]
+power = ["slotctl", "cycle", "{device}"]
 "#;
 
     #[test]
@@ -84,6 +87,24 @@ disk = { vendor = "SEAGATE", product = "ST32550N" }
         let test = request.test.expect("test");
         assert_eq!(test.guests.len(), 2);
         assert_eq!(test.disk.vendor.as_deref(), Some("SEAGATE"));
+        let flash = test.flash.expect("flash").value;
+        assert_eq!(flash.program(), "fwtool");
+        assert_eq!(flash.arguments(&[(HookWord::Firmware, "a b.bin")]), ["--write", "file=a b.bin"]);
+        assert!(test.power.is_some_and(|power| power.value.says(HookWord::Device)));
+    }
+
+    #[test]
+    fn a_hook_that_cannot_do_its_work_is_told_with_its_place() {
+        let head = "[[vm]]\nname = \"a\"\nmemory = \"1G\"\n[test]\nsuites = [\"scsi-2\"]\n";
+        for (hook, message) in [
+            ("flash = []", "line 6, column 9: flash names no program"),
+            ("flash = [\"\", \"{firmware}\"]", "line 6, column 9: flash names no program"),
+            ("flash = [\"fw\"]", "line 6, column 9: flash does not say which firmware it installs"),
+            ("power = [\"p\", \"{firmware}\"]", "line 6, column 9: {firmware} stands for nothing in power"),
+            ("power = \"p\"", "line 6, column 9: invalid type: string \"p\", expected a sequence"),
+        ] {
+            assert_eq!(faults(&format!("{head}{hook}\n")), [message]);
+        }
     }
 
     #[test]

@@ -72,6 +72,8 @@ pub(super) struct Test {
     pub writes: bool,
     #[serde(default)]
     pub disk: Disk,
+    pub flash: Option<Spanned<Vec<String>>>,
+    pub power: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
