@@ -62,6 +62,19 @@ impl Failure {
         }
     }
 
+    /// It with its causes, on one line.
+    pub(crate) fn told(&self) -> String {
+        let mut text = self.error.to_string();
+        let mut source = self.error.source();
+        // As below.
+        for _ in 0..32 {
+            let Some(error) = source else { break };
+            text.push_str(&format!(": {error}"));
+            source = error.source();
+        }
+        text.replace('\n', " ")
+    }
+
     /// Shows it on standard error.
     pub(crate) fn print(&self) {
         print::note(Role::Bad, "error", &self.error.to_string());

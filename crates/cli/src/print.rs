@@ -104,7 +104,7 @@ pub(crate) fn progress(message: &str) {
 }
 
 /// What comes from a host, a log or a guest must not steer the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 

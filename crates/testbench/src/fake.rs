@@ -1,12 +1,17 @@
 //! A SCSI-2 disk in memory, for tests of the bench itself: sound, or with one of several defects that a suite must catch.
 
+mod stuck;
+
 use std::time::Duration;
+
+pub(crate) use stuck::{Cure, StuckRig};
 
 use crate::capability::Capabilities;
 use crate::guest::GuestDefinition;
+use crate::matrix::{Outcome, Row};
 use crate::rig::{DeviceUnderTest, Identity, Rig, RigError, RunningGuest};
 use crate::scsi::SenseCode;
-use crate::suite::Harm;
+use crate::suite::{Exchange, Harm};
 use crate::transport::{Transport, TransportError};
 use crate::wire::{
     Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, LogRecord, Nexus,
@@ -287,7 +292,8 @@ impl Transport for FakeDisk {
     }
 
     fn kernel_log(&mut self, since: u64) -> Result<(Vec<LogRecord>, u64), TransportError> {
-        Ok((Vec::new(), since))
+        let record = LogRecord { sequence: since, time_us: 0, level: 6, text: format!("line {since}") };
+        Ok((vec![record], since + 1))
     }
 }
 
@@ -342,5 +348,53 @@ pub(crate) fn device() -> DeviceUnderTest {
             serial: Some("F001".into()),
         }),
         harm_limit: Harm::Data,
+    }
+}
+
+/// A row of a case that ended so.
+pub(crate) fn row(case: &str, outcome: Outcome) -> Row {
+    Row {
+        suite: "s".into(),
+        device: "disk".into(),
+        guest: "debian-12".into(),
+        case: case.into(),
+        attempt: 1,
+        title: "A case".into(),
+        why: "Because.".into(),
+        standard: "X3.131-1994".into(),
+        clause: "8.2".into(),
+        clause_checked: false,
+        outcome,
+        elapsed: Duration::from_millis(20),
+        in_guest: Duration::from_millis(19),
+        reason: outcome.is_bad().then(|| "wrong".into()),
+        line: None,
+        sent: 0,
+        exchanges: Vec::new(),
+        kernel_log: Vec::new(),
+        console: None,
+        recovery: Vec::new(),
+        quarantined: None,
+    }
+}
+
+/// An INQUIRY that brought these data.
+pub(crate) fn exchange(data: &[u8]) -> Exchange {
+    let length = u32::try_from(data.len()).unwrap();
+    let cdb = HexBytes(vec![0x12, 0, 0, 0, 36, 0]);
+    Exchange {
+        title: "INQUIRY".into(),
+        line: 1,
+        command: Command { cdb, direction: Direction::In { length }, timeout_ms: 1000 },
+        outcome: Some(CommandOutcome::Completed(Completion {
+            status: 0,
+            sense: HexBytes(Vec::new()),
+            data: HexBytes(data.to_vec()),
+            residual: 0,
+            host_status: 0,
+            driver_status: 0,
+            elapsed_us: 10,
+        })),
+        complaint: None,
     }
 }

@@ -23,6 +23,8 @@ pub mod report;
 #[cfg(feature = "bench")]
 pub mod rig;
 #[cfg(feature = "bench")]
+pub mod run;
+#[cfg(feature = "bench")]
 pub mod scsi;
 #[cfg(feature = "bench")]
 pub mod sight;

@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod apply;
+mod bisect;
 mod capture;
 mod diagnose;
 mod explain;
@@ -38,6 +39,7 @@ enum Command {
     Run(run::Arguments),
     Render(render::Arguments),
     Test(test::Arguments),
+    Bisect(bisect::Arguments),
     Diagnose(diagnose::Arguments),
     Lab(lab::Arguments),
     Explain(explain::Arguments),
@@ -55,6 +57,7 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Bisect(arguments) => bisect::run(&arguments),
         Command::Diagnose(arguments) => diagnose::run(&arguments),
         Command::Lab(arguments) => lab::run(&arguments),
         Command::Explain(arguments) => explain::run(&arguments),

@@ -6,6 +6,8 @@ use crate::rig::{DeviceUnderTest, Identity};
 use crate::transport::{Transport, TransportError};
 use crate::wire::{Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes};
 
+/// What may pass in a probe of a device that did not answer: it is well, or it is reset.
+const PROBE_TIMEOUT_MS: u32 = 5_000;
 const SCAN_LIMIT: Duration = Duration::from_secs(120);
 const COMMAND_TIMEOUT_MS: u32 = 10_000;
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
@@ -32,6 +34,13 @@ pub(super) enum FindError {
     Mute { address: DeviceAddress, command: &'static str },
     #[error("{address} says it is {found}, and {declared} is declared: nothing is sent to it")]
     Mismatch { address: DeviceAddress, found: String, declared: String },
+}
+
+impl FindError {
+    /// Whether the device is gone or mute; one that is another than declared is nothing that a reset mends.
+    pub(super) fn blames_device(&self) -> bool {
+        !matches!(self, Self::Ambiguous { .. } | Self::Mismatch { .. })
+    }
 }
 
 pub(super) fn find(
@@ -106,6 +115,20 @@ pub(super) fn residual_is_exact(
         }
         _ => None,
     })
+}
+
+/// Whether the device answers, whatever it says: TEST UNIT READY (X3.131-1994, 8.2.16), twice, as the first may end a
+/// recovery that is under way.
+pub(super) fn answers(transport: &mut dyn Transport, address: DeviceAddress) -> Result<bool, TransportError> {
+    let cdb = HexBytes(vec![0; 6]);
+    let command = Command { cdb, direction: Direction::None, timeout_ms: PROBE_TIMEOUT_MS };
+    for _ in 0..2 {
+        let outcomes = transport.execute(address, std::slice::from_ref(&command), COMMAND_LIMIT)?;
+        if matches!(outcomes.last(), Some(CommandOutcome::Completed(last)) if last.reached_device()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn place(device: &DeviceUnderTest) -> String {

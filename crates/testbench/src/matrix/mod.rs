@@ -1,16 +1,21 @@
 //! The matrix: every suite on every device in every guest, a row for each case.
 //!
 //! A guest that does not start, dies or hangs costs its own rows, never the run: the case it died in is a `crash`, and it
-//! is started again for the cases that follow, a few times.
+//! is started again for the cases that follow. A device that hangs costs its deadline and is then reset, by the mildest
+//! way that helps: see [`recover`](self).
 
 mod device;
 mod observe;
+mod recover;
 mod session;
 
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::guest::GuestDefinition;
 use crate::rig::{DeviceUnderTest, Rig};
+use crate::run::{Comparison, Quarantine, Quarantined};
 use crate::sight::Reference;
 use crate::suite::{Case, Exchange, Suite};
 
@@ -27,15 +32,94 @@ pub struct Matrix<'a> {
     pub guests: &'a [GuestDefinition],
 }
 
+/// How to run it.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// What the order of a suite's cases and the data they send come from; without it cases run in the suite's order,
+    /// with the suite's data.
+    pub seed: Option<u64>,
+    /// How often the suites run with each device in each guest.
+    pub times: NonZeroU32,
+    /// When to end.
+    pub until: Until,
+    /// Failures that are known.
+    pub quarantine: &'a Quarantine,
+    /// What an earlier part of this run has done; none of it is done again.
+    pub finished: &'a Finished,
+}
+
+impl<'a> Options<'a> {
+    /// Everything once, in the suites' order.
+    pub fn once(quarantine: &'a Quarantine, finished: &'a Finished) -> Self {
+        Self { seed: None, times: NonZeroU32::MIN, until: Until::Done, quarantine, finished }
+    }
+}
+
+/// When a run ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// When everything is done.
+    Done,
+    /// At the first case that fails, and is not known to.
+    Failure,
+}
+
+/// Names one row of a run.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RowKey {
+    /// The suite.
+    pub suite: String,
+    /// The device.
+    pub device: String,
+    /// The guest.
+    pub guest: String,
+    /// The case.
+    pub case: String,
+    /// Which time it ran, from 1.
+    pub attempt: u32,
+}
+
+/// What an earlier part of a run has done.
+#[derive(Clone, Debug, Default)]
+pub struct Finished {
+    /// Its rows, each with what was known of the device after it.
+    pub rows: BTreeMap<RowKey, (Row, Reference)>,
+    /// How guests came up.
+    pub starts: Vec<Start>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// How much of that was spent waiting for guests.
+    pub in_guests: Duration,
+}
+
+/// Something has happened in a run.
+#[derive(Debug)]
+pub enum Progress<'a> {
+    /// A guest has come up with a device for the first time, or has not.
+    Started(&'a Start),
+    /// A case is done, and this is known of the device.
+    Done(&'a Row, &'a Reference),
+    /// A case was done by an earlier part of the run.
+    Kept(&'a Row),
+}
+
 /// What came of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
-    /// One for each suite × device × guest × case.
+    /// One for each suite × device × guest × case, and each time it ran.
     pub rows: Vec<Row>,
     /// One for each device × guest.
     pub starts: Vec<Start>,
     /// From beginning to end.
     pub elapsed: Duration,
+    /// How much of that was spent waiting for guests and devices.
+    pub in_guests: Duration,
+    /// What order and data came from.
+    pub seed: Option<u64>,
+    /// What has changed since another run.
+    pub comparison: Option<Comparison>,
+    /// The host as a drawing in SVG, whose texts are escaped.
+    pub picture: Option<String>,
 }
 
 /// How one guest came up with one device.
@@ -66,6 +150,8 @@ pub struct Row {
     pub guest: String,
     /// The case.
     pub case: String,
+    /// Which time it ran, from 1.
+    pub attempt: u32,
     /// What the case is about.
     pub title: String,
     /// What the standard says, and why it matters.
@@ -80,6 +166,8 @@ pub struct Row {
     pub outcome: Outcome,
     /// How long it took.
     pub elapsed: Duration,
+    /// How much of that was spent waiting for the guest or the device.
+    pub in_guest: Duration,
     /// Why it did not pass.
     pub reason: Option<String>,
     /// Line of the step at fault, in the case's file.
@@ -88,10 +176,14 @@ pub struct Row {
     pub sent: usize,
     /// What was sent and came back: the first commands, and those with a complaint.
     pub exchanges: Vec<Exchange>,
-    /// What the guest's kernel logged during a case that did not pass.
+    /// What the guest's kernel logged during the case.
     pub kernel_log: Vec<String>,
-    /// The last lines of the guest's console, where it died.
+    /// The last lines of the guest's console, where the case did not pass.
     pub console: Option<String>,
+    /// What was done to the device so that it answers again.
+    pub recovery: Vec<String>,
+    /// What is known of failures of this case.
+    pub quarantined: Option<Quarantined>,
 }
 
 /// How a case ended.
@@ -110,6 +202,16 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether something is wrong.
+    pub fn is_bad(self) -> bool {
+        matches!(self, Self::Fail | Self::Error | Self::Crash)
+    }
+
+    /// The outcome of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|outcome| outcome.name() == name)
+    }
+
     /// All there are.
     pub const ALL: [Self; 5] = [Self::Pass, Self::Fail, Self::Skip, Self::Error, Self::Crash];
 
@@ -131,14 +233,29 @@ impl Run {
         self.rows.iter().filter(|row| row.outcome == outcome).count()
     }
 
-    /// Whether nothing failed, erred or crashed, and something passed.
+    /// Whether nothing failed, erred or crashed that is not known to, and something passed.
     pub fn passed(&self) -> bool {
-        let bad = [Outcome::Fail, Outcome::Error, Outcome::Crash];
-        self.count(Outcome::Pass) > 0 && bad.into_iter().all(|outcome| self.count(outcome) == 0)
+        self.count(Outcome::Pass) > 0 && !self.rows.iter().any(Row::stands)
     }
 }
 
 impl Row {
+    /// What names it.
+    pub fn key(&self) -> RowKey {
+        RowKey {
+            suite: self.suite.clone(),
+            device: self.device.clone(),
+            guest: self.guest.clone(),
+            case: self.case.clone(),
+            attempt: self.attempt,
+        }
+    }
+
+    /// Whether it speaks against the run: something is wrong, and it is not a failure that is known.
+    pub fn stands(&self) -> bool {
+        self.outcome.is_bad() && !self.quarantined.as_ref().is_some_and(|known| known.holds())
+    }
+
     /// A row of a case that was not carried out.
     fn not_run(place: &Place<'_>, suite: &Suite, case: &Case, outcome: Outcome, reason: String) -> Self {
         Self {
@@ -146,6 +263,7 @@ impl Row {
             device: place.device.name.clone(),
             guest: place.guest.id().to_owned(),
             case: case.id().to_owned(),
+            attempt: 1,
             title: case.title().to_owned(),
             why: case.why().trim().to_owned(),
             standard: suite.standard().to_owned(),
@@ -153,12 +271,15 @@ impl Row {
             clause_checked: case.clause_checked(),
             outcome,
             elapsed: Duration::ZERO,
+            in_guest: Duration::ZERO,
             reason: Some(reason),
             line: None,
             sent: 0,
             exchanges: Vec::new(),
             kernel_log: Vec::new(),
             console: None,
+            recovery: Vec::new(),
+            quarantined: None,
         }
     }
 }
@@ -170,26 +291,64 @@ struct Place<'a> {
     device: &'a DeviceUnderTest,
 }
 
-/// Runs the matrix; `seen` gets each row as it is done.
+/// Runs the matrix once; `seen` gets each row as it is done.
 pub fn run_matrix(matrix: &Matrix<'_>, rig: &mut dyn Rig, seen: &mut dyn FnMut(&Row)) -> Run {
+    let (quarantine, finished) = (Quarantine::default(), Finished::default());
+    run_with(matrix, rig, &Options::once(&quarantine, &finished), &mut |progress| {
+        if let Progress::Done(row, _) = progress {
+            seen(row);
+        }
+    })
+}
+
+/// Runs the matrix; `seen` hears what happens. Rows of an earlier part are taken over where they belong.
+pub fn run_with(
+    matrix: &Matrix<'_>,
+    rig: &mut dyn Rig,
+    options: &Options<'_>,
+    seen: &mut dyn FnMut(Progress<'_>),
+) -> Run {
     let start = Instant::now();
-    let mut run = Run::default();
+    let mut run = Run { seed: options.seed, in_guests: options.finished.in_guests, ..Run::default() };
     // What one guest finds out about a device holds for those after it.
     let mut references: Vec<Reference> = matrix.devices.iter().map(|device| rig.reference(device)).collect();
-    for guest in matrix.guests {
+    'all: for guest in matrix.guests {
         for (device, reference) in matrix.devices.iter().zip(&mut references) {
-            let mut session = Session::new(Place { guest, device }, rig, reference);
-            for suite in matrix.suites {
-                session.suite(suite, &mut |row| {
-                    seen(&row);
-                    run.rows.push(row);
-                });
+            let mut session = Session::new(Place { guest, device }, rig, reference, options);
+            let ended = pass(matrix.suites, &mut session, options, &mut |progress| {
+                if let Progress::Done(row, _) | Progress::Kept(row) = &progress {
+                    run.rows.push((*row).clone());
+                }
+                seen(progress);
+            });
+            let (own, waited) = session.end();
+            run.in_guests += waited;
+            run.starts.push(own);
+            if ended {
+                break 'all;
             }
-            run.starts.push(session.end());
         }
     }
-    run.elapsed = start.elapsed();
+    run.elapsed = options.finished.elapsed + start.elapsed();
     run
+}
+
+/// All suites with one device in one guest, as often as is wanted. True if the run is to end.
+fn pass(
+    suites: &[Suite],
+    session: &mut Session<'_>,
+    options: &Options<'_>,
+    seen: &mut dyn FnMut(Progress<'_>),
+) -> bool {
+    for attempt in 1..=options.times.get() {
+        for suite in suites {
+            let shuffled = options.seed.map(|seed| suite.clone().shuffled(seed.wrapping_add(attempt.into())));
+            if session.suite(shuffled.as_ref().unwrap_or(suite), attempt, seen) {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 #[cfg(test)]

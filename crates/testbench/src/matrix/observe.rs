@@ -27,6 +27,7 @@ impl Session<'_> {
         let start = Instant::now();
         let told = self.told(what);
         let elapsed = start.elapsed();
+        self.waited += elapsed;
         let (outcome, reason) = match &told {
             Ok(told) => told.clone(),
             Err(error) => (outcome_of(error), Some(chain(error))),

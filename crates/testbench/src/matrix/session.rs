@@ -4,14 +4,14 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use super::device::{self, Found};
-use super::{Outcome, Place, Row, Start};
+use super::{Options, Outcome, Place, Progress, Row, RowKey, Start, Until};
 use crate::capability::{Capabilities, Capability};
 use crate::rig::{Rig, RunningGuest};
 use crate::sight::Reference;
 use crate::suite::{Batch, Case, CaseRun, Harm, Names, Suite, Verdict};
 use crate::transport::TransportError;
 
-/// How often a guest is started for one device, the first time included.
+/// How often a guest is started for one device without lasting until a case can begin.
 const START_LIMIT: usize = 4;
 /// What is allowed a batch beyond the timeouts of its commands: the kernel's own recovery takes a while.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -20,7 +20,7 @@ const LOG_LIMIT: usize = 40;
 
 pub(super) struct Session<'a> {
     pub(super) place: Place<'a>,
-    rig: &'a mut dyn Rig,
+    pub(super) rig: &'a mut dyn Rig,
     pub(super) reference: &'a mut Reference,
     pub(super) guest: Option<(Box<dyn RunningGuest>, Found)>,
     log_next: u64,
@@ -28,12 +28,31 @@ pub(super) struct Session<'a> {
     /// What the guest can carry with this device's adapter, found out at its start.
     capabilities: Capabilities,
     first: Start,
+    /// Whether `first` has been told.
+    told: bool,
+    options: &'a Options<'a>,
+    /// Time spent waiting for the guest or the device.
+    pub(super) waited: Duration,
+    /// What was done so that a guest with the device starts, for the next row.
+    pub(super) remedies: Vec<String>,
+    /// How often power was switched off and on.
+    pub(super) powered: usize,
 }
 
 /// A guest that is of no use: why, and what its console said.
 struct Useless {
     reason: String,
     console: String,
+    fault: Fault,
+}
+
+/// Whose fault that is, as far as it decides what is tried next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// The device is not there, or does not answer.
+    Device,
+    /// Anything else.
+    Other,
 }
 
 /// A case of commands came to a guest that carries none.
@@ -55,60 +74,128 @@ pub(super) fn chain(error: &dyn Error) -> String {
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(place: Place<'a>, rig: &'a mut dyn Rig, reference: &'a mut Reference) -> Self {
-        let first = Start {
+    pub(super) fn new(
+        place: Place<'a>,
+        rig: &'a mut dyn Rig,
+        reference: &'a mut Reference,
+        options: &'a Options<'a>,
+    ) -> Self {
+        let own = |start: &&Start| start.guest == place.guest.id() && start.device == place.device.name;
+        let earlier = options.finished.starts.iter().find(own).cloned();
+        let told = earlier.is_some();
+        let first = earlier.unwrap_or_else(|| Start {
             guest: place.guest.id().to_owned(),
             device: place.device.name.clone(),
             identity: None,
             to_first_inquiry: None,
             fault: None,
             hint: None,
-        };
-        let capabilities = place.guest.capabilities().clone();
-        Self { place, rig, reference, guest: None, log_next: 0, starts: 0, capabilities, first }
+        });
+        Self {
+            capabilities: place.guest.capabilities().clone(),
+            place,
+            rig,
+            reference,
+            guest: None,
+            log_next: 0,
+            starts: 0,
+            first,
+            told,
+            options,
+            waited: Duration::ZERO,
+            remedies: Vec::new(),
+            powered: 0,
+        }
     }
 
-    pub(super) fn end(mut self) -> Start {
+    /// Ends the guest; how it came up, and the time spent waiting for it.
+    pub(super) fn end(mut self) -> (Start, Duration) {
+        let begin = Instant::now();
         if let Some((guest, _)) = self.guest.take() {
             guest.stop();
         }
-        self.first
+        (self.first, self.waited + begin.elapsed())
     }
 
-    /// Runs each case of a suite and gives a row for it.
-    pub(super) fn suite(&mut self, suite: &Suite, row: &mut dyn FnMut(Row)) {
+    /// Runs each case of a suite and tells its row. True if the run is to end.
+    pub(super) fn suite(&mut self, suite: &Suite, attempt: u32, seen: &mut dyn FnMut(Progress<'_>)) -> bool {
+        let options = self.options;
+        let ends = |row: &Row| options.until == Until::Failure && row.stands();
         let mut names = None;
         for case in suite.cases() {
-            // What a guest can carry is known for sure only when it runs, so this is asked again below.
-            if let Err(reason) = self.may_run(case) {
-                row(Row::not_run(&self.place, suite, case, Outcome::Skip, reason));
+            if let Some((row, reference)) = options.finished.rows.get(&self.key(suite, case, attempt)) {
+                (self.reference.bytes, self.reference.marked) = (reference.bytes, reference.marked);
+                self.reference.function = self.reference.function.or(reference.function);
+                seen(Progress::Kept(row));
+                if ends(row) {
+                    return true;
+                }
                 continue;
             }
-            if self.guest.is_none() {
-                // What a setup found out holds for the guest it was found out in.
-                names = None;
+            let before = self.waited;
+            let mut row = self.row(suite, case, attempt, &mut names);
+            let remedies = std::mem::take(&mut self.remedies);
+            row.recovery.splice(0..0, remedies);
+            row.attempt = attempt;
+            row.in_guest = self.waited.saturating_sub(before).min(row.elapsed);
+            row.quarantined = options.quarantine.about(&row);
+            if !self.told && (self.first.fault.is_some() || self.first.to_first_inquiry.is_some()) {
+                self.told = true;
+                seen(Progress::Started(&self.first));
             }
-            let ready = self.ready().and_then(|()| match &names {
-                Some(_) => Ok(()),
-                None => self.setup(suite).map(|found| names = Some(found)),
-            });
-            match (ready, &names) {
-                (Ok(()), Some(names)) => match self.may_run(case) {
-                    Ok(()) => row(match case.observation() {
-                        Some(what) => self.observe(suite, case, what),
-                        None => self.case(suite, case, names),
-                    }),
-                    Err(reason) => row(Row::not_run(&self.place, suite, case, Outcome::Skip, reason)),
-                },
-                (Err(useless), _) => {
-                    let console = Some(useless.console).filter(|text| !text.is_empty());
-                    row(Row {
-                        console,
-                        ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason)
-                    });
-                }
-                (Ok(()), None) => {}
+            seen(Progress::Done(&row, self.reference));
+            if ends(&row) {
+                return true;
             }
+        }
+        false
+    }
+
+    fn key(&self, suite: &Suite, case: &Case, attempt: u32) -> RowKey {
+        RowKey {
+            suite: suite.id().to_owned(),
+            device: self.place.device.name.clone(),
+            guest: self.place.guest.id().to_owned(),
+            case: case.id().to_owned(),
+            attempt,
+        }
+    }
+
+    /// One case, with the guest started first where none runs.
+    fn row(&mut self, suite: &Suite, case: &Case, attempt: u32, names: &mut Option<Names>) -> Row {
+        // What a guest can carry is known for sure only when it runs, so this is asked again below.
+        if let Err(reason) = self.may_run(case) {
+            return Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
+        }
+        if self.guest.is_none() {
+            // What a setup found out holds for the guest it was found out in.
+            *names = None;
+        }
+        let found = self.ready().and_then(|()| match names.take() {
+            Some(names) => Ok(names),
+            None => self.setup(suite).map(|names| match self.options.seed {
+                Some(seed) => names.seeded(seed.wrapping_add(attempt.into())),
+                None => names,
+            }),
+        });
+        let found = match found {
+            Ok(found) => names.insert(found),
+            Err(useless) => {
+                let console = Some(useless.console).filter(|text| !text.is_empty());
+                return Row {
+                    console,
+                    ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason)
+                };
+            }
+        };
+        // It lasted until a case could begin: that it dies in one costs that case alone.
+        self.starts = 0;
+        match self.may_run(case) {
+            Ok(()) => match case.observation() {
+                Some(what) => self.observe(suite, case, what),
+                None => self.case(suite, case, found),
+            },
+            Err(reason) => Row::not_run(&self.place, suite, case, Outcome::Skip, reason),
         }
     }
 
@@ -140,11 +227,16 @@ impl<'a> Session<'a> {
         }
         if self.starts >= START_LIMIT {
             let reason = format!("the guest was started {START_LIMIT} times and did not last");
-            return Err(Useless { reason, console: String::new() });
+            return Err(Useless { reason, console: String::new(), fault: Fault::Other });
         }
         self.starts += 1;
         let begin = Instant::now();
-        let outcome = self.start();
+        let mut outcome = self.start();
+        if outcome.as_ref().is_err_and(|useless| useless.fault == Fault::Device) && self.power() {
+            self.starts = 1;
+            outcome = self.start();
+        }
+        self.waited += begin.elapsed();
         match &outcome {
             Ok(found) if self.first.to_first_inquiry.is_none() => {
                 self.first.to_first_inquiry = Some(begin.elapsed());
@@ -162,7 +254,10 @@ impl<'a> Session<'a> {
             // A guest that cannot be started once is not tried for every case.
             self.starts = START_LIMIT;
             self.first.hint.clone_from(&error.hint);
-            Useless { reason: chain(&error), console: error.console }
+            // Where it did start before, it is the device that has changed since.
+            let before = self.first.to_first_inquiry.is_some();
+            let fault = if before { Fault::Device } else { Fault::Other };
+            Useless { reason: chain(&error), console: error.console, fault }
         })?;
         if !self.capabilities.has(Capability::Commands) {
             // It has said that it is ready; which disk it sees is for the cases to ask.
@@ -181,13 +276,16 @@ impl<'a> Session<'a> {
                     self.capabilities.remove(Capability::Residual);
                 }
                 self.guest = Some((guest, found.clone()));
+                // What it said before the first case belongs to none.
+                self.kernel_log();
                 Ok(found)
             }
             Err(error) => {
                 self.starts = START_LIMIT;
                 let console = guest.console_tail();
                 guest.stop();
-                Err(Useless { reason: chain(&error), console })
+                let fault = if error.blames_device() { Fault::Device } else { Fault::Other };
+                Err(Useless { reason: chain(&error), console, fault })
             }
         }
     }
@@ -202,7 +300,7 @@ impl<'a> Session<'a> {
             None => Ok(run.into_names()),
             Some(finding) => {
                 let reason = format!("the suite's setup: {}", finding.reason);
-                Err(Useless { reason, console: String::new() })
+                Err(Useless { reason, console: String::new(), fault: Fault::Other })
             }
         }
     }
@@ -216,11 +314,11 @@ impl<'a> Session<'a> {
             return *row;
         }
         self.reference.marked &= case.harm() == Harm::None;
-        // Where the log stands before the case, so that only its own lines are kept.
-        self.kernel_log();
         let start = Instant::now();
         let mut run = CaseRun::new(suite, case, names);
         let lost = self.drive(&mut run, suite.case_limit());
+        // The next case begins where this one's lines end.
+        let kernel_log = self.kernel_log();
         let elapsed = start.elapsed();
         let outcome = match (&lost, run.verdict()) {
             (Some(_), _) => Outcome::Crash,
@@ -229,24 +327,32 @@ impl<'a> Session<'a> {
             (None, Verdict::Error) => Outcome::Error,
         };
         let finding = run.findings().first();
-        let kernel_log = if outcome == Outcome::Pass { Vec::new() } else { self.kernel_log() };
-        Row {
+        let console = match (lost, &mut self.guest) {
+            (Some(useless), _) => Some(useless.console),
+            (None, Some((guest, _))) if outcome.is_bad() => Some(guest.console_tail()),
+            (None, _) => None,
+        };
+        let mut row = Row {
             elapsed,
             reason: finding.map(|finding| finding.reason.clone()),
             line: finding.and_then(|finding| finding.line),
             sent: run.sent(),
             exchanges: run.into_exchanges(),
             kernel_log,
-            console: lost.map(|useless| useless.console),
+            console: console.filter(|text| !text.is_empty()),
             ..Row::not_run(&self.place, suite, case, outcome, String::new())
-        }
+        };
+        self.recover(&mut row);
+        row
     }
 
     /// Before a case that writes: whether the device is still the declared one. The row of a case that must not run.
     fn still_the_one(&mut self, suite: &Suite, case: &Case) -> Result<(), Box<Row>> {
         let Some((guest, found)) = &mut self.guest else { return Ok(()) };
         let Some(address) = found.address.filter(|_| case.harm() != Harm::None) else { return Ok(()) };
+        let begin = Instant::now();
         let asked = device::identify(guest.transport(), address, self.place.device);
+        self.waited += begin.elapsed();
         let error = match asked {
             Ok(_) => return Ok(()),
             Err(error) => error,
@@ -258,7 +364,10 @@ impl<'a> Session<'a> {
     fn kernel_log(&mut self) -> Vec<String> {
         let Some((guest, _)) = &mut self.guest else { return Vec::new() };
         // Only an ornament of the report: a guest that cannot tell its log fails in what matters soon enough.
-        let Ok((records, next)) = guest.transport().kernel_log(self.log_next) else { return Vec::new() };
+        let begin = Instant::now();
+        let told = guest.transport().kernel_log(self.log_next);
+        self.waited += begin.elapsed();
+        let Ok((records, next)) = told else { return Vec::new() };
         self.log_next = next;
         records.into_iter().map(|record| record.text).take(LOG_LIMIT).collect()
     }
@@ -276,7 +385,10 @@ impl<'a> Session<'a> {
                 Batch::Commands(route, commands) => (route, commands),
                 Batch::Event(event) => {
                     let (guest, _) = self.guest.as_mut()?;
-                    match guest.transport().event(event) {
+                    let begin = Instant::now();
+                    let done = guest.transport().event(event);
+                    self.waited += begin.elapsed();
+                    match done {
                         Ok(()) => continue,
                         Err(error) => return self.lost(run, &error),
                     }
@@ -287,7 +399,10 @@ impl<'a> Session<'a> {
             let patience = left.min(limit) + Duration::from_millis(slowest.into()) + RECOVERY;
             let (guest, found) = self.guest.as_mut()?;
             let Some(address) = found.address else { return self.lost(run, &no_commands()) };
-            match guest.transport().execute_by(route, address, &batch, patience) {
+            let begin = Instant::now();
+            let outcomes = guest.transport().execute_by(route, address, &batch, patience);
+            self.waited += begin.elapsed();
+            match outcomes {
                 Ok(outcomes) => run.answer(outcomes),
                 Err(error) => return self.lost(run, &error),
             }
@@ -305,6 +420,6 @@ impl<'a> Session<'a> {
         let (mut guest, _) = self.guest.take()?;
         let console = guest.console_tail();
         guest.stop();
-        Some(Useless { reason, console })
+        Some(Useless { reason, console, fault: Fault::Device })
     }
 }

@@ -1,9 +1,11 @@
 //! The whole way from suite to rows, over a disk in memory.
 
 use super::*;
-use crate::fake::{Defect, FakeRig, device};
+use crate::fake::{Cure, Defect, FakeRig, StuckRig, device};
 use crate::rig::Identity;
+use crate::run::{Date, Standing};
 use crate::suite::Harm;
+use crate::transport::Event;
 
 fn run(defect: Option<Defect>, device: DeviceUnderTest) -> (Run, FakeRig) {
     let suites = [Suite::whole("scsi-2").unwrap()];
@@ -77,10 +79,135 @@ fn a_hung_guest_costs_its_case_and_is_started_again() {
 }
 
 #[test]
-fn a_guest_that_never_lasts_is_given_up() {
+fn a_guest_that_hangs_time_and_again_costs_those_cases_and_not_the_run() {
     let (run, rig) = run(Some(Defect::Hangs(0x2a)), device());
-    assert_eq!(rig.starts, 4);
-    assert!(run.count(Outcome::Crash) == 4 && run.count(Outcome::Error) > 0 && run.count(Outcome::Pass) > 0);
+    let crashes = run.count(Outcome::Crash);
+    let given_up = |row: &Row| row.reason.as_deref().is_some_and(|reason| reason.contains("did not last"));
+    assert!(crashes > 4 && !run.rows.iter().any(given_up), "{crashes}");
+    assert!(run.count(Outcome::Pass) > 0 && rig.starts > 4);
+}
+
+#[test]
+fn a_guest_that_never_lasts_is_given_up() {
+    // START STOP UNIT is in the suite's setup: no case ever begins.
+    let (run, rig) = run(Some(Defect::Hangs(0x1b)), device());
+    assert_eq!((rig.starts, run.count(Outcome::Pass)), (4, 0));
+    let last = run.rows.iter().rfind(|row| row.outcome == Outcome::Error).unwrap();
+    assert_eq!(last.reason.as_deref(), Some("the guest was started 4 times and did not last"));
+}
+
+/// The scsi-2 suite over a disk that hangs at REZERO UNIT, until it gets what it needs.
+fn stuck(cure: Cure) -> (Run, Vec<String>) {
+    let suites =
+        [Suite::builtin("scsi-2").unwrap().only(|case| ["rezero", "tur-ready"].contains(&case.id()))];
+    let guests = [GuestDefinition::builtin("debian-12").unwrap()];
+    let mut rig = StuckRig::new(0x01, cure);
+    let matrix = Matrix { suites: &suites, devices: &[device()], guests: &guests };
+    let run = run_matrix(&matrix, &mut rig, &mut |_| ());
+    let done = rig.did();
+    (run, done)
+}
+
+#[test]
+fn a_hung_device_is_reset_by_the_mildest_way_that_helps_and_the_run_goes_on() {
+    for (cure, did, told) in [
+        (
+            Cure::Event(Event::DeviceReset),
+            vec!["start", "device-reset", "stop"],
+            "device-reset: the device answers again",
+        ),
+        (
+            Cure::Event(Event::BusReset),
+            vec!["start", "device-reset", "bus-reset", "stop"],
+            "bus-reset: the device answers again",
+        ),
+        (
+            Cure::Release,
+            vec!["start", "device-reset", "bus-reset", "stop", "start", "stop"],
+            "the guest was ended, which resets the function; the next case gets a new one",
+        ),
+        (
+            Cure::Power,
+            vec!["start", "device-reset", "bus-reset", "stop", "start", "stop", "power", "start", "stop"],
+            "the guest was ended, which resets the function; the next case gets a new one",
+        ),
+    ] {
+        let (run, done) = stuck(cure);
+        assert_eq!(done, did, "{cure:?}");
+        let [hung, next] = run.rows.as_slice() else { panic!("{cure:?}: {} rows", run.rows.len()) };
+        assert_eq!((hung.case.as_str(), hung.outcome), ("rezero", Outcome::Fail), "{cure:?}");
+        assert_eq!(hung.recovery.last().map(String::as_str), Some(told), "{cure:?}");
+        assert_eq!(
+            (next.case.as_str(), next.outcome),
+            ("tur-ready", Outcome::Pass),
+            "{cure:?}: {:?}",
+            next.reason
+        );
+        let power = ["power: switched off and on".to_owned()];
+        assert_eq!(next.recovery, if cure == Cure::Power { power.as_slice() } else { &[] }, "{cure:?}");
+    }
+}
+
+#[test]
+fn a_device_that_nothing_brings_back_costs_errors_and_an_end() {
+    let (run, done) = stuck(Cure::Event(Event::ChangeMedium));
+    assert_eq!(run.rows[1].outcome, Outcome::Error);
+    assert!(run.rows[1].reason.as_deref().is_some_and(|reason| reason.contains("no SCSI device")));
+    assert_eq!(done.iter().filter(|what| *what == "power").count(), 1);
+}
+
+fn with(options: &Options<'_>, defect: Defect) -> Run {
+    let suites = [Suite::builtin("scsi-2").unwrap().only(|case| case.id().starts_with("inq-"))];
+    let guests = [GuestDefinition::builtin("debian-12").unwrap()];
+    let matrix = Matrix { suites: &suites, devices: &[device()], guests: &guests };
+    run_with(&matrix, &mut FakeRig { defect: Some(defect), starts: 0 }, options, &mut |_| ())
+}
+
+#[test]
+fn order_follows_from_the_seed_and_each_time_has_its_own() {
+    let (quarantine, finished) = (Quarantine::default(), Finished::default());
+    let times = NonZeroU32::new(2).unwrap();
+    let order = |seed| {
+        let run = with(&Options { seed, times, ..Options::once(&quarantine, &finished) }, Defect::None);
+        let cases: Vec<(u32, String)> = run.rows.into_iter().map(|row| (row.attempt, row.case)).collect();
+        cases
+    };
+    assert_eq!(order(Some(3)), order(Some(3)));
+    assert_ne!(order(Some(3)), order(Some(4)));
+    let plain = order(None);
+    let (first, second) = plain.split_at(plain.len() / 2);
+    assert!(first.iter().map(|(_, case)| case).eq(second.iter().map(|(_, case)| case)));
+    assert!(first.iter().all(|(attempt, _)| *attempt == 1));
+    assert!(second.iter().all(|(attempt, _)| *attempt == 2));
+}
+
+#[test]
+fn until_fail_ends_at_the_first_failure_that_is_not_known() {
+    let (none, finished) = (Quarantine::default(), Finished::default());
+    let times = NonZeroU32::new(100).unwrap();
+    let options = Options { times, until: Until::Failure, ..Options::once(&none, &finished) };
+    let run = with(&options, Defect::InquiryPads);
+    assert!(run.rows.last().is_some_and(Row::stands) && run.count(Outcome::Fail) == 1);
+    let today = Date { year: 2027, month: 1, day: 1 };
+    let text = "[[known]]\ncase = \"inq-*\"\nreason = \"it pads\"\nexpires = 2027-01-01\n";
+    let known = Quarantine::parse("q.toml", text, today).unwrap();
+    let once = Options { until: Until::Failure, ..Options::once(&known, &finished) };
+    let run = with(&once, Defect::InquiryPads);
+    assert!(run.passed() && run.count(Outcome::Fail) > 1);
+    let still = run.rows.iter().filter(|row| row.outcome == Outcome::Pass);
+    assert!(still.clone().count() > 0);
+    assert!(
+        still
+            .into_iter()
+            .all(|row| { row.quarantined.as_ref().is_some_and(|known| known.standing == Standing::Passes) })
+    );
+}
+
+#[test]
+fn time_spent_in_guests_is_part_of_the_whole() {
+    let (run, _) = run(Some(Defect::None), device());
+    assert!(run.in_guests > Duration::ZERO && run.in_guests <= run.elapsed);
+    assert!(run.rows.iter().all(|row| row.in_guest <= row.elapsed));
 }
 
 #[test]

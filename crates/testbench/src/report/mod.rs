@@ -12,7 +12,7 @@ pub mod wire;
 pub use html::html;
 pub use junit::junit;
 pub use tap::tap;
-pub use text::text;
+pub use text::{case, text};
 
 use crate::matrix::{Row, Run};
 

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use super::{groups, one_line, spaced, visible};
 use crate::matrix::{Outcome, Row, Run};
+use crate::run::{ChangeKind, Comparison, Quarantined, Standing, flaky};
 use crate::scsi::{SenseCode, Status, host_status_name, sense_key_name};
 use crate::suite::Exchange;
 use crate::wire::{CommandOutcome, Direction};
@@ -12,38 +13,63 @@ use crate::wire::{CommandOutcome, Direction};
 /// Bytes of data shown.
 const SHOWN_BYTES: usize = 32;
 
+/// One case with all that was kept of it.
+pub fn case(row: &Row) -> String {
+    let mut out = String::new();
+    finding(&mut out, row, &|_| true);
+    out
+}
+
 /// A run as text of at most about 110 columns, without colour.
 pub fn text(run: &Run) -> String {
     let mut out = String::new();
-    let bad = |row: &&Row| matches!(row.outcome, Outcome::Fail | Outcome::Error | Outcome::Crash);
-    for row in run.rows.iter().filter(bad) {
-        finding(&mut out, row);
+    let telling = |exchange: &Exchange| exchange.complaint.is_some() || exchange.outcome.is_none();
+    for row in run.rows.iter().filter(|row| row.outcome.is_bad()) {
+        finding(&mut out, row, &telling);
     }
     matrix(&mut out, run);
     skipped(&mut out, run);
+    quarantined(&mut out, run);
+    for flaky in flaky(&run.rows) {
+        let (device, told) = (one_line(&flaky.device), flaky.told());
+        let _ = writeln!(out, "flaky: {}/{} on {device} in {}: {told}", flaky.suite, flaky.case, flaky.guest);
+    }
+    if let Some(comparison) = &run.comparison {
+        compared(&mut out, comparison);
+    }
     summary(&mut out, run);
     out
 }
 
 // Writing to a string does not fail, so what `write!` returns says nothing.
 
-fn finding(out: &mut String, row: &Row) {
+/// A row with those of its commands that are `told`.
+fn finding(out: &mut String, row: &Row, told: &dyn Fn(&Exchange) -> bool) {
     let Row { suite, case, guest, title, .. } = row;
     let device = one_line(&row.device);
     let _ =
         writeln!(out, "{} {suite}/{case} on {device} in {guest}: {title}", row.outcome.name().to_uppercase());
-    if let Some(reason) = &row.reason {
+    if let Some(reason) = row.reason.as_deref().filter(|reason| !reason.is_empty()) {
         let _ = writeln!(out, "    {}", one_line(reason));
+    }
+    if let Some(Quarantined { reason, expires, standing }) = &row.quarantined {
+        let said = match standing {
+            Standing::Holds => "known until",
+            Standing::Expired => "was known until",
+            Standing::Passes => "passes, though known to fail until",
+        };
+        let _ = writeln!(out, "    {said} {expires}: {}", one_line(reason));
     }
     let unchecked = if row.clause_checked { "" } else { " (not compared with the printed standard)" };
     let _ = writeln!(out, "    {} {}{unchecked}", row.standard, row.clause);
     for line in row.why.lines() {
         let _ = writeln!(out, "      {line}");
     }
-    for exchange in
-        row.exchanges.iter().filter(|exchange| exchange.complaint.is_some() || exchange.outcome.is_none())
-    {
+    for exchange in row.exchanges.iter().filter(|exchange| told(exchange)) {
         command(out, exchange);
+    }
+    for line in &row.recovery {
+        let _ = writeln!(out, "    recovery: {}", one_line(line));
     }
     for line in &row.kernel_log {
         let _ = writeln!(out, "    kernel: {}", one_line(line));
@@ -96,8 +122,11 @@ fn matrix(out: &mut String, run: &Run) {
     let suites: BTreeSet<&str> = groups.iter().map(|([suite, ..], _)| *suite).collect();
     for suite in suites {
         let columns: Vec<_> = groups.iter().filter(|([own, ..], _)| *own == suite).collect();
+        // A case that ran several times has one line.
+        let mut seen = BTreeSet::new();
+        let rows = columns.first().map_or([].as_slice(), |(_, rows)| rows.as_slice());
         let cases: Vec<&str> =
-            columns.first().map_or(Vec::new(), |(_, rows)| rows.iter().map(|row| &*row.case).collect());
+            rows.iter().map(|row| row.case.as_str()).filter(|case| seen.insert(*case)).collect();
         let width = cases.iter().map(|case| case.len()).max().unwrap_or(0).max(suite.len());
         let heads: Vec<_> = columns
             .iter()
@@ -107,13 +136,68 @@ fn matrix(out: &mut String, run: &Run) {
         for case in cases {
             let _ = write!(out, "{case:width$}");
             for ((_, rows), head) in columns.iter().zip(&heads) {
-                let cell = rows.iter().find(|row| row.case == case).map_or("-", |row| row.outcome.name());
+                let cell = cell(rows, case);
                 let _ = write!(out, "  {cell:<0$}", head.chars().count());
             }
             out.truncate(out.trim_end().len());
             out.push('\n');
         }
         out.push('\n');
+    }
+}
+
+/// How a case ended: the worst of its attempts.
+fn cell(rows: &[&Row], case: &str) -> &'static str {
+    let weight = |outcome: &Outcome| match outcome {
+        Outcome::Skip => 0,
+        Outcome::Pass => 1,
+        Outcome::Fail => 2,
+        Outcome::Error => 3,
+        Outcome::Crash => 4,
+    };
+    let own = rows.iter().filter(|row| row.case == case).map(|row| row.outcome);
+    own.max_by_key(weight).map_or("-", Outcome::name)
+}
+
+/// Entries of the quarantine that have done their time: over, or not needed any more.
+fn quarantined(out: &mut String, run: &Run) {
+    for row in &run.rows {
+        let Some(Quarantined { reason, expires, standing }) = &row.quarantined else { continue };
+        let said = match standing {
+            Standing::Holds => continue,
+            Standing::Expired => "still fails, and its quarantine is over since",
+            Standing::Passes => "passes, and is in quarantine until",
+        };
+        let (device, reason) = (one_line(&row.device), one_line(reason));
+        let _ = writeln!(
+            out,
+            "quarantine: {}/{} on {device} in {} {said} {expires} ({reason})",
+            row.suite, row.case, row.guest
+        );
+    }
+}
+
+/// What has changed, those that say nothing of the change apart.
+fn compared(out: &mut String, comparison: &Comparison) {
+    let _ = writeln!(
+        out,
+        "\ncompared with {}: {} unchanged",
+        one_line(&comparison.baseline),
+        comparison.unchanged
+    );
+    for kind in ChangeKind::ALL {
+        for change in comparison.changes.iter().filter(|change| change.kind == kind) {
+            let (device, guest) = (one_line(&change.device), one_line(&change.guest));
+            let (suite, case) = (one_line(&change.suite), one_line(&change.case));
+            let ways = match (&change.was, &change.now) {
+                (Some(was), Some(now)) if was != now => format!(" ({was}, now {now})"),
+                _ => String::new(),
+            };
+            let detail = change.detail.as_deref().map(|text| format!(": {}", one_line(text)));
+            let detail = detail.unwrap_or_default();
+            let _ =
+                writeln!(out, "  {:<15} {suite}/{case} on {device} in {guest}{ways}{detail}", kind.name());
+        }
     }
 }
 
@@ -142,5 +226,11 @@ fn summary(out: &mut String, run: &Run) {
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| format!("{count} {name}"))
         .collect();
-    let _ = writeln!(out, "{} in {:.1} s", told.join(", "), run.elapsed.as_secs_f64());
+    let known = run.rows.iter().filter(|row| row.outcome.is_bad() && !row.stands()).count();
+    let known = if known > 0 { format!(" ({known} known)") } else { String::new() };
+    let seed = match run.seed {
+        Some(seed) => format!("seed {seed}"),
+        None => "the suites' own order and data".to_owned(),
+    };
+    let _ = writeln!(out, "{}{known} in {:.1} s, {seed}", told.join(", "), run.elapsed.as_secs_f64());
 }

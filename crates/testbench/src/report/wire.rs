@@ -2,11 +2,12 @@
 
 /// `slotwise.test/1`.
 pub mod v1 {
-    use serde::Serialize;
+    use serde::{Deserialize, Serialize};
 
     use crate::matrix::{Outcome, Row, Run, Start};
     use crate::report::{one_line, visible};
-    use crate::scsi::{SenseCode, Status, host_status_name, sense_key_name};
+    use crate::run::{Change, Comparison, Flaky, Quarantined, flaky};
+    use crate::scsi::{SenseCode, Status, cdb_fields, host_status_name, sense_fields, sense_key_name};
     use crate::suite::Exchange;
     use crate::wire::{CommandOutcome, Direction, HexBytes};
 
@@ -17,29 +18,103 @@ pub mod v1 {
     const DATA_LIMIT_BYTES: usize = 256;
 
     /// The whole document.
-    #[derive(Clone, Debug, Serialize)]
+    #[derive(Clone, Debug, Serialize, Deserialize)]
     pub struct Document {
         /// [`SCHEMA`].
-        pub schema: &'static str,
+        pub schema: String,
         /// The run as a whole.
         pub run: RunInfo,
-        /// One for each suite × device × guest × case.
+        /// One for each suite × device × guest × case, and each time it ran.
         pub rows: Vec<TestRow>,
+        /// What has changed since another run.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub comparison: Option<ComparedRun>,
+    }
+
+    /// What has changed since another run.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    pub struct ComparedRun {
+        /// The other run, as the user named it.
+        pub baseline: String,
+        /// Cases that ended as they did there, with the same answers.
+        pub unchanged: usize,
+        /// The others, the worst first.
+        pub changes: Vec<ChangedCase>,
+    }
+
+    /// A case that is not as it was.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    pub struct ChangedCase {
+        /// `newly-failing`, `fails-otherwise`, `gone`, `not-run`, `newly-passing`, `changed-answer`, `new`, `now-run` or
+        /// `flaky`.
+        pub kind: String,
+        /// The suite.
+        pub suite: String,
+        /// The device.
+        pub device: String,
+        /// The guest.
+        pub guest: String,
+        /// The case.
+        pub case: String,
+        /// How it ended there.
+        pub was: Option<String>,
+        /// How it ended here.
+        pub now: Option<String>,
+        /// What differs.
+        pub detail: Option<String>,
+    }
+
+    /// A case that did not always end the same way.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    pub struct FlakyCase {
+        /// The suite.
+        pub suite: String,
+        /// The device.
+        pub device: String,
+        /// The guest.
+        pub guest: String,
+        /// The case.
+        pub case: String,
+        /// How often it ended how: `pass 3, fail 1`.
+        pub outcomes: String,
+    }
+
+    /// What is known of a failure.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    pub struct KnownFailure {
+        /// Why.
+        pub reason: String,
+        /// The last day it holds, `YYYY-MM-DD`.
+        pub expires: String,
+        /// `holds`, `expired` or `passes`.
+        pub standing: String,
     }
 
     /// The run as a whole.
-    #[derive(Clone, Debug, Serialize)]
+    #[derive(Clone, Debug, Serialize, Deserialize)]
     pub struct RunInfo {
         /// From beginning to end.
         pub seconds: f64,
+        /// How much of that was spent waiting for guests and devices, their starts included; the rest is the bench's own.
+        #[serde(default)]
+        pub seconds_in_guests: f64,
+        /// What the order of cases and the random data come from; none where the suites' own were used.
+        #[serde(default)]
+        pub seed: Option<u64>,
         /// How many rows ended so.
         pub counts: Counts,
+        /// Failures among them that are known, and hold.
+        #[serde(default)]
+        pub known_failures: usize,
+        /// Cases that did not always end the same way.
+        #[serde(default)]
+        pub flaky: Vec<FlakyCase>,
         /// How each guest came up with each device.
         pub starts: Vec<GuestStart>,
     }
 
     /// How many rows ended so.
-    #[derive(Clone, Copy, Debug, Serialize)]
+    #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
     pub struct Counts {
         /// Every answer right.
         pub pass: usize,
@@ -54,7 +129,7 @@ pub mod v1 {
     }
 
     /// How one guest came up with one device.
-    #[derive(Clone, Debug, Serialize)]
+    #[derive(Clone, Debug, Serialize, Deserialize)]
     pub struct GuestStart {
         /// The guest.
         pub guest: String,
@@ -75,7 +150,7 @@ pub mod v1 {
     }
 
     /// One case on one device in one guest.
-    #[derive(Clone, Debug, Serialize)]
+    #[derive(Clone, Debug, Serialize, Deserialize)]
     pub struct TestRow {
         /// The suite.
         pub suite: String,
@@ -85,6 +160,9 @@ pub mod v1 {
         pub guest: String,
         /// The case.
         pub case: String,
+        /// Which time it ran, from 1.
+        #[serde(default = "first")]
+        pub attempt: u32,
         /// What it is about.
         pub title: String,
         /// What the standard says, and why it matters.
@@ -96,9 +174,12 @@ pub mod v1 {
         /// Whether these were compared with the printed standard.
         pub clause_checked: bool,
         /// `pass`, `fail`, `skip`, `error` or `crash`.
-        pub outcome: &'static str,
+        pub outcome: String,
         /// How long it took.
         pub seconds: f64,
+        /// How much of that was spent waiting for the guest or the device.
+        #[serde(default)]
+        pub seconds_in_guest: f64,
         /// Why it did not pass.
         pub reason: Option<String>,
         /// Line of the step at fault in the case's file.
@@ -109,12 +190,22 @@ pub mod v1 {
         pub commands: Vec<SentCommand>,
         /// What the guest's kernel logged.
         pub kernel_log: Vec<String>,
-        /// The last lines of the guest's console, where it died.
+        /// The last lines of the guest's console, where the case did not pass.
         pub console: Option<String>,
+        /// What was done to the device so that it answers again.
+        #[serde(default)]
+        pub recovery: Vec<String>,
+        /// What is known of failures of this case.
+        #[serde(default)]
+        pub quarantined: Option<KnownFailure>,
+    }
+
+    fn first() -> u32 {
+        1
     }
 
     /// A command, and what came back.
-    #[derive(Clone, Debug, Serialize)]
+    #[derive(Clone, Debug, Serialize, Deserialize)]
     pub struct SentCommand {
         /// What it is called.
         pub title: String,
@@ -122,8 +213,11 @@ pub mod v1 {
         pub line: usize,
         /// Command descriptor block.
         pub cdb: HexBytes,
+        /// Its fields in words.
+        #[serde(default)]
+        pub fields: Vec<String>,
         /// `none`, `in` or `out`.
-        pub direction: &'static str,
+        pub direction: String,
         /// Length of the buffer, in bytes.
         pub length: usize,
         /// How the data sent begin.
@@ -137,7 +231,7 @@ pub mod v1 {
     }
 
     /// What came back for a command.
-    #[derive(Clone, Debug, Serialize)]
+    #[derive(Clone, Debug, Serialize, Deserialize)]
     pub struct Answer {
         /// SCSI status byte.
         pub status: u8,
@@ -145,6 +239,9 @@ pub mod v1 {
         pub status_name: String,
         /// Sense bytes.
         pub sense: HexBytes,
+        /// Its fields in words, if it is of the fixed format.
+        #[serde(default)]
+        pub sense_fields: Vec<String>,
         /// Key, ASC and ASCQ with the key's name, if the sense is of the fixed format.
         pub sense_code: Option<String>,
         /// How the data begin.
@@ -156,7 +253,7 @@ pub mod v1 {
         /// The adapter driver's result.
         pub host_status: u16,
         /// Its name.
-        pub host_status_name: &'static str,
+        pub host_status_name: String,
         /// The kernel's driver byte.
         pub driver_status: u16,
         /// From handing over to getting back.
@@ -177,8 +274,69 @@ pub mod v1 {
                 crash: run.count(Outcome::Crash),
             };
             let starts = run.starts.iter().map(GuestStart::from).collect();
-            let run_info = RunInfo { seconds: run.elapsed.as_secs_f64(), counts, starts };
-            Self { schema: SCHEMA, run: run_info, rows: run.rows.iter().map(TestRow::from).collect() }
+            let known = |row: &&Row| row.outcome.is_bad() && !row.stands();
+            let run_info = RunInfo {
+                seconds: run.elapsed.as_secs_f64(),
+                seconds_in_guests: run.in_guests.as_secs_f64(),
+                seed: run.seed,
+                counts,
+                known_failures: run.rows.iter().filter(known).count(),
+                flaky: flaky(&run.rows).iter().map(FlakyCase::from).collect(),
+                starts,
+            };
+            Self {
+                schema: SCHEMA.to_owned(),
+                run: run_info,
+                rows: run.rows.iter().map(TestRow::from).collect(),
+                comparison: run.comparison.as_ref().map(ComparedRun::from),
+            }
+        }
+    }
+
+    impl From<&Comparison> for ComparedRun {
+        fn from(comparison: &Comparison) -> Self {
+            Self {
+                baseline: one_line(&comparison.baseline),
+                unchanged: comparison.unchanged,
+                changes: comparison.changes.iter().map(ChangedCase::from).collect(),
+            }
+        }
+    }
+
+    impl From<&Change> for ChangedCase {
+        fn from(change: &Change) -> Self {
+            Self {
+                kind: change.kind.name().to_owned(),
+                suite: one_line(&change.suite),
+                device: one_line(&change.device),
+                guest: one_line(&change.guest),
+                case: one_line(&change.case),
+                was: change.was.as_deref().map(one_line),
+                now: change.now.as_deref().map(one_line),
+                detail: change.detail.as_deref().map(one_line),
+            }
+        }
+    }
+
+    impl From<&Flaky> for FlakyCase {
+        fn from(flaky: &Flaky) -> Self {
+            Self {
+                suite: flaky.suite.clone(),
+                device: one_line(&flaky.device),
+                guest: flaky.guest.clone(),
+                case: flaky.case.clone(),
+                outcomes: flaky.told(),
+            }
+        }
+    }
+
+    impl From<&Quarantined> for KnownFailure {
+        fn from(known: &Quarantined) -> Self {
+            Self {
+                reason: one_line(&known.reason),
+                expires: known.expires.to_string(),
+                standing: known.standing.name().to_owned(),
+            }
         }
     }
 
@@ -208,19 +366,23 @@ pub mod v1 {
                 device: one_line(&row.device),
                 guest: row.guest.clone(),
                 case: row.case.clone(),
+                attempt: row.attempt,
                 title: row.title.clone(),
                 why: row.why.clone(),
                 standard: row.standard.clone(),
                 clause: row.clause.clone(),
                 clause_checked: row.clause_checked,
-                outcome: row.outcome.name(),
+                outcome: row.outcome.name().to_owned(),
                 seconds: row.elapsed.as_secs_f64(),
+                seconds_in_guest: row.in_guest.as_secs_f64(),
                 reason: row.reason.as_deref().map(visible),
                 line: row.line,
                 commands_sent: row.sent,
                 commands: row.exchanges.iter().map(SentCommand::from).collect(),
                 kernel_log: row.kernel_log.iter().map(|line| one_line(line)).collect(),
                 console: row.console.as_deref().map(visible),
+                recovery: row.recovery.iter().map(|line| one_line(line)).collect(),
+                quarantined: row.quarantined.as_ref().map(KnownFailure::from),
             }
         }
     }
@@ -241,12 +403,13 @@ pub mod v1 {
                         status: completion.status,
                         status_name: Status(completion.status).to_string(),
                         sense: completion.sense.clone(),
+                        sense_fields: sense_fields(&completion.sense.0),
                         sense_code: code.map(|code| format!("{code} {}", sense_key_name(code.key))),
                         data: head(&completion.data.0),
                         data_length: completion.data.0.len(),
                         residual: completion.residual,
                         host_status: completion.host_status,
-                        host_status_name: host_status_name(completion.host_status),
+                        host_status_name: host_status_name(completion.host_status).to_owned(),
                         driver_status: completion.driver_status,
                         microseconds: completion.elapsed_us,
                     };
@@ -257,7 +420,8 @@ pub mod v1 {
                 title: exchange.title.clone(),
                 line: exchange.line,
                 cdb: exchange.command.cdb.clone(),
-                direction,
+                fields: cdb_fields(&exchange.command.cdb.0),
+                direction: direction.to_owned(),
                 length: exchange.command.data_length(),
                 data_out,
                 answer,

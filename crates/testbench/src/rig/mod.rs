@@ -2,11 +2,13 @@
 
 mod iscsi;
 mod machine;
+mod powered;
 
 use std::error::Error;
 
 pub use iscsi::IscsiRig;
 pub use machine::{Describe, MachineRig};
+pub use powered::PoweredRig;
 
 use crate::guest::GuestDefinition;
 use crate::sight::Reference;
@@ -34,6 +36,23 @@ pub trait Rig {
         let _ = device;
         Reference::default()
     }
+
+    /// Switches the device off and on. Called only while no guest has it.
+    fn power_cycle(&mut self, device: &DeviceUnderTest) -> PowerCycle {
+        let _ = device;
+        PowerCycle::Impossible
+    }
+}
+
+/// What came of switching a device off and on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PowerCycle {
+    /// There is no way to.
+    Impossible,
+    /// It was off, and is on.
+    Done,
+    /// It was tried, and this came in between.
+    Failed(String),
 }
 
 /// A guest that runs. It is stopped when dropped, if [`stop`](Self::stop) was not called.

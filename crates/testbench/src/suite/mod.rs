@@ -8,6 +8,7 @@ mod case;
 mod command;
 mod expression;
 mod observe;
+mod random;
 mod read;
 mod run;
 mod wire;
@@ -207,6 +208,16 @@ impl Suite {
     #[must_use]
     pub fn only(mut self, wanted: impl Fn(&Case) -> bool) -> Self {
         self.cases.retain(wanted);
+        self
+    }
+
+    /// The same with its cases in an order that follows from the seed. Cases that observe a guest build on each other;
+    /// a suite that has such keeps its order.
+    #[must_use]
+    pub fn shuffled(mut self, seed: u64) -> Self {
+        if self.cases.iter().all(|case| case.observation().is_none()) {
+            random::shuffle(&mut self.cases, seed);
+        }
         self
     }
 

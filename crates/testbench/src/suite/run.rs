@@ -20,6 +20,15 @@ use walk::{Next, Walk};
 #[derive(Clone, Debug, Default)]
 pub struct Names(pub(super) Environment);
 
+impl Names {
+    /// The same with a seed that changes the random data that cases send.
+    #[must_use]
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.0.insert(build::SEED.to_owned(), Value::Number(i64::from_ne_bytes(seed.to_ne_bytes())));
+        self
+    }
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {

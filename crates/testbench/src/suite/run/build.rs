@@ -2,7 +2,11 @@
 
 use crate::suite::case::{Content, Data, Send};
 use crate::suite::expression::{Environment, EvalError, Expression, Value};
+use crate::suite::random;
 use crate::wire::{BATCH_DATA_LIMIT_BYTES, Command, Direction, HexBytes};
+
+/// The name of the run's seed. No expression can say it, as it has a blank.
+pub(super) const SEED: &str = "run seed";
 
 /// Makes the command; the data it sends get their name at once.
 pub(super) fn command(send: &Send, names: &mut Environment) -> Result<Command, String> {
@@ -67,7 +71,12 @@ fn bytes(content: &Content, length: Option<usize>, names: &Environment) -> Resul
         Content::Counting => (0..wanted).map(|at| (at.wrapping_add(at / 256) & 0xff) as u8).collect(),
         Content::WalkingOnes => (0..wanted).map(|at| 1 << (at % 8)).collect(),
         Content::Random(seed) => {
-            random(seed.as_number(names).map_err(EvalError::into_reason)?).take(wanted).collect()
+            let seed = seed.as_number(names).map_err(EvalError::into_reason)?;
+            let of_run = match names.get(SEED) {
+                Some(Value::Number(of_run)) => *of_run,
+                _ => 0,
+            };
+            random(seed ^ of_run).take(wanted).collect()
         }
         Content::Copy(source, flip) => {
             let Value::Bytes(mut data) = source.value(names).map_err(EvalError::into_reason)? else {
@@ -85,18 +94,8 @@ fn bytes(content: &Content, length: Option<usize>, names: &Environment) -> Resul
     Ok(data)
 }
 
-/// SplitMix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014): short, the same on
-/// every machine, and without a zero state.
 fn random(seed: i64) -> impl Iterator<Item = u8> {
-    let mut state = u64::from_ne_bytes(seed.to_ne_bytes());
-    std::iter::from_fn(move || {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        Some((word ^ (word >> 31)).to_le_bytes())
-    })
-    .flatten()
+    random::words(u64::from_ne_bytes(seed.to_ne_bytes())).flat_map(u64::to_le_bytes)
 }
 
 /// Calls `seen` with each name that making the command uses.
