@@ -1,6 +1,7 @@
 //! The parts of the main job, timed, beside the figures that were made by hand (`docs/reference/figures.md`).
 
 pub(crate) mod diagnosis;
+mod overhead;
 pub(crate) mod reading;
 
 use std::time::{Duration, Instant};
@@ -26,6 +27,8 @@ pub(crate) enum Part {
     Diagnosis,
     /// How long a plan takes, on hosts of up to 10,000 functions and 100 VMs
     Planning,
+    /// What the bench takes of a run's time
+    Overhead,
     /// The main job in the virtual lab
     Job,
 }
@@ -36,11 +39,13 @@ pub(crate) fn run(part: Option<Part>) -> Result {
         Some(Part::Reading) => reading::run(),
         Some(Part::Planning) => planning::run(),
         Some(Part::Diagnosis) => diagnosis::run(),
+        Some(Part::Overhead) => overhead::run(),
         Some(Part::Job) => job(),
         None => {
             reading::run()?;
             planning::run()?;
             diagnosis::run()?;
+            overhead::run()?;
             job()
         }
     }
@@ -85,6 +90,8 @@ fn job() -> Result {
     for row in rows {
         println!("{:>8.3} s  {:<32}  {:<9}  {}", row.here.as_secs_f64(), row.by_hand, row.target, row.what);
     }
+    let report = std::fs::read_to_string(told.report.with_extension("json"))?;
+    println!("{}", overhead::Overhead::of(&report)?.told("the suite in a Linux guest"));
     Ok(())
 }
 

@@ -1,11 +1,13 @@
 //! The program as its users meet it: what it prints and how it ends. Nothing here needs a lab or changes a host.
 
+mod bench;
 mod captures;
 mod diagnose;
 mod help;
 mod hosts;
 mod picture;
 mod refuse;
+mod report;
 mod sources;
 mod spec;
 mod whatif;

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::Desk;
 
-fn chromium() -> Option<PathBuf> {
+pub(crate) fn chromium() -> Option<PathBuf> {
     let places = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
     let found = places.iter().map(PathBuf::from).find(|path| path.exists());
     if found.is_none() {
@@ -16,20 +16,21 @@ fn chromium() -> Option<PathBuf> {
     found
 }
 
-fn host() -> String {
+pub(crate) fn host() -> String {
     let host = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/hosts/scsi-bench-slot4");
     host.display().to_string()
 }
 
 /// A scheme of colours, as Chromium numbers them (`blink::mojom::PreferredColorScheme`).
 #[derive(Clone, Copy, Debug)]
-enum Scheme {
+pub(crate) enum Scheme {
     Dark = 0,
     Light = 1,
 }
 
-/// The picture in a frame of that width, and what `probe`, an expression over the frame's document `d`, says of it.
-fn probed(
+/// The page in a frame of that width, and what `probe`, an expression over the frame's document `d` or a promise of one,
+/// says of it.
+pub(crate) fn probed(
     desk: &Desk,
     browser: &Path,
     page: &str,
@@ -42,7 +43,7 @@ fn probed(
         "<!doctype html><meta charset=utf-8><meta name=color-scheme content='light dark'>\
          <iframe id=f style='width:{width}px;height:900px;border:0' srcdoc=\"{escaped}\"></iframe><pre id=said></pre>\
          <script>f.onload=()=>{{const d=f.contentDocument,w=f.contentWindow;\
-         said.textContent='@@'+JSON.stringify({probe})+'@@'}}</script>"
+         Promise.resolve({probe}).then(v=>said.textContent='@@'+JSON.stringify(v)+'@@')}}</script>"
     );
     let path = desk.put("outer.html", outer);
     let output = Command::new(browser)
