@@ -109,7 +109,9 @@ mod tests {
     #[test]
     fn the_share_is_read_from_a_report_and_nonsense_is_refused() {
         let report = |whole: f64, in_guests: f64| {
-            format!("{{\"run\":{{\"seconds\":{whole},\"seconds_in_guests\":{in_guests}}},\"rows\":[{{\"outcome\":\"pass\"}},{{\"outcome\":\"skip\"}}]}}")
+            format!(
+                "{{\"run\":{{\"seconds\":{whole},\"seconds_in_guests\":{in_guests}}},\"rows\":[{{\"outcome\":\"pass\"}},{{\"outcome\":\"skip\"}}]}}"
+            )
         };
         let found = Overhead::of(&report(10.0, 9.5)).unwrap();
         assert_eq!((found.percent(), found.cases), (5.0, 1));

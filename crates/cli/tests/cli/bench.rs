@@ -122,7 +122,8 @@ fn what_a_new_firmware_breaks_is_told_in_text_json_and_page() {
         .collect();
     let own =
         cases.iter().find(|path| path.display().to_string().contains("cap-last-readable")).expect("kept");
-    assert!(fs::read_to_string(own).expect("text").contains("sent     25 00 00 00 00 00 00 00 00 00"));
+    let text = fs::read_to_string(own).expect("text");
+    assert!(text.contains("sent     28 00 00 00") && text.contains("got      CHECK CONDITION"), "{text}");
 }
 
 #[test]

@@ -38,16 +38,18 @@ pub(crate) fn probed(
     scheme: Scheme,
     probe: &str,
 ) -> serde_json::Value {
-    let escaped = page.replace('&', "&amp;").replace('"', "&quot;");
+    // A file of its own, so that links within it lead to places in it; the frame is then the only one to read it.
+    desk.put("inner.html", page);
     let outer = format!(
         "<!doctype html><meta charset=utf-8><meta name=color-scheme content='light dark'>\
-         <iframe id=f style='width:{width}px;height:900px;border:0' srcdoc=\"{escaped}\"></iframe><pre id=said></pre>\
+         <iframe id=f style='width:{width}px;height:900px;border:0' src=inner.html></iframe><pre id=said></pre>\
          <script>f.onload=()=>{{const d=f.contentDocument,w=f.contentWindow;\
-         Promise.resolve({probe}).then(v=>said.textContent='@@'+JSON.stringify(v)+'@@')}}</script>"
+         Promise.resolve({probe}).catch(e=>({{failed:String(e)}})).then(v=>said.textContent='@@'+JSON.stringify(v)+'@@')}}</script>"
     );
     let path = desk.put("outer.html", outer);
     let output = Command::new(browser)
         .args(["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=5000", "--dump-dom"])
+        .arg("--allow-file-access-from-files")
         .arg(format!("--blink-settings=preferredColorScheme={}", scheme as u8))
         .arg(format!("--window-size={},900", width.max(500)))
         .arg(format!("--user-data-dir={}", desk.path().join("profile").display()))

@@ -90,3 +90,33 @@ fn a_console_cannot_steer_the_terminal() {
     assert!(told.chars().all(|letter| letter == '\n' || !letter.is_control()));
     assert!(!told.contains('\u{202e}'));
 }
+
+#[test]
+fn a_host_is_drawn_within_the_page_and_its_style_stays_in_the_drawing() {
+    let mut run = run(Defect::None);
+    assert!(!html(&run).unwrap().contains("The host"));
+    let style = "<style>:root{color-scheme:light dark}text{fill:#000}</style>";
+    run.picture = Some(format!("<svg viewBox=\"0 0 1 1\">{style}<text>0000:02:04.0</text></svg>"));
+    let page = html(&run).unwrap();
+    assert!(page.contains("<text>0000:02:04.0</text>") && !page.contains(":root{color-scheme"), "{page}");
+    assert!(page.contains("<style>.picture svg{text{fill:#000}}</style>"));
+}
+
+#[test]
+fn a_case_that_ran_several_times_has_one_line_with_the_worst_of_its_ends() {
+    let mut run = run(Defect::None);
+    run.rows = vec![
+        crate::fake::row("a", Outcome::Pass),
+        crate::fake::row("a", Outcome::Fail),
+        crate::fake::row("a", Outcome::Pass),
+        crate::fake::row("b", Outcome::Pass),
+    ];
+    let text = text(&run);
+    let lines: Vec<&str> =
+        text.lines().filter(|line| line.starts_with("a ") || line.starts_with("b ")).collect();
+    assert_eq!(lines, ["a  fail", "b  pass"]);
+    assert!(text.contains("flaky: s/a on disk in debian-12: pass 2, fail 1"), "{text}");
+    let page = html(&run).unwrap();
+    assert_eq!(page.matches("<th scope=\"row\"><code>a</code></th>").count(), 1);
+    assert!(page.contains("href=\"#row-1\""));
+}
