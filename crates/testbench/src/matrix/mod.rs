@@ -253,7 +253,7 @@ impl Row {
 
     /// Whether it speaks against the run: something is wrong, and it is not a failure that is known.
     pub fn stands(&self) -> bool {
-        self.outcome.is_bad() && !self.quarantined.as_ref().is_some_and(|known| known.holds())
+        self.outcome.is_bad() && !self.quarantined.as_ref().is_some_and(Quarantined::holds)
     }
 
     /// A row of a case that was not carried out.

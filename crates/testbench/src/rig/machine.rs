@@ -5,8 +5,8 @@ use std::io;
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use slotwise_backend::{Backend, ExitCause, Machine, StartOptions};
 use slotwise_core::pci::PciId;
 use slotwise_core::vm::{ChannelName, VmSpec};
 
+use super::tail::Tail;
 use super::{DeviceUnderTest, Rig, RigError, RunningGuest};
 use crate::console::{ConsoleTransport, Talk};
 use crate::guest::{BootFiles, GuestDefinition, PrepareConfig};
@@ -22,10 +23,6 @@ use crate::transport::{AgentTransport, Transport};
 
 /// How long a guest may take to power off before it is ended.
 const POWER_OFF: Duration = Duration::from_secs(10);
-/// Lines of the console that go into a report.
-const TAIL_LINES: usize = 40;
-/// Bytes of the console that are kept: its end.
-const TAIL_BYTES: usize = 64 * 1024;
 /// How often it is looked whether the run is to end.
 const STOP_POLL: Duration = Duration::from_millis(50);
 
@@ -46,6 +43,8 @@ pub struct MachineRig<'a> {
     pub describe: &'a Describe<'a>,
     /// The function that the machines are given, where it is one.
     pub function: Option<PciId>,
+    /// The folder in which all that guests say on their consoles is kept, a file for each guest.
+    pub consoles: Option<PathBuf>,
     /// What the last machine's monitor said, for a diagnosis.
     pub messages: String,
     /// Set when the run is to end at once: the guest's channel is cut, whatever it is at, and none is started again.
@@ -71,7 +70,7 @@ impl Rig for MachineRig<'_> {
         guest: &GuestDefinition,
         device: &DeviceUnderTest,
     ) -> Result<Box<dyn RunningGuest>, RigError> {
-        let console = Tail::default();
+        let console = Tail::of(self.consoles.as_deref(), guest.id());
         self.boot(guest, &console).map_err(|(source, hint)| RigError {
             guest: guest.id().to_owned(),
             device: device.name.clone(),
@@ -217,37 +216,8 @@ impl RunningGuest for MachineGuest {
     }
 }
 
-/// The end of what was written to it.
-#[derive(Clone, Debug, Default)]
-struct Tail(Arc<Mutex<Vec<u8>>>);
-
-impl Tail {
-    fn lines(&self) -> String {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let lines: Vec<&str> = text.lines().collect();
-        lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n")
-    }
-}
-
-impl io::Write for Tail {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(bytes);
-        let surplus = kept.len().saturating_sub(TAIL_BYTES);
-        kept.drain(..surplus);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-
     use super::*;
 
     #[test]
@@ -258,16 +228,5 @@ mod tests {
         stop.store(true, Ordering::Relaxed);
         ours.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout");
         assert_eq!(io::Read::read(&mut ours, &mut [0]).expect("the end, not a timeout"), 0);
-    }
-
-    #[test]
-    fn the_end_of_the_console_is_kept() {
-        let mut tail = Tail::default();
-        for number in 0..100_000 {
-            writeln!(tail, "line {number}").expect("memory");
-        }
-        let lines = tail.lines();
-        assert_eq!(lines.lines().count(), TAIL_LINES);
-        assert!(lines.ends_with("line 99999"));
     }
 }

@@ -3,6 +3,7 @@
 mod iscsi;
 mod machine;
 mod powered;
+mod tail;
 
 use std::error::Error;
 

@@ -41,3 +41,23 @@ impl Rig for PoweredRig<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fake::{Defect, FakeRig, device};
+
+    fn power(script: &str) -> PowerCycle {
+        let words = ["sh", "-c", script, "{device}"].map(str::to_owned).to_vec();
+        let hook = HookCommand::new(words).unwrap();
+        let mut inner = FakeRig { defect: Some(Defect::None), starts: 0 };
+        PoweredRig { inner: &mut inner, hook: &hook }.power_cycle(&device())
+    }
+
+    #[test]
+    fn the_users_command_switches_the_named_device_and_its_failure_is_told() {
+        assert_eq!(power("[ \"$0\" = disk ]"), PowerCycle::Done);
+        let failed = PowerCycle::Failed("sh ended with exit status: 4: no such slot".to_owned());
+        assert_eq!(power("echo no such slot; exit 4"), failed);
+    }
+}

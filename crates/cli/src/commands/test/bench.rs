@@ -89,7 +89,7 @@ impl Bench {
         let guests = [rig.no_guest()];
         let nexus = Nexus { channel: None, id: None, lun: None };
         let device = device_under_test(url.to_string(), nexus, target.test);
-        self.keep_in(folder, target, &[device.name.clone()], &[guests[0].id().to_owned()])?;
+        self.keep_in(folder, target, std::slice::from_ref(&device.name), &[guests[0].id().to_owned()])?;
         let mut whole = self.begin();
         self.one(target, &mut rig, (&device, &guests), &mut whole)?;
         Ok(whole)
@@ -214,6 +214,7 @@ impl Bench {
             machines: paths::runtime().join("machines"),
             describe: &describe,
             function: function(job.vm),
+            consoles: self.folder.as_ref().map(|folder| folder.path().to_owned()),
             messages: String::new(),
             stop: host.interrupted(),
         };
