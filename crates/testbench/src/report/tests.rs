@@ -120,3 +120,33 @@ fn a_case_that_ran_several_times_has_one_line_with_the_worst_of_its_ends() {
     assert_eq!(page.matches("<th scope=\"row\"><code>a</code></th>").count(), 1);
     assert!(page.contains("href=\"#row-1\""));
 }
+
+#[test]
+fn a_known_failure_fails_no_reader_of_junit_and_tap() {
+    let expires = crate::run::Date { year: 2999, month: 1, day: 2 };
+    let known = |standing| Some(crate::run::Quarantined { reason: "link #1".into(), expires, standing });
+    let mut run = Run::default();
+    run.rows = vec![
+        crate::matrix::Row {
+            quarantined: known(crate::run::Standing::Holds),
+            ..crate::fake::row("a", Outcome::Fail)
+        },
+        crate::matrix::Row {
+            quarantined: known(crate::run::Standing::Expired),
+            attempt: 2,
+            ..crate::fake::row("a", Outcome::Fail)
+        },
+    ];
+    let xml = junit(&run).unwrap();
+    assert!(xml.contains("tests=\"2\" skipped=\"1\" failures=\"1\" errors=\"0\""), "{xml}");
+    assert!(
+        xml.contains("known until 2999-01-02 (link #1): wrong") && xml.contains("name=\"a (time 2)\""),
+        "{xml}"
+    );
+    let tap = tap(&run);
+    assert!(
+        tap.contains("not ok 1 - s/a on disk in debian-12 # TODO known until 2999-01-02: link \\#1\n"),
+        "{tap}"
+    );
+    assert!(tap.contains("not ok 2 - s/a on disk in debian-12, time 2\n# fail: wrong"), "{tap}");
+}
