@@ -238,6 +238,8 @@ fn what_cannot_be_run_is_told_before_anything_is_sent() {
         (&["test", "bench.toml", "--resume", "nowhere"], "cannot read nowhere/journal.jsonl"),
         (&["test", "bench.toml", "--seed", "x"], "a whole number, or `random`"),
         (&["test", "bench.toml", "--repeat", "0"], "invalid value '0'"),
+        (&["test", "bench.toml", "--resume", "run", "--seed", "1"], "cannot be used with"),
+        (&["test", "bench.toml", "--resume", "run", "--firmware", "sound.bin"], "cannot be used with"),
         (&["test", "bench.toml", "--firmware", "none.bin"], "there is no firmware none.bin"),
         (&["test", "plain.toml", "--firmware", "sound.bin"], "does not say how to install it"),
         (&["test", "bench.toml", "--firmware", "bench.toml"], "sh ended with exit status: 1"),

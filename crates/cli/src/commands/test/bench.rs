@@ -9,7 +9,7 @@ use slotwise_core::report::{Role, picture};
 use slotwise_core::vm::{HookWord, TestRequest, WriteLeave};
 use slotwise_host::kernel_messages::KernelMessages;
 use slotwise_testbench::guest::{BootFiles, GuestDefinition, PrepareConfig};
-use slotwise_testbench::matrix::{Finished, Matrix, Options, Run, Until, run_with};
+use slotwise_testbench::matrix::{Finished, Matrix, Options, Row, Run, Until, run_with};
 use slotwise_testbench::rig::{DeviceUnderTest, Identity, IscsiRig, MachineRig, PoweredRig, Rig};
 use slotwise_testbench::run::{Folder, FolderError, HookError, Pattern, Quarantine, Recipe, run_hook};
 use slotwise_testbench::suite::{Harm, Suite};
@@ -131,7 +131,7 @@ impl Bench {
     }
 
     fn is_over(&self, run: &Run) -> bool {
-        self.until == Until::Failure && !run.passed() && !run.rows.is_empty()
+        self.until == Until::Failure && run.rows.iter().any(Row::stands)
     }
 
     /// Makes the run's folder, or makes sure that the one gone on with is of the same things.

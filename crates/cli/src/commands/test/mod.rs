@@ -53,7 +53,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "RUN")]
     baseline: Option<PathBuf>,
     /// Install this firmware first, by the command `flash` in the spec's [test]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
     firmware: Option<PathBuf>,
     /// The run's folder: a journal, each case's bytes, answers and logs, and report.json, .xml (JUnit), .tap and .html
     #[arg(long, value_name = "FOLDER", conflicts_with = "resume")]
@@ -160,7 +160,8 @@ fn resume(bench: &mut Bench, test: &TestRequest, path: &Path) -> Result<(), Fail
     bench.seed = recipe.seed;
     bench.times = NonZeroU32::new(recipe.times).unwrap_or(NonZeroU32::MIN);
     bench.until = recipe.until;
-    print::progress(&format!("{} cases are done", finished.rows.len()));
+    let firmware = recipe.firmware.as_ref().map(|name| format!(", with firmware {name}")).unwrap_or_default();
+    print::progress(&format!("{} cases are done{firmware}", finished.rows.len()));
     bench.finished = finished;
     bench.folder = Some(folder);
     bench.resumed = Some(recipe);
