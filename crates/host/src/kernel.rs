@@ -102,7 +102,7 @@ pub trait ReadHost: fmt::Debug + Send + Sync {
 ///
 /// `name` is a name or a relative path without `..`. Links are followed only within the directory; what a link
 /// that leaves it points at is read by its absolute path.
-pub trait Directory: fmt::Debug {
+pub trait Directory: fmt::Debug + Sync {
     /// Appends nothing on error; else replaces what is in `into` with the file's content.
     ///
     /// # Errors

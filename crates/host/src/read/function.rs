@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
 use slotwise_core::facts::{
     DriverName, Fact, FunctionFacts, GroupId, ReadFault, ResetMethod, Resource, ResourceFlags,
 };
@@ -12,7 +13,7 @@ use slotwise_core::pci::{ClassCode, PciAddress, PciId};
 use super::attributes::{Attributes, hex, note};
 use super::modalias::Modalias;
 use super::{config, fact, fault, malformed, names};
-use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
+use crate::kernel::{Directory, ReadError, ReadErrorKind, ReadHost};
 
 const DEVICES: &str = "/sys/bus/pci/devices";
 const SLOTS: &str = "/sys/bus/pci/slots";
@@ -20,6 +21,9 @@ const SLOTS: &str = "/sys/bus/pci/slots";
 /// Rows of a `resource` file: 6 BARs, ROM, 6 VF BARs, 4 windows (`include/linux/pci.h`: `PCI_NUM_RESOURCES`), and
 /// some to spare.
 const RESOURCE_ROWS: usize = 32;
+
+/// From so many functions on, their files are read by several threads.
+const MANY: usize = 128;
 
 /// All PCI functions that `host` lists. One that goes away while it is read is left out, with a fault that says so.
 pub(super) fn functions(
@@ -37,26 +41,50 @@ pub(super) fn functions(
             return functions;
         }
     };
-    let mut buffer = Vec::new();
-    for name in note(fact(devices.list()), faults).unwrap_or_default() {
-        let path = format!("{DEVICES}/{name}");
-        let Ok(address) = name.parse::<PciAddress>() else {
-            faults.push(malformed(&path, "expected a name of the form DDDD:BB:DD.F"));
-            continue;
-        };
-        let place = Place { host, address, path: &path, link: devices.link(&name) };
-        match function(place, &mut buffer, faults) {
-            Ok(mut facts) => {
-                if let Some(slot) = slots.get(&address.function_zero()) {
-                    facts.physical_slot = Fact::Known(slot.clone());
-                }
-                functions.insert(address, facts);
+    let names = note(fact(devices.list()), faults).unwrap_or_default();
+    let read = |buffer: &mut Vec<u8>, name: &String| one(host, &*devices, name, buffer);
+    // Each function's files are its own, and nearly all the time goes to the kernel: cores share the work. A few functions
+    // are read before the threads for it have started.
+    let told: Vec<Told> = if names.len() < MANY {
+        let mut buffer = Vec::new();
+        names.iter().map(|name| read(&mut buffer, name)).collect()
+    } else {
+        names.par_iter().map_init(Vec::new, read).collect()
+    };
+    for told in told {
+        faults.extend(told.faults);
+        if let Some(mut facts) = told.facts {
+            if let Some(slot) = slots.get(&facts.address.function_zero()) {
+                facts.physical_slot = Fact::Known(slot.clone());
             }
-            Err(error) => faults.push(fault(&error)),
+            functions.insert(facts.address, facts);
         }
     }
     faults.extend(config::withheld(&functions));
     functions
+}
+
+/// What one entry of the list of devices told.
+struct Told {
+    facts: Option<FunctionFacts>,
+    faults: Vec<ReadFault>,
+}
+
+/// Reads the function called `name`.
+fn one(host: &dyn ReadHost, devices: &dyn Directory, name: &str, buffer: &mut Vec<u8>) -> Told {
+    let mut faults = Vec::new();
+    let path = format!("{DEVICES}/{name}");
+    let facts = match name.parse::<PciAddress>() {
+        Ok(address) => {
+            let place = Place { host, address, path: &path, link: devices.link(name) };
+            function(place, buffer, &mut faults).map_err(|error| faults.push(fault(&error))).ok()
+        }
+        Err(_) => {
+            faults.push(malformed(&path, "expected a name of the form DDDD:BB:DD.F"));
+            None
+        }
+    };
+    Told { facts, faults }
 }
 
 /// Where a function is read.
