@@ -62,16 +62,24 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let backend = launch::backend(vm)?;
     let files = launch::boot_files(&launch::guest(vm)?)?;
     let machine = launch::describe(vm, &files).map_err(|error| Failure::new(error.to_string()))?;
-    let loan = Loan::take(&host, &plan)?;
-
     let kernel = KernelMessages::from_now();
+    let kernel_log = || kernel.as_ref().map_or_else(String::new, KernelMessages::read);
+    let logs = RunLogs::of(&vm.request.name);
+    let loan = match Loan::take(&host, &plan) {
+        Ok(loan) => loan,
+        Err(failure) => {
+            // A device that is not given away is known to the kernel alone, and its reason is in its log.
+            logs.keep("", &kernel_log(), "")?;
+            diagnose::show_files(&logs.files())?;
+            return Err(failure);
+        }
+    };
+
     let console = Heard::default();
     let options = StartOptions {
         console: Some(Box::new(console.clone())),
         ..StartOptions::new(paths::runtime().join("machines"))
     };
-    let logs = RunLogs::of(&vm.request.name);
-    let kernel_log = || kernel.as_ref().map_or_else(String::new, KernelMessages::read);
     let outcome = match backend.start(&machine, options) {
         Ok(mut machine) => {
             let watched = watch(&mut *machine, &host, arguments, &console);

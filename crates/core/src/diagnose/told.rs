@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::catalogue;
 use super::catalogue::told::FAILS;
@@ -50,7 +50,12 @@ static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
         rows.push((index, (1_u16 << pattern.near.len()).wrapping_sub(1).to_le_bytes()[0]));
     }
     let automaton =
-        AhoCorasick::builder().ascii_case_insensitive(true).match_kind(MatchKind::Standard).build(literals);
+        // The kind that is built in the least time: it searches only what the gate let through.
+        AhoCorasick::builder()
+            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .build(literals);
     automaton.ok().map(|automaton| Words { automaton, owners, rows })
 });
 
