@@ -66,6 +66,7 @@ impl Untold<'_> {
                 memlock: self.unknown(),
             },
             vfio_nodes: self.unknown(),
+            usb_nodes: self.unknown(),
         }
     }
 

@@ -13,6 +13,7 @@ mod bar_held_by_framebuffer;
 mod bar_unassigned;
 mod boot_disk;
 mod bootloader_stale;
+mod bus_reset_broken;
 mod bus_reset_takes_siblings;
 mod d3cold_power;
 mod device_in_use;
@@ -58,7 +59,9 @@ mod numa_mismatch;
 mod nvidia_kvm_hidden;
 mod option_rom_shadow;
 mod pcie_on_conventional_bus;
+mod permission;
 mod pm_reset_is_soft;
+mod quirks;
 mod reset_broken_amd;
 mod rmrr;
 mod rom_missing;
@@ -75,7 +78,7 @@ pub use assignment::{Assignment, MovedDevice, VmAssignment};
 pub use explain::{Explanation, Outcome, explain};
 pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Silence, Subject};
 
-use crate::facts::{Fact, ReadFault};
+use crate::facts::{Fact, FunctionFacts, ReadFault};
 use crate::topology::Topology;
 
 /// A page about a rule, for `slotwise explain`.
@@ -114,6 +117,7 @@ pub const RULES: &[Rule] = &[
     bar_unassigned::RULE,
     boot_disk::RULE,
     bootloader_stale::RULE,
+    bus_reset_broken::RULE,
     bus_reset_takes_siblings::RULE,
     d3cold_power::RULE,
     device_in_use::RULE,
@@ -242,6 +246,32 @@ fn cannot_know(subject: Subject, needs: &str, fault: Option<&ReadFault>) -> Find
             .to_owned(),
         evidence,
         remedies: Vec::new(),
+    }
+}
+
+/// The functions that go to VMs through VFIO, with the VM; of the others it is said that the rule is not about them.
+fn by_vfio<'a>(
+    topology: &'a Topology,
+    assignment: &'a Assignment,
+    findings: &mut Findings,
+) -> Vec<(&'a VmAssignment, &'a FunctionFacts)> {
+    let mut given = Vec::new();
+    for (vm, address) in assignment.given() {
+        if vm.uses_vfio() {
+            given.extend(topology.function(address).map(|function| (vm, function)));
+        } else {
+            findings.skip(address, format!("VM {} is Xen's, which does not go through VFIO", vm.name));
+        }
+    }
+    given
+}
+
+/// The value of a fact in words, for reasons.
+fn word<T: std::fmt::Display>(fact: &Fact<T>) -> String {
+    match fact {
+        Fact::Known(value) => value.to_string(),
+        Fact::Absent => "none".to_owned(),
+        Fact::Unreadable(fault) => format!("unread ({})", fault.place),
     }
 }
 

@@ -122,6 +122,28 @@ pub(super) fn vfio_nodes(host: &dyn ReadHost, faults: &mut Vec<ReadFault>) -> Fa
             paths.push(format!("/dev/vfio/{name}"));
         }
     }
+    nodes(host, paths, listed, faults)
+}
+
+/// Nodes of USB devices, `/dev/bus/usb/BBB/DDD` (`drivers/usb/core/usb.c: usb_devnode`).
+pub(super) fn usb_nodes(host: &dyn ReadHost, faults: &mut Vec<ReadFault>) -> Fact<Vec<DeviceNode>> {
+    const BUSES: &str = "/dev/bus/usb";
+    let listed = fact(host.list(BUSES));
+    let mut paths = Vec::new();
+    for bus in listed.known().into_iter().flatten() {
+        let devices = host.list(&format!("{BUSES}/{bus}")).unwrap_or_default();
+        paths.extend(devices.iter().map(|device| format!("{BUSES}/{bus}/{device}")));
+    }
+    nodes(host, paths, listed, faults)
+}
+
+/// Who may open each of the nodes; those that are not there are left out.
+fn nodes(
+    host: &dyn ReadHost,
+    paths: Vec<String>,
+    listed: Fact<Vec<String>>,
+    faults: &mut Vec<ReadFault>,
+) -> Fact<Vec<DeviceNode>> {
     let mut nodes = Vec::new();
     for path in paths {
         match host.node(&path) {

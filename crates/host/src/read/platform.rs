@@ -43,6 +43,7 @@ pub(super) fn platform(host: &dyn ReadHost, origin: &Origin, faults: &mut Vec<Re
         firmware: hardware::firmware(host),
         memory: memory::memory(host, faults),
         vfio_nodes: hardware::vfio_nodes(host, faults),
+        usb_nodes: hardware::usb_nodes(host, faults),
     }
 }
 
