@@ -75,6 +75,7 @@ impl Untold<'_> {
             vendor: self.unknown(),
             model: self.unknown(),
             signature: self.unknown(),
+            online: self.unknown(),
             physical_bits: self.unknown(),
             virtual_bits: self.unknown(),
             flags: self.unknown(),

@@ -23,7 +23,10 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for (vm, address) in assignment.given() {
         if vm.backend != BackendKind::Libvirt {
-            findings.skip(address, format!("VM {} is run by {}, the check is libvirt's", vm.name, vm.backend.name()));
+            findings.skip(
+                address,
+                format!("VM {} is run by {}, the check is libvirt's", vm.name, vm.backend.name()),
+            );
             continue;
         }
         let lacking = topology.bridges_above(address).into_iter().find(|bridge| {

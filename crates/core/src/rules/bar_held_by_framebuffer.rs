@@ -1,7 +1,8 @@
 //! `bar-held-by-framebuffer`: the firmware's picture still owns a BAR of the function.
 
 use super::{
-    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know, fault, word,
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know, fault,
+    word,
 };
 use crate::facts::{FunctionFacts, MemoryClaim};
 use crate::topology::Topology;

@@ -38,8 +38,9 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         {
             let needs = "whether the host runs from a disk of this function";
             let note = cannot_know(Subject::Device(address), needs, Some(first));
-            findings
-                .push(unread.fold(note, |note, fault| note.shown(fault.place.clone(), fault.to_string())));
+            findings.push(
+                unread.fold(note, |note, fault| note.shown(fault.place.clone(), fault.kind.to_string())),
+            );
         }
         let dependents = topology.dependents(address);
         let vital: Vec<&Dependent> = dependents.iter().filter(|d| d.kind.is_vital()).collect();

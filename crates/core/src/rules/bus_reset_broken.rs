@@ -33,16 +33,18 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         };
         let resets = resets(topology, function);
         let (severity, summary) = match &resets {
-            Resets::Told(methods) if methods.contains(&ResetMethod::Bus) => {
-                (Severity::Warns, format!("{what} does not survive a reset of its bus, which this kernel does"))
-            }
+            Resets::Told(methods) if methods.contains(&ResetMethod::Bus) => (
+                Severity::Warns,
+                format!("{what} does not survive a reset of its bus, which this kernel does"),
+            ),
             Resets::Told(_) => {
                 findings.fine(address, "this kernel does not reset its bus");
                 continue;
             }
-            Resets::Foretold(_) | Resets::Unknown(_) => {
-                (Severity::Notes, format!("{what} does not survive a reset of its bus: kernels that know do none"))
-            }
+            Resets::Foretold(_) | Resets::Unknown(_) => (
+                Severity::Notes,
+                format!("{what} does not survive a reset of its bus: kernels that know do none"),
+            ),
         };
         let finding = Finding::new(&RULE, severity, address, summary)
             .shown(format!("/sys/bus/pci/devices/{address}"), word(&function.id))
@@ -70,7 +72,9 @@ mod tests {
     fn a_listed_function_whose_bus_is_reset_is_warned_about() {
         assert_eq!(
             check_rule(&RULE, HOST, "0000:03:00.0"),
-            ["warns 0000:03:00.0: Atheros QCA6174 does not survive a reset of its bus, which this kernel does"]
+            [
+                "warns 0000:03:00.0: Atheros QCA6174 does not survive a reset of its bus, which this kernel does"
+            ]
         );
     }
 

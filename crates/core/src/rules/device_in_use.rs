@@ -1,8 +1,8 @@
 //! `device-in-use`: another guest has the function, or the same group is planned for two.
 
 use super::{
-    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, VmAssignment, cannot_know, fault,
-    word,
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, VmAssignment, cannot_know,
+    fault, word,
 };
 use crate::facts::{Fact, FunctionFacts, GroupId};
 use crate::pci::PciAddress;

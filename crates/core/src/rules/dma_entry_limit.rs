@@ -25,7 +25,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         return;
     };
     let Ok(limit) = parameter.value.trim().parse::<u64>() else {
-        findings.skip(super::Subject::Host, format!("{:?} is no number that the kernel takes", parameter.value));
+        findings
+            .skip(super::Subject::Host, format!("{:?} is no number that the kernel takes", parameter.value));
         return;
     };
     for vm in &assignment.vms {

@@ -43,7 +43,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         };
         let nodes = nodes(function);
         if nodes.is_empty() {
-            let text = format!("processes do not use {driver} by nodes of its own (class {})", word(&function.class));
+            let text = format!(
+                "processes do not use {driver} by nodes of its own (class {})",
+                word(&function.class)
+            );
             findings.skip(address, text);
             continue;
         }
@@ -59,7 +62,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             continue;
         }
         let Some(first) = users.first() else {
-            let whole = if handles.known().is_some() { "every process" } else { "the processes that could be read" };
+            let whole =
+                if handles.known().is_some() { "every process" } else { "the processes that could be read" };
             findings.fine(address, format!("of {whole}, none has {} open", nodes.join("* or ")));
             continue;
         };

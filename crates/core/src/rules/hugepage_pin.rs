@@ -48,10 +48,9 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             findings.fine(Subject::Host, text);
             return;
         }
-        Some(pages) => (
-            Severity::Warns,
-            format!("{pages} huge pages of this host cannot be pinned for a device"),
-        ),
+        Some(pages) => {
+            (Severity::Warns, format!("{pages} huge pages of this host cannot be pinned for a device"))
+        }
         None => (Severity::Notes, "huge pages of this host cannot be pinned for a device".to_owned()),
     };
     let finding = Finding::new(&RULE, severity, Subject::Host, summary).shown("/proc/cmdline", word);
@@ -82,7 +81,8 @@ mod tests {
 
     #[test]
     fn pages_in_the_pool_are_warned_about_and_an_empty_pool_is_quiet() {
-        let host = "cmdline hugetlb_cma=8G\nhugepages 1073741824 8 8\nhugepages 2097152 512 0\ndevice 0000:03:00.0";
+        let host =
+            "cmdline hugetlb_cma=8G\nhugepages 1073741824 8 8\nhugepages 2097152 512 0\ndevice 0000:03:00.0";
         let said = check_rule(&RULE, host, "0000:03:00.0");
         assert_eq!(said, ["warns host: 8 huge pages of this host cannot be pinned for a device"]);
         let empty = host.replace("1073741824 8 8", "1073741824 0 0");

@@ -35,8 +35,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let others = topology.sharers(line.irq, address);
         let stays = others.iter().any(|s| !s.function.is_some_and(|function| assignment.takes(function)));
         let given = assignment.devices().filter(|other| *other != address);
-        let goes_along =
-            given.filter_map(|other| topology.line(other)).any(|theirs| theirs.irq == line.irq);
+        let goes_along = given.filter_map(|other| topology.line(other)).any(|theirs| theirs.irq == line.irq);
         if stays || goes_along {
             findings.skip(address, format!("IRQ {} has other users: see intx-shared", line.irq));
             continue;

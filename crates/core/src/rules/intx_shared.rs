@@ -76,12 +76,7 @@ struct Users<'a> {
 }
 
 impl<'a> Users<'a> {
-    fn of(
-        topology: &Topology,
-        assignment: &'a Assignment,
-        line: &LineReading,
-        address: PciAddress,
-    ) -> Self {
+    fn of(topology: &Topology, assignment: &'a Assignment, line: &LineReading, address: PciAddress) -> Self {
         let mut staying = topology.sharers(line.irq, address);
         staying.retain(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function)));
         let on_it = |other: PciAddress| {
@@ -252,7 +247,8 @@ mod tests {
         let host = BENCH.replace("nointxmask=Y", "nointxmask=N").replace("1000:0012", "9004:5078");
         let pinless = host.replace("0000:00:13.0 class=020000 pin=1", "0000:00:13.0 class=020000 pin=0");
         assert!(check_rule(&RULE, &pinless, "0000:02:04.0 0000:00:13.0").is_empty());
-        let hidden = host.replace("0000:00:13.0 class=020000", "0000:00:13.0 id=8086:1572 express class=020000");
+        let hidden =
+            host.replace("0000:00:13.0 class=020000", "0000:00:13.0 id=8086:1572 express class=020000");
         assert!(check_rule(&RULE, &hidden, "0000:02:04.0 0000:00:13.0").is_empty());
     }
 

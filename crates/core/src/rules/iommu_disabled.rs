@@ -42,8 +42,12 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     match iommu.state {
         Switch::On => {
             let (groups, vendor) = (iommu.groups.len(), iommu.vendor.name());
-            let seen = iommu.evidence.first().map_or_else(String::new, |(place, text)| format!(" ({place}: {text})"));
-            findings.fine(Subject::Host, format!("the IOMMU is in use: {vendor}, {groups} groups listed{seen}"));
+            let seen = iommu
+                .evidence
+                .first()
+                .map_or_else(String::new, |(place, text)| format!(" ({place}: {text})"));
+            findings
+                .fine(Subject::Host, format!("the IOMMU is in use: {vendor}, {groups} groups listed{seen}"));
         }
         Switch::Unknown => findings.push(Finding {
             evidence: evidence(),

@@ -1,7 +1,8 @@
 //! `iommu-unsupported`: the IOMMU is in use, but not for this function; or the machine shows none at all.
 
 use super::{
-    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know, fault, word,
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know, fault,
+    word,
 };
 use crate::facts::{Fact, FunctionFacts, IommuVendor, Switch};
 use crate::topology::Topology;

@@ -35,7 +35,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             }
             let reserved = reserved_for(topology, address);
             let ranges = reserved.iter().filter(|region| is_kept(region.kind)).count();
-            let text = format!("none of {ranges} reserved ranges that concern it meets the memory of {}", vm.memory);
+            let text =
+                format!("none of {ranges} reserved ranges that concern it meets the memory of {}", vm.memory);
             findings.fine(address, text);
             for region in reserved.into_iter().filter(|region| is_kept(region.kind)) {
                 let Some((start, end)) = overlap(vm, region) else { continue };

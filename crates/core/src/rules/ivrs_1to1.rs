@@ -38,7 +38,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             .find(|region| region.kind == ReservedKind::Ivmd || (amd && region.kind == ReservedKind::Direct));
         let Some(region) = region else {
             let vendor = topology.facts().iommu.vendor.name();
-            findings.fine(address, format!("no IVMD or direct range of an AMD table concerns it (IOMMU: {vendor})"));
+            findings.fine(
+                address,
+                format!("no IVMD or direct range of an AMD table concerns it (IOMMU: {vendor})"),
+            );
             continue;
         };
         let (severity, summary) = match version {

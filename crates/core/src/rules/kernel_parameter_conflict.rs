@@ -153,7 +153,9 @@ mod tests {
     fn a_module_that_the_kernel_may_not_load_is_told() {
         assert_eq!(
             said("module_blacklist=nouveau,vfio-pci", "on"),
-            ["warns host: module_blacklist=nouveau,vfio-pci keeps the kernel from loading what hands functions over"]
+            [
+                "warns host: module_blacklist=nouveau,vfio-pci keeps the kernel from loading what hands functions over"
+            ]
         );
         assert!(said("module_blacklist=nouveau modprobe.blacklist=vfio-pci", "on").is_empty());
     }

@@ -28,7 +28,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         findings.skip(super::Subject::Host, "who plans may lock any amount, or the source does not tell");
         return;
     };
-    for vm in assignment.vms.iter().filter(|vm| vm.backend == BackendKind::Qemu) {
+    for vm in &assignment.vms {
+        if vm.backend != BackendKind::Qemu {
+            findings.skip(&vm.name, format!("{} sees to the limit itself", vm.backend.name()));
+            continue;
+        }
         let needed = footprint::locked_bytes(vm).unwrap_or_default();
         if needed <= *limit {
             let text = format!("{} KiB are locked, {} KiB may be", needed / 1024, limit / 1024);

@@ -30,7 +30,9 @@ mod group_not_viable;
 mod guest_mmio_window;
 mod guest_msi_quirk;
 mod guest_root_lost;
+mod host_cpus;
 mod host_driver_in_use;
+mod host_memory;
 mod host_mmio_window;
 mod host_storage;
 mod hugepage_pin;
@@ -74,7 +76,7 @@ mod vfio_permission;
 mod vga_flags;
 mod virtualization_off;
 
-pub use assignment::{Assignment, MovedDevice, VmAssignment};
+pub use assignment::{Assignment, MovedDevice, Reserve, VmAssignment};
 pub use explain::{Explanation, Outcome, explain};
 pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Silence, Subject};
 
@@ -131,7 +133,9 @@ pub const RULES: &[Rule] = &[
     guest_mmio_window::RULE,
     guest_msi_quirk::RULE,
     guest_root_lost::RULE,
+    host_cpus::RULE,
     host_driver_in_use::RULE,
+    host_memory::RULE,
     host_mmio_window::RULE,
     host_storage::RULE,
     hugepage_pin::RULE,
@@ -236,7 +240,7 @@ const UNKNOWN: &str = "cannot tell: ";
 
 /// The note of a rule that would need a fact which nobody could read.
 fn cannot_know(subject: Subject, needs: &str, fault: Option<&ReadFault>) -> Finding {
-    let evidence = fault.map(|f| Evidence::new(f.place.clone(), f.to_string())).into_iter().collect();
+    let evidence = fault.map(|f| Evidence::new(f.place.clone(), f.kind.to_string())).into_iter().collect();
     Finding {
         rule: "",
         severity: Severity::Notes,

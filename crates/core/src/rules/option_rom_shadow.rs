@@ -29,7 +29,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let resources = function.resources.known().map_or(&[][..], Vec::as_slice);
         let Some(rom) = resources.iter().find(|r| r.index == ROM_INDEX && SHADOW.contains(&r.start)) else {
             let rom = resources.iter().find(|r| r.index == ROM_INDEX);
-            let text = rom.map_or_else(|| "no ROM is told of it".to_owned(), |r| format!("its ROM is at {:#x}", r.start));
+            let text = rom.map_or_else(
+                || "no ROM is told of it".to_owned(),
+                |r| format!("its ROM is at {:#x}", r.start),
+            );
             findings.fine(function.address, text);
             continue;
         };

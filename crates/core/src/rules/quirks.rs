@@ -103,7 +103,10 @@ pub(super) fn pm_reset_without_effect(function: &FunctionFacts) -> Option<&'stat
 }
 
 /// Who stands against a reset of the bus that the function is on: itself, a neighbour or the bridge above.
-pub(super) fn against_bus_reset(topology: &Topology, address: PciAddress) -> Option<(PciAddress, &'static str)> {
+pub(super) fn against_bus_reset(
+    topology: &Topology,
+    address: PciAddress,
+) -> Option<(PciAddress, &'static str)> {
     let bridge = topology.bridges_above(address).first().copied();
     let concerned = std::iter::once(address)
         .chain(bridge)
@@ -143,7 +146,8 @@ impl Resets<'_> {
         let (file, text) = match self {
             Resets::Told([]) => ("reset_method", "empty: the kernel has no method".to_owned()),
             Resets::Foretold(methods) if methods.is_empty() => {
-                let text = "neither FLR nor a reset by D3hot among its capabilities, and its bus is not its own";
+                let text =
+                    "neither FLR nor a reset by D3hot among its capabilities, and its bus is not its own";
                 ("config", text.to_owned())
             }
             Resets::Told(_) => ("reset_method", self.names().replace(',', "")),

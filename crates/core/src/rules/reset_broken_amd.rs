@@ -69,7 +69,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let specific =
             function.reset_methods.known().is_some_and(|m| m.contains(&ResetMethod::DeviceSpecific));
         if loaded || specific {
-            let how = if loaded { "vendor-reset is loaded" } else { "the kernel has a reset of its own for it" };
+            let how =
+                if loaded { "vendor-reset is loaded" } else { "the kernel has a reset of its own for it" };
             findings.fine(function.address, format!("{chip}: {how}"));
             continue;
         }

@@ -35,7 +35,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for (vm, address) in assignment.given() {
         let found = if vm.uses_vfio() { by_vfio(topology, address) } else { by_xen(topology, address) };
         let ranges = reserved_for(topology, address).len();
-        let text = format!("none of {ranges} reserved ranges that concern it is one that firmware goes on using");
+        let text =
+            format!("none of {ranges} reserved ranges that concern it is one that firmware goes on using");
         findings.fine(address, text);
         findings.push_all(found);
     }
@@ -50,7 +51,8 @@ fn by_vfio(topology: &Topology, address: PciAddress) -> Option<Finding> {
         (ReservedKind::Direct, IommuVendor::Amd) => false,
         // Until the kernel had a kind for them, ranges of exempt functions were printed like all others.
         (ReservedKind::Direct, IommuVendor::Intel) => {
-            !version.is_some_and(|version| version < RELAXABLE_TOLD) || holds_a_member(topology, address, region)
+            !version.is_some_and(|version| version < RELAXABLE_TOLD)
+                || holds_a_member(topology, address, region)
         }
         (ReservedKind::Direct, _) => since,
         _ => false,

@@ -24,7 +24,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let vga = function.class.known().is_some_and(|class| class.base_and_sub() == 0x0300);
         let Some(resources) = function.resources.known().filter(|_| vga) else {
-            let text = format!("it is no VGA display (class {}), or its BARs are not known", word(&function.class));
+            let text =
+                format!("it is no VGA display (class {}), or its BARs are not known", word(&function.class));
             findings.skip(function.address, text);
             continue;
         };

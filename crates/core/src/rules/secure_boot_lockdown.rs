@@ -1,8 +1,6 @@
 //! `secure-boot-lockdown`: the kernel forbids user space raw access to PCI devices.
 
-use super::{
-    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault,
-};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault};
 use crate::facts::{Fact, Lockdown};
 use crate::topology::Topology;
 
@@ -36,18 +34,21 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     };
     let lockdown = match &platform.lockdown {
         Fact::Known(Lockdown::None) => {
-            findings.fine(Subject::Host, format!("the kernel is not locked down; Secure Boot is {secure_boot}"));
+            findings
+                .fine(Subject::Host, format!("the kernel is not locked down; Secure Boot is {secure_boot}"));
             return;
         }
         Fact::Known(lockdown) => lockdown,
         // A kernel without lockdown has no such file; where firmware checks signatures, distributions lock.
         unknown if secure_boot == "on" => {
-            let needs = "whether the kernel is locked down (Secure Boot is on; /sys/kernel/security/lockdown tells)";
+            let needs =
+                "whether the kernel is locked down (Secure Boot is on; /sys/kernel/security/lockdown tells)";
             findings.push(cannot_know(Subject::Host, needs, fault(unknown)));
             return;
         }
         _ => {
-            let text = format!("the kernel has no lockdown, or it was not read; Secure Boot is {secure_boot}");
+            let text =
+                format!("the kernel has no lockdown, or it was not read; Secure Boot is {secure_boot}");
             findings.skip(Subject::Host, text);
             return;
         }
@@ -84,7 +85,10 @@ mod tests {
     fn secure_boot_alone_leaves_it_open() {
         let host = HOST.replace("lockdown=integrity", "secureboot=on");
         let said = check_rule(&RULE, &host, "0000:03:00.0");
-        assert!(said[0].starts_with("notes host: cannot tell: whether the kernel is locked down"), "{said:?}");
+        assert!(
+            said[0].starts_with("notes host: cannot tell: whether the kernel is locked down"),
+            "{said:?}"
+        );
         let off = HOST.replace("lockdown=integrity", "secureboot=off");
         assert!(check_rule(&RULE, &off, "0000:03:00.0").is_empty());
         let open = HOST.replace("lockdown=integrity", "lockdown=none secureboot=on");

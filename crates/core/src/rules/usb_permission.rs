@@ -2,7 +2,8 @@
 
 use super::permission::{Leave, leave, node, shown};
 use super::{
-    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, VmAssignment, cannot_know, fault,
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, VmAssignment, cannot_know,
+    fault,
 };
 use crate::facts::{Fact, UsbDevice};
 use crate::topology::Topology;
@@ -61,17 +62,24 @@ fn of_device(topology: &Topology, assignment: &Assignment, vm: &VmAssignment, id
         let summary = format!("no USB device {id} is plugged in: the guest gets it once it is");
         return Some(
             finding(Severity::Warns, summary)
-                .shown("/sys/bus/usb/devices", format!("no idVendor {:04x} with idProduct {:04x}", id.vendor, id.product))
+                .shown(
+                    "/sys/bus/usb/devices",
+                    format!("no idVendor {:04x} with idProduct {:04x}", id.vendor, id.product),
+                )
                 .remedy(RemedyKind::Hardware, "plug the device in before the VM starts")
                 .remedy(RemedyKind::SpecChange, "see with `slotwise inspect` which USB devices there are"),
         );
     };
     if let Some(controller) = device.function.filter(|function| assignment.takes(*function)) {
-        let summary = format!("USB device {id} hangs on {controller}, which is given away with all that is on it");
+        let summary =
+            format!("USB device {id} hangs on {controller}, which is given away with all that is on it");
         return Some(
             finding(Severity::Warns, summary)
                 .shown(format!("/sys/bus/usb/devices/{}", device.name), format!("below {controller}"))
-                .remedy(RemedyKind::SpecChange, "leave the device out: the guest that has the controller has it")
+                .remedy(
+                    RemedyKind::SpecChange,
+                    "leave the device out: the guest that has the controller has it",
+                )
                 .remedy(RemedyKind::Hardware, "plug the device into a controller that stays"),
         );
     }
@@ -116,10 +124,9 @@ fn by_node(
     };
     let (severity, summary) = match leave(node, user) {
         Leave::Given => return None,
-        Leave::ToGroup(group) => (
-            Severity::Notes,
-            format!("user {user} may write to USB {id} as a member of group {group} only"),
-        ),
+        Leave::ToGroup(group) => {
+            (Severity::Notes, format!("user {user} may write to USB {id} as a member of group {group} only"))
+        }
         Leave::Refused => (
             Severity::Warns,
             format!("user {user} may not write to USB {id}, unless a list of access rights says so"),
@@ -170,7 +177,9 @@ mod tests {
         );
         assert_eq!(
             check_rule(&RULE, &HOST.replace("uid=1000", "uid=0"), "0000:00:14.0"),
-            ["warns vm1: USB device 046d:c330 hangs on 0000:00:14.0, which is given away with all that is on it"]
+            [
+                "warns vm1: USB device 046d:c330 hangs on 0000:00:14.0, which is given away with all that is on it"
+            ]
         );
     }
 

@@ -49,7 +49,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     if missing.is_empty() {
         let state = |name: &str| ModuleName::new(name).ok().and_then(|name| modules.get(&name));
         let state = state("vfio_pci").map_or("bound to a function", |state| state.name());
-        findings.fine(Subject::Host, format!("vfio_pci is {state}, and one of {} is there", MAPPERS.join(", ")));
+        findings
+            .fine(Subject::Host, format!("vfio_pci is {state}, and one of {} is there", MAPPERS.join(", ")));
         return;
     }
     // Loaded modules alone do not tell what could be loaded.

@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::permission::{Leave, leave, node, shown};
-use super::{
-    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, VmAssignment, by_vfio, word,
-};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, VmAssignment, by_vfio, word};
 use crate::facts::Fact;
 use crate::topology::Topology;
 use crate::vm::BackendKind;
@@ -94,7 +92,8 @@ fn of_user(topology: &Topology, vm: &VmAssignment, findings: &mut Findings) {
             (Severity::Warns, format!("user {user} may not open {}", first.path), refused.as_slice())
         }
         (None, Some(first)) => {
-            let text = format!("user {user} may open {} as a member of group {} only", first.path, first.group_id);
+            let text =
+                format!("user {user} may open {} as a member of group {} only", first.path, first.group_id);
             (Severity::Notes, text, by_group.as_slice())
         }
         (None, None) if unmade => {
@@ -108,8 +107,7 @@ fn of_user(topology: &Topology, vm: &VmAssignment, findings: &mut Findings) {
     };
     let finding = Finding::new(&RULE, severity, &vm.name, summary)
         .shown("/proc/self/status", format!("effective user id {user}; /dev/vfio/N is root's by default"));
-    let finding =
-        nodes.iter().fold(finding, |finding, node| finding.shown(node.path.clone(), shown(node)));
+    let finding = nodes.iter().fold(finding, |finding, node| finding.shown(node.path.clone(), shown(node)));
     let text = "run the VM as root, or add a udev rule for SUBSYSTEM==\"vfio\"";
     findings.push(finding.remedy(RemedyKind::HostChange, text));
 }

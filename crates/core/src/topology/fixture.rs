@@ -279,6 +279,7 @@ fn platform(facts: &mut Facts, text: &str) {
                 platform.locked_memory = Fact::Known(bytes);
             }
             "secureboot" => platform.firmware.secure_boot = Fact::Known(value == "on"),
+            "cpus" => platform.cpu.online = Fact::Known(value.parse().expect("processors")),
             "uid" => platform.user_id = Fact::Known(value.parse().expect("user id")),
             other => panic!("a platform in a fixture has no {other:?}"),
         }
