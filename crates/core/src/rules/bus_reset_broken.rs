@@ -23,9 +23,10 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    let kernel = topology.facts().kernel.version();
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let address = function.address;
-        let Some(what) = listed(NO_BUS_RESET, function).map(|row| row.what) else {
+        let Some((what, since)) = listed(NO_BUS_RESET, function).map(|row| (row.what, row.since)) else {
             let id = word(&function.id);
             let text = format!("{id} is not on the kernel's list of functions that do not survive it");
             findings.skip(address, text);
@@ -41,6 +42,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
                 findings.fine(address, "this kernel does not reset its bus");
                 continue;
             }
+            Resets::Foretold(_) | Resets::Unknown(_) if kernel.zip(since).is_some_and(|(k, s)| k >= s) => {
+                let since = since.map_or_else(String::new, |since| since.to_string());
+                findings.fine(address, format!("kernels since {since} do not reset the bus of {what}"));
+                continue;
+            }
             Resets::Foretold(_) | Resets::Unknown(_) => (
                 Severity::Notes,
                 format!("{what} does not survive a reset of its bus: kernels that know do none"),
@@ -49,9 +55,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let finding = Finding::new(&RULE, severity, address, summary)
             .shown(format!("/sys/bus/pci/devices/{address}"), word(&function.id))
             .remedy(RemedyKind::HostChange, "use a newer kernel, which resets no bus with this device");
-        let others: Vec<&str> = resets
-            .methods()
-            .unwrap_or_default()
+        let Resets::Told(methods) = &resets else {
+            findings.push(finding);
+            continue;
+        };
+        let others: Vec<&str> = methods
             .iter()
             .filter(|method| **method != ResetMethod::Bus)
             .map(|method| method.name())
@@ -83,6 +91,8 @@ mod tests {
         assert!(check_rule(&RULE, &HOST.replace("pm,bus", "pm"), "0000:03:00.0").is_empty());
         let untold = HOST.replace(" reset=pm,bus", "");
         assert!(check_rule(&RULE, &untold, "0000:03:00.0")[0].starts_with("notes"));
+        assert!(check_rule(&RULE, &format!("kernel 5.13.0\n{untold}"), "0000:03:00.0").is_empty());
+        assert_eq!(check_rule(&RULE, &format!("kernel 5.10.0\n{untold}"), "0000:03:00.0").len(), 1);
     }
 
     #[test]

@@ -1,6 +1,9 @@
 //! `group-has-critical-device`: what would have to leave the host with the function is what the host lives on.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, by_vfio, word};
+use super::{
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know,
+    missing_storage, word,
+};
 use crate::pci::PciAddress;
 use crate::topology::{DependentKind, Topology};
 
@@ -41,8 +44,16 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             .filter(|member| !assignment.takes(**member))
             .filter_map(|member| needed(topology, *member).map(|what| (*member, what)))
             .collect();
+        let others = topology.group_members(address).iter().filter(|m| !assignment.takes(**m)).count();
+        if let Some(unread) = missing_storage(topology).first()
+            && critical.is_empty()
+            && others > 0
+        {
+            let needs = format!("whether the host lives on another member of IOMMU group {group}");
+            findings.push(cannot_know(Subject::Device(address), &needs, Some(unread)));
+            continue;
+        }
         if critical.is_empty() {
-            let others = topology.group_members(address).len().saturating_sub(1);
             let text = format!("the host lives on none of {others} other members of IOMMU group {group}");
             findings.fine(address, text);
             continue;

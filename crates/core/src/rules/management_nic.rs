@@ -1,7 +1,7 @@
 //! `management-nic`: the host is reached, or reaches the world, through this network card.
 
 use super::{
-    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault, word,
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, missing, word,
 };
 use crate::facts::NetworkInterface;
 use crate::pci::PciAddress;
@@ -35,13 +35,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             findings.skip(address, format!("it is no network card (class {class})"));
             continue;
         }
-        if let Some(fault) = fault(&usage.network) {
-            let needs = "whether the host is reached through this card";
-            findings.push(cannot_know(Subject::Device(address), needs, Some(fault)));
-            continue;
-        }
         let Some(interfaces) = usage.network.known() else {
-            findings.skip(address, "the source tells of no network interfaces");
+            let needs = "whether the host is reached through this card";
+            let unread = missing(&usage.network, "/sys/class/net");
+            findings.push(cannot_know(Subject::Device(address), needs, unread.as_ref()));
             continue;
         };
         let own = interfaces.iter().filter(|interface| interface.function == Some(address));

@@ -80,7 +80,7 @@ pub use assignment::{Assignment, MovedDevice, Reserve, VmAssignment};
 pub use explain::{Explanation, Outcome, explain};
 pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Silence, Subject};
 
-use crate::facts::{Fact, FunctionFacts, ReadFault};
+use crate::facts::{Fact, FaultKind, FunctionFacts, ReadFault};
 use crate::topology::Topology;
 
 /// A page about a rule, for `slotwise explain`.
@@ -277,6 +277,26 @@ fn word<T: std::fmt::Display>(fact: &Fact<T>) -> String {
         Fact::Absent => "none".to_owned(),
         Fact::Unreadable(fault) => format!("unread ({})", fault.place),
     }
+}
+
+/// Why a fact that every running host has is not known: it could not be read, or the source (a part of a host's tree) does not
+/// hold the file that tells.
+pub(crate) fn missing<T>(fact: &Fact<T>, place: &str) -> Option<ReadFault> {
+    match fact {
+        Fact::Known(_) => None,
+        Fact::Absent => Some(ReadFault { place: place.to_owned(), kind: FaultKind::NotInSource }),
+        Fact::Unreadable(fault) => Some(fault.clone()),
+    }
+}
+
+/// What of the host's disks and mounts is not known.
+pub(crate) fn missing_storage(topology: &Topology) -> Vec<ReadFault> {
+    let usage = &topology.facts().usage;
+    let swaps = fault(&usage.swaps).cloned();
+    [missing(&usage.block, "/sys/class/block"), missing(&usage.mounts, "/proc/self/mountinfo"), swaps]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The fault of a fact that is unreadable.

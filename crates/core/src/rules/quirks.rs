@@ -5,7 +5,7 @@
 //! texts), they are foretold from the function's capabilities in the way of `drivers/pci/pci.c: pci_init_reset_methods`.
 //! Firmware's `_RST` and the slot reset of a hot-plug driver show nowhere else, and are not foretold.
 
-use crate::facts::{Fact, FunctionFacts, ReadFault, ResetMethod};
+use crate::facts::{Fact, FunctionFacts, KernelVersion, ReadFault, ResetMethod};
 use crate::pci::{PciAddress, PciId};
 use crate::topology::Topology;
 
@@ -18,10 +18,17 @@ pub(super) struct Listed {
     revision: Option<u8>,
     /// What it is.
     pub(super) what: &'static str,
+    /// The release that the row came with, where it is asked for; maintained older ones may have it too.
+    pub(super) since: Option<KernelVersion>,
 }
 
 const fn one(vendor: u16, device: u16, what: &'static str) -> Listed {
-    Listed { vendor, devices: (device, device), revision: None, what }
+    Listed { vendor, devices: (device, device), revision: None, what, since: None }
+}
+
+/// A row of a release.
+const fn since(major: u32, minor: u32, row: Listed) -> Listed {
+    Listed { since: Some(KernelVersion { major, minor }), ..row }
 }
 
 /// Functions that do not survive Function Level Reset (`quirk_no_flr`, `quirk_no_flr_snet`).
@@ -35,25 +42,33 @@ pub(super) const NO_FLR: &[Listed] = &[
     one(0x8086, 0x1502, "Intel 82579LM"),
     one(0x8086, 0x1503, "Intel 82579V"),
     one(0x14c3, 0x0616, "MediaTek MT7922"),
-    Listed { vendor: 0xd063, devices: (0x1000, 0x1000), revision: Some(1), what: "SolidRun SNET DPU" },
+    Listed { vendor: 0xd063, devices: (0x1000, 0x1000), revision: Some(1), what: "SolidRun SNET DPU", since: None },
 ];
 
 /// Functions that do not come back from a reset of their bus, and ports behind which nothing does (`quirk_no_bus_reset`,
 /// `quirk_nvidia_no_bus_reset`). ASMedia's row and those of NVIDIA's GB10 came after 6.18.
 pub(super) const NO_BUS_RESET: &[Listed] = &[
-    one(0x168c, 0x0030, "Atheros AR93xx"),
-    one(0x168c, 0x0032, "Atheros AR9485"),
-    one(0x168c, 0x0033, "Atheros AR958x"),
-    one(0x168c, 0x0034, "Atheros AR9462"),
-    one(0x168c, 0x003c, "Atheros QCA986x/988x"),
-    one(0x168c, 0x003e, "Atheros QCA6174"),
-    one(0x177d, 0xa100, "a root port of Cavium CN8xxx"),
-    one(0x104c, 0xb005, "TI KeyStone C667x"),
-    one(0x1b21, 0x1164, "ASMedia ASM1164"),
-    Listed { vendor: 0x10de, devices: (0x2340, 0x237f), revision: None, what: "NVIDIA GH100" },
-    one(0x10de, 0x22ce, "a root port of NVIDIA GB10"),
-    one(0x10de, 0x22d0, "a root port of NVIDIA GB10"),
+    since(4, 0, one(0x168c, 0x0030, "Atheros AR93xx")),
+    since(4, 8, one(0x168c, 0x0032, "Atheros AR9485")),
+    since(4, 9, one(0x168c, 0x0033, "Atheros AR958x")),
+    since(5, 3, one(0x168c, 0x0034, "Atheros AR9462")),
+    since(4, 8, one(0x168c, 0x003c, "Atheros QCA986x/988x")),
+    since(5, 13, one(0x168c, 0x003e, "Atheros QCA6174")),
+    since(4, 15, one(0x177d, 0xa100, "a root port of Cavium CN8xxx")),
+    since(5, 13, one(0x104c, 0xb005, "TI KeyStone C667x")),
+    since(6, 19, one(0x1b21, 0x1164, "ASMedia ASM1164")),
+    since(5, 14, NVIDIA_GH100),
+    since(6, 19, one(0x10de, 0x22ce, "a root port of NVIDIA GB10")),
+    since(6, 19, one(0x10de, 0x22d0, "a root port of NVIDIA GB10")),
 ];
+
+const NVIDIA_GH100: Listed = Listed {
+    vendor: 0x10de,
+    devices: (0x2340, 0x237f),
+    revision: None,
+    what: "NVIDIA GH100",
+    since: None,
+};
 
 /// Switches that go to D3hot and back without being reset by it, though they announce it (`quirk_no_pm_reset`).
 const NO_PM_RESET: &[Listed] = &[
@@ -72,7 +87,7 @@ const OWN_SEQUENCE: &[Listed] = &[
     one(0x8086, 0x0953, "Intel DC P3700"),
     one(0x8086, 0x0a54, "Intel DC P4500"),
     one(0x025e, 0xf1ac, "Solidigm P44 Pro"),
-    Listed { vendor: 0x1425, devices: (0x4000, 0x4fff), revision: None, what: "Chelsio T4" },
+    Listed { vendor: 0x1425, devices: (0x4000, 0x4fff), revision: None, what: "Chelsio T4", since: None },
     one(0x19e5, 0x375e, "Huawei HiNIC virtual function"),
 ];
 

@@ -79,6 +79,7 @@ pub(crate) fn facts(text: &str) -> Facts {
             "hugepages" => platform::huge_pages(&mut facts, rest),
             "memory" => platform::memory(&mut facts, rest),
             "unread" => unread(&mut facts, rest),
+            "absent" => platform::absent(&mut facts, rest),
             "kernel" => facts.kernel.release = Fact::Known(rest.to_owned()),
             "cmdline" => facts.kernel.command_line = Fact::Known(rest.to_owned()),
             "iommu" => iommu(&mut facts, rest),

@@ -135,7 +135,7 @@ fn vms(text: &mut Text, plan: &Plan) {
                 let places = device.unread.join(", ");
                 text.line(
                     Role::Faint,
-                    format!("    what else the host loses is unknown: {places} could not be read"),
+                    format!("    what else the host loses is not known: not told by {places}"),
                 );
             }
         }
