@@ -71,7 +71,8 @@ fn hosts(root: &Path) -> BTreeMap<String, Facts> {
 
 fn assignment(address: slotwise_core::pci::PciAddress, backend: BackendKind) -> Assignment {
     let (name, memory) = ("vm".parse().expect("name"), "4G".parse().expect("memory"));
-    Assignment { vms: vec![VmAssignment::new(name, backend, MachineType::Q35, memory, vec![address])] }
+    let vm = VmAssignment::new(name, backend, MachineType::Q35, memory, vec![address]);
+    Assignment { vms: vec![vm], ..Assignment::default() }
 }
 
 fn holds_together(host: &str, finding: &Finding) {

@@ -17,7 +17,7 @@ fn unknown_key_is_shown_where_it_stands() {
         &expect![[r#"
         exit 2
         --- err
-        error: unknown field `memroy`, expected one of `name`, `backend`, `machine`, `memory`, `cpus`, `guest`, `device`, `usb`
+        error: unknown field `memroy`, expected one of `name`, `backend`, `machine`, `memory`, `cpus`, `node`, `guest`, `device`, `usb`
          --> bench.toml:4:1
           |
         4 | memroy = "1G"

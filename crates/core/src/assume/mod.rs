@@ -159,7 +159,8 @@ fn one(facts: &mut Facts, request: &mut Request, said: &Assumption) -> Result<Ve
     match &said.kind {
         Kind::Iommu(state) => {
             facts.iommu.state = *state;
-            facts.iommu.evidence.push(("assumed".to_owned(), said.text.clone()));
+            // What was seen spoke of the state that is no longer assumed.
+            facts.iommu.evidence = vec![("assumed".to_owned(), said.text.clone())];
             groups::switched(facts, *state);
         }
         Kind::InterruptRemapping(state) => {

@@ -101,12 +101,17 @@ pub enum FaultKind {
 
 impl fmt::Display for ReadFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.kind {
-            FaultKind::Denied => write!(f, "{}: permission denied (root can read it)", self.place),
-            FaultKind::Vanished => write!(f, "{}: went away while it was read", self.place),
-            FaultKind::NotInSource => write!(f, "{}: not in this source", self.place),
-            FaultKind::Malformed(what) => write!(f, "{}: {what}", self.place),
-            FaultKind::Failed(what) => write!(f, "{}: {what}", self.place),
+        write!(f, "{}: {}", self.place, self.kind)
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FaultKind::Denied => f.write_str("permission denied (root can read it)"),
+            FaultKind::Vanished => f.write_str("went away while it was read"),
+            FaultKind::NotInSource => f.write_str("not in this source"),
+            FaultKind::Malformed(what) | FaultKind::Failed(what) => f.write_str(what),
         }
     }
 }

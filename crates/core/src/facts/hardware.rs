@@ -11,6 +11,8 @@ pub struct CpuFacts {
     pub model: Fact<String>,
     /// Family, model, stepping, in decimal as printed.
     pub signature: Fact<(u32, u32, u32)>,
+    /// How many processors are online (`/sys/devices/system/cpu/online`).
+    pub online: Fact<u32>,
     /// Width of physical addresses in bits.
     pub physical_bits: Fact<u8>,
     /// Width of virtual addresses in bits.

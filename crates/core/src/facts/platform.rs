@@ -70,4 +70,6 @@ pub struct PlatformFacts {
     pub memory: MemoryFacts,
     /// `/dev/vfio/vfio`, `/dev/iommu` and the groups' nodes, with who may open them.
     pub vfio_nodes: Fact<Vec<DeviceNode>>,
+    /// Nodes of USB devices (`/dev/bus/usb/BBB/DDD`), with who may open them.
+    pub usb_nodes: Fact<Vec<DeviceNode>>,
 }

@@ -66,6 +66,7 @@ impl Untold<'_> {
                 memlock: self.unknown(),
             },
             vfio_nodes: self.unknown(),
+            usb_nodes: self.unknown(),
         }
     }
 
@@ -74,6 +75,7 @@ impl Untold<'_> {
             vendor: self.unknown(),
             model: self.unknown(),
             signature: self.unknown(),
+            online: self.unknown(),
             physical_bits: self.unknown(),
             virtual_bits: self.unknown(),
             flags: self.unknown(),

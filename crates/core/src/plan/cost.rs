@@ -1,8 +1,7 @@
 //! What a plan costs the host: what it loses with each function, and what VFIO takes while the VM runs.
 
-use crate::facts::{Fact, ReadFault};
 use crate::pci::PciAddress;
-use crate::rules::{VmAssignment, footprint};
+use crate::rules::{VmAssignment, footprint, missing, missing_storage};
 use crate::topology::{Dependent, Topology};
 
 /// What VFIO takes of the host while a VM runs; all none for a VM that is given nothing by VFIO.
@@ -46,12 +45,10 @@ impl PlannedDevice {
 }
 
 fn unread(topology: &Topology) -> Vec<String> {
-    fn fault<T>(fact: &Fact<T>) -> Option<&ReadFault> {
-        fact.fault()
-    }
     let usage = &topology.facts().usage;
-    let faults = [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps), fault(&usage.network)];
-    let mut places: Vec<String> = faults.into_iter().flatten().map(|fault| fault.place.clone()).collect();
+    let network = missing(&usage.network, "/sys/class/net");
+    let faults = missing_storage(topology).into_iter().chain(network);
+    let mut places: Vec<String> = faults.map(|fault| fault.place).collect();
     places.dedup();
     places
 }

@@ -17,7 +17,7 @@ pub use address_map::AddressMap;
 pub use compare::{ChangedFinding, CompareError, Comparison, FollowedDevice, Presence, compare};
 pub use cost::{PlannedDevice, VmCost};
 pub use fingerprint::{Fingerprint, Holds, MovedFact, RestingFact, moved};
-pub use partition::{GroupShare, Kept, Owner, Partition, VmShare};
+pub use partition::{GroupShare, Kept, LineShare, Owner, Partition, Stock, VmShare};
 pub use resolve::resolve;
 pub use search::{MAX_STEPS, SearchNote};
 pub use slots::{Confidence, Judgement, SlotAdvice, SlotOption, advise};

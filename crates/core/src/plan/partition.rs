@@ -1,14 +1,14 @@
 //! The whole partition of a host: who gets what, what the host keeps, group by group, and what each VM costs.
 //!
-//! It is told from the facts and the assignment; what stands against it the rules say. Memory and processors are those
-//! that the spec names: how much the host has is told where the source tells it.
+//! It is told from the facts and the assignment; what stands against it the rules say (`host-memory`, `host-cpus`,
+//! `numa-mismatch`, `intx-shared`, `device-in-use`, `group-not-viable`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::search::SearchNote;
 use crate::facts::{FunctionFacts, GroupId};
 use crate::pci::{PciAddress, decode};
-use crate::rules::Assignment;
+use crate::rules::{Assignment, Reserve};
 use crate::topology::{Dependent, Topology};
 use crate::vm::{Request, VmName};
 
@@ -36,8 +36,39 @@ pub struct VmShare {
     pub vectors: Option<u32>,
     /// Interrupt wires that its functions have.
     pub wires: u32,
+    /// Interrupt lines that its wires are on, as far as they are known.
+    pub lines: BTreeSet<u32>,
     /// NUMA nodes that its functions hang on.
     pub nodes: BTreeSet<u32>,
+    /// The node that it shall run on.
+    pub node: Option<u32>,
+}
+
+/// An interrupt line of a function that is given away, and who else is on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LineShare {
+    /// Its number.
+    pub irq: u32,
+    /// The given functions on it, and who has each.
+    pub given: Vec<(PciAddress, VmName)>,
+    /// Users of the host that stay.
+    pub staying: Vec<String>,
+}
+
+/// What the host has to share out, and keeps of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stock {
+    /// Memory in bytes, if that is told.
+    pub memory_bytes: Option<u64>,
+    /// What of it lies in pools of huge pages, in bytes.
+    pub pooled_bytes: u64,
+    /// Processors, if that is told.
+    pub cpus: Option<u32>,
+    /// Interrupt vectors that its processors have together, on x86 (`arch/x86/include/asm/irq_vectors.h`:
+    /// `FIRST_EXTERNAL_VECTOR` 0x20 to `FIRST_SYSTEM_VECTOR` 0xec).
+    pub vectors: Option<u32>,
+    /// What the spec keeps for the host.
+    pub reserve: Reserve,
 }
 
 /// A function that the host lives on, or was told to keep.
@@ -73,6 +104,10 @@ pub struct Partition {
     pub stay: usize,
     /// Groups that are touched.
     pub groups: Vec<GroupShare>,
+    /// Lines of given functions that anybody else is on.
+    pub lines: Vec<LineShare>,
+    /// Memory, processors and vectors of the host.
+    pub stock: Stock,
     /// How devices were chosen where the spec left a choice.
     pub search: Option<SearchNote>,
 }
@@ -120,7 +155,12 @@ pub(super) fn partition(
             devices: vm.devices.clone(),
             vectors: functions().map(vectors).sum(),
             wires: u32::try_from(wires).unwrap_or(u32::MAX),
+            lines: functions()
+                .filter(|function| topology.pin(function.address).is_some())
+                .filter_map(|function| Some(topology.line(function.address)?.irq))
+                .collect(),
             nodes: functions().filter_map(|function| function.numa_node.known().copied()).collect(),
+            node: vm.node,
         }
     });
     Partition {
@@ -128,7 +168,45 @@ pub(super) fn partition(
         kept: staying().filter_map(keeps).collect(),
         stay: staying().count(),
         groups: touched.into_iter().map(group).collect(),
+        lines: lines(topology, assignment),
+        stock: stock(topology, assignment),
         search,
+    }
+}
+
+/// Interrupt lines of given functions that have another user.
+fn lines(topology: &Topology, assignment: &Assignment) -> Vec<LineShare> {
+    let mut by_line: BTreeMap<u32, Vec<(PciAddress, VmName)>> = BTreeMap::new();
+    for vm in &assignment.vms {
+        for device in vm.devices.iter().filter(|device| topology.pin(**device).is_some()) {
+            let Some(line) = topology.line(*device) else { continue };
+            by_line.entry(line.irq).or_default().push((*device, vm.name.clone()));
+        }
+    }
+    let shares = by_line.into_iter().map(|(irq, given)| {
+        let first = given.first().map(|(device, _)| *device);
+        let mut sharers = first.map_or_else(Vec::new, |first| topology.sharers(irq, first));
+        sharers.retain(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function)));
+        LineShare { irq, given, staying: sharers.iter().map(ToString::to_string).collect() }
+    });
+    shares.filter(|share| share.given.len() > 1 || !share.staying.is_empty()).collect()
+}
+
+/// Vectors of a processor that devices can have.
+const VECTORS_OF_CPU: u32 = 0xec - 0x20;
+
+fn stock(topology: &Topology, assignment: &Assignment) -> Stock {
+    let platform = &topology.facts().platform;
+    let pools = platform.memory.huge_pages.known().into_iter().flatten().filter(|pool| pool.node.is_none());
+    let pooled = pools.filter_map(|pool| Some(pool.total.known()?.saturating_mul(pool.page_bytes)));
+    let cpus = platform.cpu.online.known().copied();
+    let x86 = platform.virtualization.known().is_some();
+    Stock {
+        memory_bytes: platform.memory.total_bytes.known().copied(),
+        pooled_bytes: pooled.fold(0, u64::saturating_add),
+        cpus,
+        vectors: cpus.filter(|_| x86).map(|cpus| cpus.saturating_mul(VECTORS_OF_CPU)),
+        reserve: assignment.reserve,
     }
 }
 
@@ -185,6 +263,26 @@ mod tests {
         assert!(partition.kept[0].named);
         let owners: Vec<&Owner> = partition.groups[1].members.iter().map(|(_, owner)| owner).collect();
         assert_eq!(owners, [&Owner::Host, &Owner::Vm("quail".parse().expect("name")), &Owner::Host]);
+    }
+
+    #[test]
+    fn memory_lines_and_processors_are_told_as_a_whole() {
+        let spec = SPEC
+            .replace("[host]", "[host]\nmemory = \"2G\"\ncpus = 1")
+            .replace("cpus = 2", "cpus = 2\nnode = 0");
+        let host = format!(
+            "{BENCH}\nmemory 8192 7000\nhugepages 2097152 256 256\nplatform cpus=4 virtualization=on"
+        );
+        let partition = told(&spec, &host).expect("a partition");
+        let stock = partition.stock;
+        assert_eq!((stock.memory_bytes, stock.pooled_bytes), (Some(8 << 30), 512 << 20));
+        assert_eq!((stock.cpus, stock.vectors), (Some(4), Some(816)));
+        assert_eq!(stock.reserve.memory.map(|memory| memory.to_string()).as_deref(), Some("2G"));
+        assert_eq!(partition.vms[0].node, Some(0));
+        // The bench's SCSI card and the network card of the board are on one line, for different VMs.
+        let [line] = partition.lines.as_slice() else { panic!("{:?}", partition.lines) };
+        assert_eq!((line.irq, line.given.len(), line.staying.len()), (23, 2, 0));
+        assert_eq!(partition.vms[1].lines.iter().copied().collect::<Vec<_>>(), [23]);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use crate::pci::{PciAddress, PciId};
-use crate::rules::{Assignment, MovedDevice, VmAssignment};
+use crate::rules::{Assignment, MovedDevice, Reserve, VmAssignment};
 use crate::topology::Topology;
 use crate::vm::spec::SpecFault;
 use crate::vm::{DeviceRequest, Request, VmRequest};
@@ -41,13 +41,18 @@ pub fn resolve(request: &Request, topology: &Topology) -> Result<Assignment, Vec
         }
     }
     faults.sort_by_key(|fault| fault.span.start);
-    if faults.is_empty() { Ok(Assignment { vms }) } else { Err(faults) }
+    let reserve = Reserve {
+        memory: request.reserve.memory.as_ref().map(|placed| placed.value),
+        cpus: request.reserve.cpus.as_ref().map(|placed| placed.value),
+    };
+    if faults.is_empty() { Ok(Assignment { vms, reserve }) } else { Err(faults) }
 }
 
 fn assigned(vm: &VmRequest, devices: Vec<PciAddress>) -> VmAssignment {
     let (cpus, usb) = (vm.cpus, vm.usb.clone());
     let name = vm.name.clone();
-    VmAssignment { cpus, usb, ..VmAssignment::new(name, vm.backend, vm.machine, vm.memory, devices) }
+    let node = vm.node;
+    VmAssignment { cpus, node, usb, ..VmAssignment::new(name, vm.backend, vm.machine, vm.memory, devices) }
 }
 
 fn twice(address: PciAddress, device: &DeviceRequest, first: Range<usize>) -> SpecFault {

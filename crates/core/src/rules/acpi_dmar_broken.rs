@@ -25,12 +25,15 @@ pub(super) const RULE: Rule = Rule {
 const LINES: &[&str] = &[
     "Parse DMAR table failure",
     "Your BIOS is broken; DMAR reported",
+    "No DRHD structure found in DMAR table",
+    "Record passes table end",
     "IVRS table error",
     "IVRS invalid checksum",
 ];
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     if !assignment.uses_vfio() {
+        findings.skip(Subject::Host, "nothing goes through VFIO");
         return;
     }
     let facts = topology.facts();
@@ -43,8 +46,12 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         facts.iommu.evidence.iter().filter(|(_, text)| LINES.iter().any(|line| text.contains(line)));
     let evidence: Vec<(String, String)> = damaged.chain(printed.cloned()).collect();
     if evidence.is_empty() {
-        findings
-            .fine(Subject::Host, "the firmware's IOMMU tables read well, and the kernel did not complain");
+        let tables = if facts.iommu.tables.is_empty() {
+            "no IOMMU table of the firmware was read".to_owned()
+        } else {
+            format!("the firmware's {} reads well", facts.iommu.tables.join(", "))
+        };
+        findings.fine(Subject::Host, format!("{tables}, and no complaint of the kernel was seen"));
         return;
     }
     let (severity, summary) = match facts.iommu.state {

@@ -21,7 +21,14 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for (vm, address) in assignment.given().filter(|(vm, _)| vm.backend == BackendKind::Libvirt) {
+    for (vm, address) in assignment.given() {
+        if vm.backend != BackendKind::Libvirt {
+            findings.skip(
+                address,
+                format!("VM {} is run by {}, the check is libvirt's", vm.name, vm.backend.name()),
+            );
+            continue;
+        }
         let lacking = topology.bridges_above(address).into_iter().find(|bridge| {
             let config = topology.function(*bridge).and_then(|f| f.config.known());
             config.and_then(|config| decode(config).ok()).is_some_and(|port| {
@@ -35,7 +42,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
                 switch && off
             })
         });
-        let Some(port) = lacking else { continue };
+        let Some(port) = lacking else {
+            findings.fine(address, "no switch port above it is known to lack isolation");
+            continue;
+        };
         let summary = format!("the switch port {port} above does not isolate (VM {} of libvirt)", vm.name);
         findings.push(
             Finding::new(&RULE, Severity::Notes, address, summary)

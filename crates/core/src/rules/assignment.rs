@@ -8,6 +8,17 @@ use crate::vm::{BackendKind, CpuCount, MachineType, MemorySize, UsbId, VmName};
 pub struct Assignment {
     /// One entry a VM, in the order of the spec.
     pub vms: Vec<VmAssignment>,
+    /// What the host keeps beside functions.
+    pub reserve: Reserve,
+}
+
+/// Memory and processors that the host keeps by the spec.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reserve {
+    /// Memory.
+    pub memory: Option<MemorySize>,
+    /// Processors.
+    pub cpus: Option<CpuCount>,
 }
 
 /// What one VM is given.
@@ -23,6 +34,8 @@ pub struct VmAssignment {
     pub memory: MemorySize,
     /// Its processors.
     pub cpus: CpuCount,
+    /// The memory node of the host that it shall run on.
+    pub node: Option<u32>,
     /// Its functions.
     pub devices: Vec<PciAddress>,
     /// USB devices of the host that it is given.
@@ -60,6 +73,7 @@ impl VmAssignment {
             machine,
             memory,
             cpus: CpuCount::ONE,
+            node: None,
             devices,
             usb: Vec::new(),
             moved: Vec::new(),

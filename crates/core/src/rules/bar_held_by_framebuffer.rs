@@ -1,6 +1,9 @@
 //! `bar-held-by-framebuffer`: the firmware's picture still owns a BAR of the function.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault};
+use super::{
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know, fault,
+    word,
+};
 use crate::facts::{FunctionFacts, MemoryClaim};
 use crate::topology::Topology;
 
@@ -25,10 +28,9 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let claims = &topology.facts().platform.framebuffers;
-    let by_vfio = assignment.given().filter(|(vm, _)| vm.uses_vfio());
-    for function in by_vfio.filter_map(|(_, device)| topology.function(device)) {
+    for (_, function) in by_vfio(topology, assignment, findings) {
         if function.class.known().is_none_or(|class| class.base() != 0x03) {
-            findings.skip(function.address, "it is no display");
+            findings.skip(function.address, format!("it is no display (class {})", word(&function.class)));
             continue;
         }
         let address = function.address;
@@ -60,6 +62,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         } else if claims.is_unreadable() && may_hold(topology, function) {
             let needs = "whether the boot framebuffer holds a BAR of this display";
             findings.push(cannot_know(Subject::Device(address), needs, fault(claims)));
+        } else if let Some(claims) = claims.known() {
+            let text = format!("none of {} claims of boot framebuffers lies in its BARs", claims.len());
+            findings.fine(address, text);
+        } else {
+            findings.fine(address, "it is not the boot display, or a graphics driver has it");
         }
     }
 }

@@ -30,9 +30,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
                 let bars = resources.iter().filter(|resource| BARS.contains(&resource.index));
                 let bad = bars.filter(|bar| bar.flags.is_unset() || bar.start == 0);
                 findings.push_all(bad.map(|bar| unassigned(function, bar)));
-                findings.fine(function.address, "all its BARs have addresses");
+                let count = resources.iter().filter(|resource| BARS.contains(&resource.index)).count();
+                findings.fine(function.address, format!("all {count} BARs have addresses"));
             }
-            Fact::Absent => {}
+            Fact::Absent => findings.skip(function.address, "the source tells nothing of BARs"),
             resources @ Fact::Unreadable(_) => {
                 let needs = "whether every BAR has an address";
                 findings.push(cannot_know(Subject::Device(function.address), needs, fault(resources)));

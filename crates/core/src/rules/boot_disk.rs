@@ -1,8 +1,8 @@
 //! `boot-disk`: the host runs from a disk behind this controller.
 
-use super::cannot_know;
 use super::{
-    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, fault,
+    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, cannot_know,
+    fault, missing_storage,
 };
 use crate::pci::PciAddress;
 use crate::topology::{Dependent, DependentKind, Topology};
@@ -24,22 +24,29 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let usage = &topology.facts().usage;
+    let storage = missing_storage(topology);
     for address in assignment.devices() {
         let mut blocks = usage.block.known().into_iter().flatten();
         let has_disk = blocks.any(|block| block.function == Some(address));
         // Which disks a mounted pool lies on matters to functions that have one.
         let pools = usage.pools.iter().filter(|_| has_disk).filter_map(|pool| fault(&pool.members));
-        let mut unread = [fault(&usage.block), fault(&usage.mounts), fault(&usage.swaps)]
-            .into_iter()
-            .flatten()
-            .chain(pools);
+        let mut unread = storage.iter().chain(pools);
         if may_have_disks(topology, address)
             && let Some(first) = unread.next()
         {
             let needs = "whether the host runs from a disk of this function";
             let note = cannot_know(Subject::Device(address), needs, Some(first));
-            findings
-                .push(unread.fold(note, |note, fault| note.shown(fault.place.clone(), fault.to_string())));
+            findings.push(
+                unread.fold(note, |note, fault| note.shown(fault.place.clone(), fault.kind.to_string())),
+            );
+        }
+        if topology.is_volume_manager(address) && topology.volume_managers() > 1 {
+            let behind = topology.behind_volume_managers();
+            let mut vital = behind.flat_map(|f| topology.dependents(f)).filter(|d| d.kind.is_vital());
+            if let Some(vital) = vital.next() {
+                let needs = format!("whether {vital} hangs on this one of several volume management devices");
+                findings.push(cannot_know(Subject::Device(address), &needs, None));
+            }
         }
         let dependents = topology.dependents(address);
         let vital: Vec<&Dependent> = dependents.iter().filter(|d| d.kind.is_vital()).collect();
@@ -103,6 +110,30 @@ mod tests {
         block sdb 8:16 function=0000:02:04.0
         mount / 254:0 ext4
         mount /srv 8:16 ext4";
+
+    #[test]
+    fn a_tree_without_mounts_tells_nothing_of_them() {
+        let host = "device 0000:00:1f.2 class=010601\ndevice 0000:00:1b.0 class=040300\nabsent mounts";
+        let said = check_rule(&RULE, host, "0000:00:1f.2 0000:00:1b.0");
+        assert_eq!(
+            said,
+            ["notes 0000:00:1f.2: cannot tell: whether the host runs from a disk of this function"]
+        );
+    }
+
+    #[test]
+    fn a_volume_management_device_takes_its_disks_along() {
+        let host = "device 0000:00:0e.0 class=010400 id=8086:467f driver=vmd
+            device 10000:e1:00.0 class=010802 id=144d:a808 driver=nvme
+            block nvme0n1 259:0 function=10000:e1:00.0
+            mount / 259:0 ext4";
+        assert_eq!(
+            check_rule(&RULE, host, "0000:00:0e.0"),
+            ["blocks 0000:00:0e.0: the host runs from a disk of this function: /"]
+        );
+        let two = format!("{host}\ndevice 0000:17:05.5 class=010400 id=8086:28c0 driver=vmd");
+        assert!(check_rule(&RULE, &two, "0000:17:05.5")[0].starts_with("notes 0000:17:05.5: cannot tell"));
+    }
 
     #[test]
     fn root_on_a_volume_is_followed_down_to_its_controller() {

@@ -48,11 +48,15 @@ const MODULES: &[&str] =
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let facts = topology.facts();
     let (Some(running), false) = (facts.kernel.command_line.known(), assignment.vms.is_empty()) else {
+        findings.skip(Subject::Host, "the running kernel's command line is not known, or there is no VM");
         return;
     };
     let boot = match &facts.boot {
         Fact::Known(boot) => boot,
-        Fact::Absent => return,
+        Fact::Absent => {
+            findings.skip(Subject::Host, "no boot loader's configuration was found");
+            return;
+        }
         unread @ Fact::Unreadable(_) => {
             let needs = "whether the next boot has the parameters of this one";
             findings.push(cannot_know(Subject::Host, needs, fault(unread)));
@@ -61,6 +65,12 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     };
     let release = facts.kernel.release.known().map_or("", String::as_str);
     let entries = entries_of(boot, release, running);
+    let seen = format!(
+        "{} entries and {} templates of boot loaders agree with what runs",
+        entries.len(),
+        templates_of(boot, running).count()
+    );
+    findings.fine(Subject::Host, seen);
     for template in templates_of(boot, running) {
         let configured: Vec<&str> = relevant(&template.parameters).collect();
         for word in configured.iter().filter(|word| !has(running, word)) {

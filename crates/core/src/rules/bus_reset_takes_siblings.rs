@@ -1,6 +1,7 @@
 //! `bus-reset-takes-siblings`: only a reset of the whole bus would reset the function, and neighbours stay with the host.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, VmAssignment};
+use super::quirks::{Resets, resets};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, VmAssignment, by_vfio};
 use crate::facts::DriverName;
 use crate::pci::PciAddress;
 use crate::topology::Topology;
@@ -23,13 +24,22 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for (vm, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
-        let Some(methods) = topology.function(address).and_then(|f| f.reset_methods.known()) else {
-            continue;
-        };
-        if !methods.is_empty() {
-            let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
-            findings.fine(address, format!("it has a reset of its own: {}", names.join(", ")));
+    for (vm, function) in by_vfio(topology, assignment, findings) {
+        let address = function.address;
+        let resets = resets(topology, function);
+        match &resets {
+            Resets::Unknown(_) => {
+                findings.skip(address, "which resets it has is not known, see no-reset");
+                continue;
+            }
+            known if known.methods().is_some_and(|methods| !methods.is_empty()) => {
+                findings.fine(address, format!("it has a reset of its own: {}", resets.names()));
+                continue;
+            }
+            Resets::Told(_) | Resets::Foretold(_) => {}
+        }
+        if topology.bridges_above(address).is_empty() {
+            findings.skip(address, "no bridge is above it whose bus could be reset");
             continue;
         }
         let staying = not_resettable(topology, vm, address);
@@ -39,6 +49,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         }
         let list: Vec<String> = staying.iter().map(ToString::to_string).collect();
         let list = list.join(", ");
+        let shown = resets.shown(address);
         findings.push(
             Finding::new(
                 &RULE,
@@ -46,7 +57,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
                 address,
                 format!("only a bus reset would reset it, which {list} stands against"),
             )
-            .shown(format!("/sys/bus/pci/devices/{address}/reset_method"), "empty: no reset of its own")
+            .shown(shown.source, shown.text)
             .remedy(RemedyKind::SpecChange, format!("hand {list} to VM {} as well", vm.name))
             .remedy(RemedyKind::Hardware, "move the card to a slot where it is alone on its bus"),
         );
@@ -103,6 +114,17 @@ mod tests {
             let host = host.replace("driver=vfio-pci", driver);
             assert_eq!(check_rule(&RULE, &host, "0000:01:00.0").len(), 1, "{driver}");
         }
+    }
+
+    #[test]
+    fn capabilities_tell_where_the_kernel_does_not() {
+        // A PCI Express function without FLR whose D3hot keeps its state.
+        let config = "id=1234:0001 config=256,04:00100000,34:40,40:00020010";
+        let host = HOST.replace("reset=", config);
+        assert_eq!(check_rule(&RULE, &host, "0000:01:00.0").len(), 1);
+        let with_flr = HOST.replace("reset=", &format!("{config},44:10000000"));
+        assert!(check_rule(&RULE, &with_flr, "0000:01:00.0").is_empty());
+        assert!(check_rule(&RULE, &HOST.replace("reset=", ""), "0000:01:00.0").is_empty());
     }
 
     #[test]

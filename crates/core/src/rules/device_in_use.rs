@@ -1,7 +1,11 @@
 //! `device-in-use`: another guest has the function, or the same group is planned for two.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault};
-use crate::facts::{FunctionFacts, GroupId};
+use super::{
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, VmAssignment, cannot_know,
+    fault, word,
+};
+use crate::facts::{Fact, FunctionFacts, GroupId};
+use crate::pci::PciAddress;
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -21,30 +25,54 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for (number, vm) in assignment.vms.iter().enumerate().filter(|(_, vm)| vm.uses_vfio()) {
-        for address in vm.devices.iter().copied() {
-            let Some(function) = topology.function(address) else { continue };
-            let group = function.group.known().copied();
-            let earlier = assignment.vms.iter().take(number).find(|other| {
-                other.devices.iter().any(|device| {
-                    let other = topology.function(*device).and_then(|f| f.group.known().copied());
-                    other.is_some() && other == group
-                })
-            });
-            if let (Some(other), Some(group)) = (earlier, group) {
-                let summary = format!(
-                    "IOMMU group {group} is given to VM {} and to VM {}: only one can open it",
-                    other.name, vm.name
-                );
-                findings.push(
-                    Finding::new(&RULE, Severity::Blocks, address, summary)
-                        .shown(format!("/sys/bus/pci/devices/{address}/iommu_group"), group.to_string())
-                        .remedy(RemedyKind::SpecChange, "give all functions of the group to one VM"),
-                );
+    for (number, vm) in assignment.vms.iter().enumerate() {
+        for function in vm.devices.iter().filter_map(|device| topology.function(*device)) {
+            let (address, group) = (function.address, function.group.known().copied());
+            // Xen's dom0 has no groups, and Xen asks for none.
+            let groups = group.filter(|_| vm.uses_vfio());
+            let twice = groups.and_then(|group| of_two(topology, assignment, number, address, group));
+            let held = held(topology, function, group);
+            if twice.is_none() && held.is_none() {
+                findings.fine(address, nobody(topology, function, group));
             }
-            findings.push_all(held(topology, function, group));
+            findings.push_all(twice.into_iter().chain(held));
         }
     }
+}
+
+/// A group that an earlier VM of the spec is given something of.
+fn of_two(
+    topology: &Topology,
+    assignment: &Assignment,
+    number: usize,
+    address: PciAddress,
+    group: GroupId,
+) -> Option<Finding> {
+    let of = |device: &PciAddress| topology.function(*device).and_then(|f| f.group.known().copied());
+    let takes = |vm: &&VmAssignment| vm.devices.iter().any(|device| of(device) == Some(group));
+    let other = assignment.vms.iter().take(number).find(takes)?;
+    let vm = assignment.vms.get(number)?;
+    let summary = format!(
+        "IOMMU group {group} is given to VM {} and to VM {}: only one can open it",
+        other.name, vm.name
+    );
+    Some(
+        Finding::new(&RULE, Severity::Blocks, address, summary)
+            .shown(format!("/sys/bus/pci/devices/{address}/iommu_group"), group.to_string())
+            .remedy(RemedyKind::SpecChange, "give all functions of the group to one VM"),
+    )
+}
+
+/// What was seen of a function that nobody else has.
+fn nobody(topology: &Topology, function: &FunctionFacts, group: Option<GroupId>) -> String {
+    let driver = word(&function.driver);
+    let usage = &topology.facts().usage;
+    let machines = usage.machines.known().map_or(0, Vec::len);
+    let node = match (&usage.open_handles, group) {
+        (Fact::Known(_), Some(group)) => format!("; nobody has /dev/vfio/{group} open"),
+        _ => String::new(),
+    };
+    format!("its driver is {driver}, and none of {machines} machines on the host has it{node}")
 }
 
 fn held(topology: &Topology, function: &FunctionFacts, group: Option<GroupId>) -> Option<Finding> {

@@ -1,6 +1,8 @@
 //! `device-moved`: the spec looks for a device in a place where the host does not have it, and the host has it elsewhere.
 
-use super::{Assignment, Finding, Findings, MovedDevice, Page, RemedyKind, Rule, Severity, VmAssignment};
+use super::{
+    Assignment, Finding, Findings, MovedDevice, Page, RemedyKind, Rule, Severity, VmAssignment, word,
+};
 use crate::pci::PciAddress;
 use crate::topology::Topology;
 
@@ -26,6 +28,11 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for vm in &assignment.vms {
         findings.push_all(vm.moved.iter().map(|moved| told(topology, vm, moved)));
+        let places = vm.devices.iter().copied().filter(|_| vm.moved.is_empty());
+        for place in places {
+            let id = topology.function(place).map_or_else(String::new, |f| word(&f.id));
+            findings.fine(place, format!("the host has {id} here, as the spec has it"));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `device-not-bound`: vfio-pci will not take the function, whatever is written to its override.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, by_vfio, word};
 use crate::facts::{FunctionFacts, KernelVersion};
 use crate::pci::{HeaderKind, PciId};
 use crate::topology::Topology;
@@ -44,14 +44,17 @@ const DSA: KernelVersion = KernelVersion { major: 6, minor: 10 };
 const INTEL: u16 = 0x8086;
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
-        let Some(function) = topology.function(address) else { continue };
+    for (_, function) in by_vfio(topology, assignment, findings) {
         let bound = function.driver.known().is_some_and(crate::facts::DriverName::is_vfio);
-        if !bound {
-            findings.push_all(
-                bridge(function).or_else(|| listed(topology, function)).or_else(|| with_vfs(function)),
-            );
+        if bound {
+            findings.fine(function.address, format!("{} has it already", word(&function.driver)));
+            continue;
         }
+        let (class, id) = (word(&function.class), word(&function.id));
+        let seen = format!("no bridge (class {class}), not listed ({id}), without virtual functions in use");
+        findings.fine(function.address, seen);
+        findings
+            .push_all(bridge(function).or_else(|| listed(topology, function)).or_else(|| with_vfs(function)));
     }
 }
 

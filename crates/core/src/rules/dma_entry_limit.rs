@@ -24,9 +24,17 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         findings.fine(super::Subject::Host, "dma_entry_limit is not set: the kernel's own is 65535");
         return;
     };
-    let Ok(limit) = parameter.value.trim().parse::<u64>() else { return };
+    let Ok(limit) = parameter.value.trim().parse::<u64>() else {
+        findings
+            .skip(super::Subject::Host, format!("{:?} is no number that the kernel takes", parameter.value));
+        return;
+    };
     for vm in &assignment.vms {
-        let Some(needed) = footprint::dma_entries(topology, vm) else { continue };
+        let Some(needed) = footprint::dma_entries(topology, vm) else {
+            findings.skip(&vm.name, "nothing goes through VFIO");
+            continue;
+        };
+        findings.fine(&vm.name, format!("it needs up to {needed} mappings, {limit} may be made"));
         if limit < needed {
             let summary = format!("VFIO may make {limit} mappings, the guest needs up to {needed}");
             findings.push(

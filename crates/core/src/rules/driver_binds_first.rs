@@ -1,7 +1,7 @@
 //! `driver-binds-first`: vfio-pci was told to take the function at boot, and a host driver was faster.
 
 use super::vfio_ids;
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, word};
 use crate::facts::{ModuleName, ModuleState};
 use crate::topology::Topology;
 
@@ -30,15 +30,19 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let modules = topology.facts().kernel.modules.known();
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let Some(driver) = function.driver.known().filter(|d| !d.is_vfio()) else {
+            findings.fine(function.address, format!("no host driver has it: {}", word(&function.driver)));
             continue;
         };
         if !entries.iter().any(|entry| entry.matches(function)) {
+            let text = format!("vfio-pci.ids={} does not name {}", parameter.value, word(&function.id));
+            findings.skip(function.address, text);
             continue;
         }
         let state = ModuleName::new(driver.as_str()).ok().and_then(|name| modules?.get(&name));
         let built_in = state == Some(&ModuleState::BuiltIn);
         // Told in modprobe.d beside a module, the initramfs is to blame.
         if parameter.place != "kernel command line" && !built_in {
+            findings.skip(function.address, format!("{driver} is a module: see initramfs-missing-vfio"));
             continue;
         }
         let how = if built_in { "is built into the kernel and" } else { "was loaded before vfio-pci and" };

@@ -124,6 +124,27 @@ mod tests {
     }
 
     #[test]
+    fn every_rule_names_the_fact_that_decides() {
+        let backends = ["", "backend = \"libvirt\"\n", "backend = \"xen\"\n"];
+        let hosts = [
+            BENCH.to_owned(),
+            "device 0000:02:04.0 id=1000:0012".to_owned(),
+            format!(
+                "{BENCH}\nplatform uid=1000 memlock=65536 cpus=4 lockdown=none virtualization=on\nmemory 4096 2048"
+            ),
+        ];
+        for (host, backend) in hosts.iter().flat_map(|host| backends.map(|backend| (host, backend))) {
+            let topology = topology(host);
+            let spec = SPEC.replace("memory", &format!("{backend}memory"));
+            let assignment = resolve(&parse(&spec).expect("spec"), &topology).expect("resolved");
+            let mut mute = explain(&topology, &assignment);
+            mute.retain(|one| one.outcome.reason().is_none());
+            let rules: Vec<&str> = mute.iter().map(|one| one.rule).collect();
+            assert_eq!(rules, Vec::<&str>::new(), "{backend:?} on {host}");
+        }
+    }
+
+    #[test]
     fn a_rule_that_fired_says_what() {
         assert!(
             matches!(of(BENCH, "intx-shared"), Outcome::Fired(Severity::Blocks, text) if text.contains("eth1"))

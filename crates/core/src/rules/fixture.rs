@@ -1,12 +1,13 @@
 //! One way to test a rule: a host as text, the functions that leave it, and what the rule says.
 
-use super::{Assignment, Findings, MovedDevice, Rule, VmAssignment};
+use super::{Assignment, Findings, MovedDevice, Reserve, Rule, VmAssignment};
 use crate::topology::fixture::{address, topology};
 use crate::vm::{BackendKind, CpuCount, MachineType};
 
 /// What `rule` says of handing `devices` (addresses, space between, `|` between VMs) to VMs on the host in `fixture`: one
 /// line a finding, severity, subject and summary. A line `vm machine=pc memory=4G cpus=2 backend=xen usb=046d:c330` of the
-/// fixture says what the VMs are; without it they are q35 with 1G, run by QEMU.
+/// fixture says what the VMs are; without it they are q35 with 1G, run by QEMU. A line `reserve memory=4G cpus=2` says what
+/// the host keeps.
 pub(super) fn check_rule(rule: &Rule, fixture: &str, devices: &str) -> Vec<String> {
     let (assignment, host) = parts(fixture, devices);
     let mut findings = Findings::of(rule.id);
@@ -22,8 +23,18 @@ pub(super) fn check_all(fixture: &str, devices: &str) -> Vec<super::Finding> {
 }
 
 fn parts(fixture: &str, devices: &str) -> (Assignment, String) {
-    let is_vm = |line: &&str| line.trim_start().starts_with("vm ");
-    let (vm, host): (Vec<&str>, Vec<&str>) = fixture.lines().partition(is_vm);
+    let of_spec = |line: &&str| ["vm ", "reserve "].iter().any(|word| line.trim_start().starts_with(word));
+    let (spec, host): (Vec<&str>, Vec<&str>) = fixture.lines().partition(of_spec);
+    let is_vm = |line: &&&str| line.trim_start().starts_with("vm ");
+    let vm: Vec<&str> = spec.iter().filter(is_vm).copied().collect();
+    let mut reserve = Reserve::default();
+    for word in spec.iter().filter(|line| !is_vm(line)).flat_map(|line| line.split_whitespace().skip(1)) {
+        match word.split_once('=').expect("key=value") {
+            ("memory", value) => reserve.memory = Some(value.parse().expect("memory")),
+            ("cpus", value) => reserve.cpus = CpuCount::new(value.parse().expect("cpus")),
+            other => panic!("nothing is reserved as {other:?}"),
+        }
+    }
     let vms = devices.split('|').zip(1..).map(|(devices, number)| {
         let mut one = VmAssignment::new(
             format!("vm{number}").parse().expect("name"),
@@ -35,7 +46,7 @@ fn parts(fixture: &str, devices: &str) -> (Assignment, String) {
         vm.iter().flat_map(|line| line.split_whitespace().skip(1)).for_each(|word| set(&mut one, word));
         one
     });
-    (Assignment { vms: vms.collect() }, host.join("\n"))
+    (Assignment { vms: vms.collect(), reserve }, host.join("\n"))
 }
 
 fn set(vm: &mut VmAssignment, word: &str) {
@@ -43,6 +54,7 @@ fn set(vm: &mut VmAssignment, word: &str) {
         ("machine", value) => vm.machine = value.parse().expect("machine"),
         ("memory", value) => vm.memory = value.parse().expect("memory"),
         ("cpus", value) => vm.cpus = CpuCount::new(value.parse().expect("cpus")).expect("cpus"),
+        ("node", value) => vm.node = Some(value.parse().expect("node")),
         ("usb", value) => vm.usb.push(value.parse().expect("USB id")),
         ("moved", value) => vm.moved.push(moved(value)),
         ("backend", "libvirt") => vm.backend = BackendKind::Libvirt,

@@ -1,7 +1,8 @@
 //! `flr-broken`: the function offers Function Level Reset, and does not survive it.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
-use crate::facts::{Fact, FunctionFacts, ResetMethod};
+use super::quirks::{NO_FLR, listed};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, word};
+use crate::facts::{Fact, ResetMethod};
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -19,24 +20,12 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
-/// The kernel's list: vendor, device, the only revision concerned if not all are, what it is.
-const LISTED: &[(u16, u16, Option<u8>, &str)] = &[
-    (0x1022, 0x1487, None, "AMD Starship/Matisse HD audio"),
-    (0x1022, 0x148c, None, "AMD Starship USB 3.0"),
-    (0x1022, 0x149c, None, "AMD Matisse USB 3.0"),
-    (0x1022, 0x7901, None, "AMD FCH SATA (AHCI)"),
-    (0x1022, 0x1502, None, "AMD NPU"),
-    (0x1022, 0x17f0, None, "AMD NPU"),
-    (0x8086, 0x1502, None, "Intel 82579LM"),
-    (0x8086, 0x1503, None, "Intel 82579V"),
-    (0x14c3, 0x0616, None, "MediaTek MT7922"),
-    (0xd063, 0x1000, Some(1), "SolidRun SNET DPU"),
-];
-
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let Some(what) = listed(function) else {
-            findings.skip(function.address, "it is not on the list of functions that do not survive FLR");
+        let Some(what) = listed(NO_FLR, function).map(|row| row.what) else {
+            let id = word(&function.id);
+            let text = format!("{id} is not on the kernel's list of functions that do not survive FLR");
+            findings.skip(function.address, text);
             continue;
         };
         let used = match &function.reset_methods {
@@ -50,7 +39,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             }
         };
         if !used {
-            findings.fine(function.address, "this kernel does not reset it by FLR");
+            let text = format!("it is {what}, and this kernel does not reset it by FLR");
+            findings.fine(function.address, text);
             continue;
         }
         let address = function.address;
@@ -69,15 +59,6 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             ),
         );
     }
-}
-
-fn listed(function: &FunctionFacts) -> Option<&'static str> {
-    let id = function.id.known()?;
-    let revision = function.revision.known().copied();
-    let matches = |row: &&(u16, u16, Option<u8>, &'static str)| {
-        (row.0, row.1) == (id.vendor, id.device) && row.2.is_none_or(|only| Some(only) == revision)
-    };
-    LISTED.iter().find(matches).map(|row| row.3)
 }
 
 #[cfg(test)]

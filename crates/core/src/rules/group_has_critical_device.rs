@@ -1,6 +1,9 @@
 //! `group-has-critical-device`: what would have to leave the host with the function is what the host lives on.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know,
+    missing_storage, word,
+};
 use crate::pci::PciAddress;
 use crate::topology::{DependentKind, Topology};
 
@@ -24,9 +27,14 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let mut told = Vec::new();
-    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
-        let Some(group) = topology.function(address).and_then(|f| f.group.known()) else { continue };
+    for (_, function) in by_vfio(topology, assignment, findings) {
+        let address = function.address;
+        let Some(group) = function.group.known() else {
+            findings.skip(address, format!("its IOMMU group: {}", word(&function.group)));
+            continue;
+        };
         if told.contains(group) {
+            findings.skip(address, format!("IOMMU group {group} is told of with another of its members"));
             continue;
         }
         told.push(*group);
@@ -36,8 +44,18 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             .filter(|member| !assignment.takes(**member))
             .filter_map(|member| needed(topology, *member).map(|what| (*member, what)))
             .collect();
+        let others = topology.group_members(address).iter().filter(|m| !assignment.takes(**m)).count();
+        if let Some(unread) = missing_storage(topology).first()
+            && critical.is_empty()
+            && others > 0
+        {
+            let needs = format!("whether the host lives on another member of IOMMU group {group}");
+            findings.push(cannot_know(Subject::Device(address), &needs, Some(unread)));
+            continue;
+        }
         if critical.is_empty() {
-            findings.fine(address, format!("the host lives on nothing of IOMMU group {group}"));
+            let text = format!("the host lives on none of {others} other members of IOMMU group {group}");
+            findings.fine(address, text);
             continue;
         }
         let list: Vec<String> = critical.iter().map(|(member, what)| format!("{member} ({what})")).collect();

@@ -1,8 +1,8 @@
 //! `group-not-viable`: another member of the IOMMU group is still used by the host.
 
-use super::cannot_know;
 use super::{
-    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, fault,
+    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, by_vfio,
+    cannot_know, fault, word,
 };
 use crate::facts::{Fact, FunctionFacts, KernelVersion};
 use crate::pci::PciAddress;
@@ -34,10 +34,13 @@ const TOLERATED: &[&str] = &["pci-stub", "pcieport"];
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let mut told = Vec::new();
     // Xen's dom0 has no groups, and Xen asks for none.
-    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
-        let Some(function) = topology.function(address) else { continue };
+    for (_, function) in by_vfio(topology, assignment, findings) {
+        let address = function.address;
         match &function.group {
-            Fact::Known(group) if told.contains(group) => continue,
+            Fact::Known(group) if told.contains(group) => {
+                findings.skip(address, format!("IOMMU group {group} is told of with another of its members"));
+                continue;
+            }
             Fact::Known(group) => told.push(*group),
             Fact::Absent => {
                 findings.skip(address, "it is in no IOMMU group");
@@ -67,6 +70,11 @@ fn check_group(topology: &Topology, assignment: &Assignment, address: PciAddress
             blocking.push(member);
         }
     }
+    let others = topology.group_members(address).iter().filter(|member| !assignment.takes(**member));
+    let others = others.filter_map(|member| topology.function(*member));
+    let others: Vec<String> = others.map(|f| format!("{} (driver {})", f.address, word(&f.driver))).collect();
+    let seen = if others.is_empty() { "nobody".to_owned() } else { others.join(", ") };
+    findings.fine(address, format!("of its IOMMU group stay with the host: {seen}"));
     if !blocking.is_empty() {
         findings.push(blocked(topology, address, &blocking));
     }

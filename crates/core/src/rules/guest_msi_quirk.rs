@@ -25,7 +25,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for (vm, address) in assignment.given().filter(|(vm, _)| vm.backend == BackendKind::Xen) {
+    for (vm, address) in assignment.given() {
+        if vm.backend != BackendKind::Xen {
+            findings.skip(address, format!("VM {} is not Xen's", vm.name));
+            continue;
+        }
         let Some(features) = topology.function(address).map(crate::facts::FunctionFacts::features) else {
             continue;
         };
@@ -33,6 +37,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let Some((name, vectors)) =
             counts.into_iter().find_map(|(n, v)| v.filter(|v| *v > 0).map(|v| (n, v)))
         else {
+            findings.fine(address, "neither MSI nor MSI-X is known of it");
             continue;
         };
         let summary =

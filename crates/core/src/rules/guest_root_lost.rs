@@ -29,8 +29,12 @@ const CALLED_SD: [u16; 6] = [0x0100, 0x0101, 0x0104, 0x0105, 0x0106, 0x0107];
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for (vm, address) in assignment.given() {
-        let Some(class) = topology.function(address).and_then(|f| f.class.known()) else { continue };
+        let Some(class) = topology.function(address).and_then(|f| f.class.known()) else {
+            findings.skip(address, "its class is not known");
+            continue;
+        };
         if !CALLED_SD.contains(&class.base_and_sub()) {
+            findings.skip(address, format!("it has no disks that are called sd (class {class})"));
             continue;
         }
         let summary = format!("disks of VM {} may be named anew beside those of this controller", vm.name);

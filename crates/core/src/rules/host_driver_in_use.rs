@@ -1,6 +1,8 @@
 //! `host-driver-in-use`: a process uses the device through its host driver, and unbinding would wait for it.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault};
+use super::{
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault, word,
+};
 use crate::facts::FunctionFacts;
 use crate::topology::Topology;
 
@@ -34,14 +36,20 @@ fn nodes(function: &FunctionFacts) -> &'static [&'static str] {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let handles = &topology.facts().usage.open_handles;
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
+        let address = function.address;
         let Some(driver) = function.driver.known().filter(|d| !d.is_vfio()) else {
+            findings.skip(address, format!("no host driver has it: {}", word(&function.driver)));
             continue;
         };
         let nodes = nodes(function);
         if nodes.is_empty() {
+            let text = format!(
+                "processes do not use {driver} by nodes of its own (class {})",
+                word(&function.class)
+            );
+            findings.skip(address, text);
             continue;
         }
-        let address = function.address;
         let held = topology.facts().usage.held();
         // A node that is known to be another function's is not this one's, whatever its class.
         let users: Vec<_> = held
@@ -53,7 +61,12 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             findings.push(cannot_know(Subject::Device(address), needs, fault(handles)));
             continue;
         }
-        let Some(first) = users.first() else { continue };
+        let Some(first) = users.first() else {
+            let whole =
+                if handles.known().is_some() { "every process" } else { "the processes that could be read" };
+            findings.fine(address, format!("of {whole}, none has {} open", nodes.join("* or ")));
+            continue;
+        };
         let summary =
             format!("{} (process {}) and others may have it open through {driver}", first.name, first.pid);
         let summary = if users.len() == 1 { summary.replace(" and others", "") } else { summary };

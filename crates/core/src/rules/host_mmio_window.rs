@@ -37,6 +37,13 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let memory = bars.filter(|bar| bar.index <= 5 && bar.flags.is_memory());
         let (placed, unplaced): (Vec<&Resource>, Vec<&Resource>) =
             memory.partition(|bar| !bar.flags.is_unset() && bar.start != 0);
+        if function.resources.known().is_some() {
+            let text = format!("{} memory BARs have their place, none is without", placed.len());
+            findings.fine(function.address, text);
+        } else {
+            let why = function.resources.fault().map_or_else(|| "not told".to_owned(), ToString::to_string);
+            findings.skip(function.address, format!("its BARs are not known: {why}"));
+        }
         findings.push_all(unplaced.into_iter().map(|bar| no_room(topology, function, bar)));
         findings.push_all(placed.into_iter().find_map(|bar| stays_small(topology, function, bar)));
     }

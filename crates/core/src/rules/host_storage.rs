@@ -1,6 +1,6 @@
 //! `host-storage`: the host has file systems mounted from a disk behind this function, none of which it needs to live.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, missing_storage};
 use crate::topology::{DependentKind, Topology};
 
 pub(super) const RULE: Rule = Rule {
@@ -29,6 +29,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
                 _ => None,
             })
             .collect();
+        if points.is_empty() && !missing_storage(topology).is_empty() {
+            findings.skip(address, "what the host has mounted is not known: see boot-disk");
+            continue;
+        }
         if points.is_empty() {
             findings.fine(address, "nothing beside the system's own is mounted from it");
             continue;

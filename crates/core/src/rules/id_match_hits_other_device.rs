@@ -28,6 +28,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     };
     let wanted: Vec<&FunctionFacts> =
         assignment.devices().filter_map(|device| topology.function(device)).collect();
+    findings
+        .fine(Subject::Host, format!("ids={} names nothing else beside what is given away", parameter.value));
     for entry in entries {
         // Ids of things that this plan has nothing to do with are somebody else's business.
         if !wanted.iter().any(|function| entry.matches(function)) {

@@ -1,7 +1,7 @@
 //! `initramfs-missing-vfio`: ids are configured for vfio-pci in modprobe.d, and the boot did not heed them.
 
 use super::vfio_ids;
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, word};
 use crate::facts::{ModuleName, ModuleState};
 use crate::topology::Topology;
 
@@ -28,15 +28,20 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         return;
     };
     if !parameter.place.contains("modprobe.d") {
+        findings.skip(super::Subject::Host, format!("the ids come from {}, not modprobe.d", parameter.place));
         return;
     }
     let modules = topology.facts().kernel.modules.known();
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let Some(driver) = function.driver.known().filter(|d| !d.is_vfio()) else {
+            findings.fine(function.address, format!("no host driver has it: {}", word(&function.driver)));
             continue;
         };
         let state = ModuleName::new(driver.as_str()).ok().and_then(|name| modules?.get(&name));
         if state != Some(&ModuleState::Loaded) || !entries.iter().any(|entry| entry.matches(function)) {
+            let id = word(&function.id);
+            let text = format!("{driver} is no loaded module, or ids={} does not name {id}", parameter.value);
+            findings.skip(function.address, text);
             continue;
         }
         let address = function.address;

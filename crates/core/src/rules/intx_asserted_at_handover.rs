@@ -27,14 +27,21 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let address = function.address;
         // With a driver, an interrupt in flight is nothing.
-        if function.driver.known().is_some_and(|driver| !driver.is_vfio()) {
+        if let Some(driver) = function.driver.known().filter(|driver| !driver.is_vfio()) {
+            findings.skip(address, format!("{driver} answers its interrupt until it is handed over"));
             continue;
         }
-        let Some(decoded) = function.config.known().and_then(|config| decode(config).ok()) else { continue };
+        let Some(decoded) = function.config.known().and_then(|config| decode(config).ok()) else {
+            findings.skip(address, "its status register could not be read");
+            continue;
+        };
         let header = decoded.header;
         let answers = header.id.vendor != 0xffff;
         let asserted = header.status.intx_pending() && !header.command.intx_disabled();
         if !answers || !asserted || topology.pin(address).is_none() {
+            let (status, command) = (header.status.bits(), header.command.bits());
+            let text = format!("it asserts no interrupt: status {status:04x}, command {command:04x}");
+            findings.fine(address, text);
             continue;
         }
         if let unread @ Fact::Unreadable(_) = &function.driver {

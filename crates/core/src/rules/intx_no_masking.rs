@@ -1,7 +1,7 @@
 //! `intx-no-masking`: the function needs its interrupt line for itself, and has it today.
 
 use super::masking::{Masking, masking};
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, by_vfio};
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -22,15 +22,22 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
-        let Some(function) = topology.function(address) else { continue };
+    for (_, function) in by_vfio(topology, assignment, findings) {
+        let address = function.address;
         let Masking::Missing(evidence) = masking(topology, function) else {
             findings.skip(address, "nothing says that it cannot mask its interrupt");
             continue;
         };
-        let (Some(_), Some(line)) = (topology.pin(address), topology.line(address)) else { continue };
+        let (Some(_), Some(line)) = (topology.pin(address), topology.line(address)) else {
+            findings.skip(address, "it has no interrupt pin, or its line is not known: see intx-shared");
+            continue;
+        };
         let others = topology.sharers(line.irq, address);
-        if others.iter().any(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function))) {
+        let stays = others.iter().any(|s| !s.function.is_some_and(|function| assignment.takes(function)));
+        let given = assignment.devices().filter(|other| *other != address);
+        let goes_along = given.filter_map(|other| topology.line(other)).any(|theirs| theirs.irq == line.irq);
+        if stays || goes_along {
+            findings.skip(address, format!("IRQ {} has other users: see intx-shared", line.irq));
             continue;
         }
         let finding = Finding::new(

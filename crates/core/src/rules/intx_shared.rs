@@ -6,10 +6,10 @@
 
 mod advice;
 
-use super::cannot_know;
-use super::masking::{Masking, masking};
+use super::masking::{Masking, is_shown_without_intx, masking};
 use super::{
-    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, fault,
+    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, VmAssignment,
+    by_vfio, cannot_know, fault,
 };
 use crate::facts::Fact;
 use crate::pci::PciAddress;
@@ -37,8 +37,8 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     // Xen shares a guest's line with dom0, whatever the device can mask (`xen/drivers/passthrough/x86/hvm.c:
     // pt_irq_create_bind`, BIND_PIRQ__WILL_SHARE).
-    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
-        let Some(function) = topology.function(address) else { continue };
+    for (_, function) in by_vfio(topology, assignment, findings) {
+        let address = function.address;
         if let unreadable @ Fact::Unreadable(_) = &function.interrupt_pin {
             let needs = "whether the function uses an interrupt line";
             findings.push(cannot_know(Subject::Device(address), needs, fault(unreadable)));
@@ -53,41 +53,61 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             findings.skip(address, "it can mask its interrupt, so the line may be shared");
             continue;
         }
-        match topology.line(address) {
-            Some(line) => {
-                let sharers = staying(topology, assignment, &line, address);
-                if sharers.is_empty() {
-                    findings.fine(address, format!("IRQ {} has no other user", line.irq));
-                } else {
-                    findings.push(shared(topology, address, &line, &sharers, masking));
-                }
-            }
-            None => findings.push(line_unknown(topology, address, &masking)),
+        let Some(line) = topology.line(address) else {
+            findings.push(line_unknown(topology, address, &masking));
+            continue;
+        };
+        let users = Users::of(topology, assignment, &line, address);
+        if users.is_empty() {
+            findings.fine(address, format!("IRQ {} has no other user", line.irq));
+        } else {
+            findings.push(shared(topology, address, &line, &users, masking));
         }
     }
 }
 
-/// Sharers that keep the line when the partition is in force: those whose function leaves the host let go of it.
-fn staying(
-    topology: &Topology,
-    assignment: &Assignment,
-    line: &LineReading,
-    address: PciAddress,
-) -> Vec<Sharer> {
-    let mut sharers = topology.sharers(line.irq, address);
-    sharers.retain(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function)));
-    sharers
+/// Who else wants the line when the partition is in force.
+struct Users<'a> {
+    /// Of the host: those whose function leaves it let go of the line.
+    staying: Vec<Sharer>,
+    /// Functions that are given away too: the monitor asks for the line of each when its VM starts, even where the guest
+    /// goes on to use messages (QEMU hw/vfio/pci.c: vfio_realize, vfio_intx_enable).
+    given: Vec<(&'a VmAssignment, PciAddress)>,
+}
+
+impl<'a> Users<'a> {
+    fn of(topology: &Topology, assignment: &'a Assignment, line: &LineReading, address: PciAddress) -> Self {
+        let mut staying = topology.sharers(line.irq, address);
+        staying.retain(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function)));
+        let on_it = |other: PciAddress| {
+            let function = topology.function(other);
+            topology.pin(other).is_some()
+                && topology.line(other).is_some_and(|theirs| theirs.irq == line.irq)
+                && function.is_some_and(|function| !is_shown_without_intx(topology, function))
+        };
+        let others = assignment.given().filter(|(vm, other)| vm.uses_vfio() && *other != address);
+        Self { staying, given: others.filter(|(_, other)| on_it(*other)).collect() }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.staying.is_empty() && self.given.is_empty()
+    }
+
+    fn names(&self) -> String {
+        let staying = self.staying.iter().map(ToString::to_string);
+        let given = self.given.iter().map(|(vm, other)| format!("{other} of VM {}", vm.name));
+        staying.chain(given).collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn shared(
     topology: &Topology,
     address: PciAddress,
     line: &LineReading,
-    sharers: &[Sharer],
+    users: &Users,
     masking: Masking,
 ) -> Finding {
-    let names: Vec<String> = sharers.iter().map(ToString::to_string).collect();
-    let names = names.join(", ");
+    let names = users.names();
     let mut evidence = vec![Evidence::new(
         "/proc/interrupts",
         topology
@@ -97,6 +117,10 @@ fn shared(
     if let Some(wire) = topology.wire(address) {
         let pin = topology.pin(address).map_or_else(String::new, |pin| format!("INT{pin} "));
         evidence.push(Evidence::new("routing", format!("{pin}reaches {wire}, {line}")));
+    }
+    for (_, other) in &users.given {
+        let reading = topology.line(*other).map_or_else(String::new, |line| line.to_string());
+        evidence.push(Evidence::new(format!("/sys/bus/pci/devices/{other}/irq"), reading));
     }
     let (severity, summary, why) = match masking {
         Masking::Missing(told) => {
@@ -119,28 +143,29 @@ fn shared(
         summary,
         why,
         evidence,
-        remedies: remedies(topology, address, line, sharers),
+        remedies: remedies(topology, address, line, users),
     }
 }
 
-fn remedies(topology: &Topology, address: PciAddress, line: &LineReading, sharers: &[Sharer]) -> Vec<Remedy> {
+fn remedies(topology: &Topology, address: PciAddress, line: &LineReading, users: &Users) -> Vec<Remedy> {
     let mut remedies = Vec::new();
     if let Some(remedy) = advice::slots(topology, address, line.irq) {
         remedies.push(remedy);
     }
-    let functions: Vec<PciAddress> = sharers.iter().filter_map(|sharer| sharer.function).collect();
-    if !functions.is_empty() && functions.len() == sharers.len() {
+    let functions: Vec<PciAddress> = users.staying.iter().filter_map(|sharer| sharer.function).collect();
+    if !functions.is_empty() && functions.len() == users.staying.len() {
         let list: Vec<String> = functions.iter().map(ToString::to_string).collect();
         let text = format!("let the host do without {} while the VM runs", list.join(", "));
         let steps = list.iter().map(|function| format!("unbind {function}")).collect();
         remedies.push(Remedy::new(RemedyKind::HostChange, text).with_steps(steps));
     }
-    if topology
-        .facts()
-        .kernel
-        .parameter("vfio_pci", "nointxmask")
-        .is_some_and(crate::facts::ParameterValue::is_on)
-    {
+    if !users.given.is_empty() {
+        let list: Vec<String> = users.given.iter().map(|(_, other)| other.to_string()).collect();
+        let text = format!("give away either this function or {}, not both at a time", list.join(", "));
+        remedies.push(Remedy::new(RemedyKind::SpecChange, text));
+    }
+    let switched_off = topology.facts().kernel.parameter("vfio_pci", "nointxmask");
+    if switched_off.is_some_and(crate::facts::ParameterValue::is_on) {
         let text = "load vfio-pci without nointxmask, if the card is known to mask its interrupt";
         remedies.push(Remedy::new(RemedyKind::HostChange, text));
     }
@@ -204,8 +229,27 @@ mod tests {
     }
 
     #[test]
-    fn a_sharer_that_leaves_the_host_too_lets_go_of_the_line() {
-        assert!(check_rule(&RULE, BENCH, "0000:02:04.0 0000:00:13.0").is_empty());
+    fn two_given_functions_of_one_line_stand_in_each_others_way() {
+        for devices in ["0000:02:04.0 0000:00:13.0", "0000:02:04.0 | 0000:00:13.0"] {
+            let said = check_rule(&RULE, BENCH, devices);
+            assert_eq!(said.len(), 2, "{said:?}");
+            assert!(said.iter().all(|line| line.starts_with("blocks")), "{said:?}");
+        }
+        let said = check_rule(&RULE, BENCH, "0000:02:04.0 | 0000:00:13.0");
+        assert_eq!(
+            said[0],
+            "blocks 0000:02:04.0: IRQ 23 is also used by 0000:00:13.0 of VM vm2: the VM will not start"
+        );
+    }
+
+    #[test]
+    fn a_given_function_that_needs_no_line_leaves_it_alone() {
+        let host = BENCH.replace("nointxmask=Y", "nointxmask=N").replace("1000:0012", "9004:5078");
+        let pinless = host.replace("0000:00:13.0 class=020000 pin=1", "0000:00:13.0 class=020000 pin=0");
+        assert!(check_rule(&RULE, &pinless, "0000:02:04.0 0000:00:13.0").is_empty());
+        let hidden =
+            host.replace("0000:00:13.0 class=020000", "0000:00:13.0 id=8086:1572 express class=020000");
+        assert!(check_rule(&RULE, &hidden, "0000:02:04.0 0000:00:13.0").is_empty());
     }
 
     #[test]

@@ -24,8 +24,15 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         findings.skip(super::Subject::Host, "the host does not tell how wide the IOMMU's addresses are");
         return;
     };
-    let Some(end) = 1u64.checked_shl(u32::from(*bits)) else { return };
-    for vm in assignment.vms.iter().filter(|vm| vm.uses_vfio() && !vm.devices.is_empty()) {
+    let Some(end) = 1u64.checked_shl(u32::from(*bits)) else {
+        findings.fine(super::Subject::Host, format!("{bits} bits address more than any guest has"));
+        return;
+    };
+    for vm in &assignment.vms {
+        if !vm.uses_vfio() || vm.devices.is_empty() {
+            findings.skip(&vm.name, "nothing goes through VFIO");
+            continue;
+        }
         let Some((_, last)) = guest_memory(vm).last().copied() else { continue };
         if last < end {
             findings.fine(&vm.name, format!("its memory ends at {last:#x}, within {bits} bits"));

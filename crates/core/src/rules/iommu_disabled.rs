@@ -26,6 +26,7 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     if assignment.devices().next().is_none() {
+        findings.skip(Subject::Host, "no function is handed over");
         return;
     }
     // Xen keeps the IOMMU to itself: its dom0 has no groups, whatever the IOMMU does.
@@ -39,7 +40,15 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let evidence =
         || iommu.evidence.iter().map(|(source, text)| Evidence::new(source.clone(), text.clone())).collect();
     match iommu.state {
-        Switch::On => findings.fine(Subject::Host, "the IOMMU is in use"),
+        Switch::On => {
+            let (groups, vendor) = (iommu.groups.len(), iommu.vendor.name());
+            let seen = iommu
+                .evidence
+                .first()
+                .map_or_else(String::new, |(place, text)| format!(" ({place}: {text})"));
+            findings
+                .fine(Subject::Host, format!("the IOMMU is in use: {vendor}, {groups} groups listed{seen}"));
+        }
         Switch::Unknown => findings.push(Finding {
             evidence: evidence(),
             ..cannot_know(Subject::Host, "whether the IOMMU is in use", None)

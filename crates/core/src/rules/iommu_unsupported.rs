@@ -1,7 +1,9 @@
 //! `iommu-unsupported`: the IOMMU is in use, but not for this function; or the machine shows none at all.
 
-use super::cannot_know;
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, fault};
+use super::{
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know, fault,
+    word,
+};
 use crate::facts::{Fact, FunctionFacts, IommuVendor, Switch};
 use crate::topology::Topology;
 
@@ -24,16 +26,22 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     if !assignment.uses_vfio() {
+        findings.skip(Subject::Host, "nothing goes through VFIO");
         return;
     }
     let iommu = &topology.facts().iommu;
     match iommu.state {
         Switch::On => {
-            let functions = assignment.devices().filter_map(|device| topology.function(device));
-            findings.push_all(functions.filter_map(|function| uncovered(topology, function)));
+            for (_, function) in by_vfio(topology, assignment, findings) {
+                findings.fine(function.address, format!("it is in IOMMU group {}", word(&function.group)));
+                findings.push_all(uncovered(topology, function));
+            }
         }
         Switch::Off if iommu.vendor == IommuVendor::None => findings.push(no_table()),
-        Switch::Off | Switch::Unknown => {}
+        Switch::Off | Switch::Unknown => {
+            let state = iommu.state.name();
+            findings.skip(Subject::Host, format!("the IOMMU is {state}: see iommu-disabled"));
+        }
     }
 }
 

@@ -26,10 +26,19 @@ pub(super) const RULE: Rule = Rule {
 const HYPERTRANSPORT: u64 = 0xfd_0000_0000;
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for vm in assignment.vms.iter().filter(|vm| vm.uses_vfio()) {
+    for vm in &assignment.vms {
         let mut told = Vec::new();
         for address in vm.devices.iter().copied() {
-            for region in reserved_for(topology, address).into_iter().filter(|region| is_kept(region.kind)) {
+            if !vm.uses_vfio() {
+                findings.skip(address, "Xen maps the guest's memory itself");
+                continue;
+            }
+            let reserved = reserved_for(topology, address);
+            let ranges = reserved.iter().filter(|region| is_kept(region.kind)).count();
+            let text =
+                format!("none of {ranges} reserved ranges that concern it meets the memory of {}", vm.memory);
+            findings.fine(address, text);
+            for region in reserved.into_iter().filter(|region| is_kept(region.kind)) {
                 let Some((start, end)) = overlap(vm, region) else { continue };
                 if told.contains(&region.start) {
                     continue;

@@ -1,6 +1,6 @@
 //! `irq-unrouted`: the function's interrupt pin leads nowhere.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, by_vfio, word};
 use crate::facts::KernelVersion;
 use crate::topology::Topology;
 
@@ -28,15 +28,16 @@ const NOT_CONNECTED: u32 = 1 << 31;
 const PIN_HIDDEN: KernelVersion = KernelVersion { major: 6, minor: 15 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let by_vfio = assignment.given().filter(|(vm, _)| vm.uses_vfio());
-    for function in by_vfio.filter_map(|(_, device)| topology.function(device)) {
+    for (_, function) in by_vfio(topology, assignment, findings) {
         let address = function.address;
         // Until a device is enabled its number is the firmware's, which says nothing.
         let enabled = function.enabled.known() == Some(&true);
         let Some(irq) = function.irq.known().filter(|irq| **irq == 0 || **irq == NOT_CONNECTED) else {
+            findings.fine(address, format!("its interrupt number: {}", word(&function.irq)));
             continue;
         };
         if !enabled || topology.pin(address).is_none() {
+            findings.skip(address, "it has no pin, or was never enabled: the number is firmware's");
             continue;
         }
         let hidden = topology.facts().kernel.version().is_some_and(|version| version >= PIN_HIDDEN);

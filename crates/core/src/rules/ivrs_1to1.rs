@@ -1,7 +1,7 @@
 //! `ivrs-1to1`: AMD's table demands a one-to-one mapping for the function.
 
 use super::memory_map::{place, reserved_for, shown};
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, by_vfio};
 use crate::facts::{IommuVendor, KernelVersion, ReservedKind};
 use crate::topology::Topology;
 
@@ -30,13 +30,18 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let amd = topology.facts().iommu.vendor == IommuVendor::Amd;
     let version = topology.facts().kernel.version();
     // Xen maps such ranges into the guest (`xen/drivers/passthrough/amd/pci_amd_iommu.c: amd_iommu_assign_device`).
-    for (_, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
+    for (_, function) in by_vfio(topology, assignment, findings) {
+        let address = function.address;
         let regions = reserved_for(topology, address);
         let region = regions
             .into_iter()
             .find(|region| region.kind == ReservedKind::Ivmd || (amd && region.kind == ReservedKind::Direct));
         let Some(region) = region else {
-            findings.fine(address, "firmware demands no 1:1 mapping for it");
+            let vendor = topology.facts().iommu.vendor.name();
+            findings.fine(
+                address,
+                format!("no IVMD or direct range of an AMD table concerns it (IOMMU: {vendor})"),
+            );
             continue;
         };
         let (severity, summary) = match version {

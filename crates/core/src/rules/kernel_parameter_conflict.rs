@@ -1,7 +1,7 @@
 //! `kernel-parameter-conflict`: the kernel command line contradicts itself, or what is planned.
 
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject};
-use crate::facts::{FunctionFacts, Switch};
+use crate::facts::{Fact, FunctionFacts, Switch};
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -28,7 +28,19 @@ const OFF: &[(&str, &str)] = &[("iommu", "off"), ("intel_iommu", "off"), ("amd_i
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     // Under Xen these words concern the dom0 kernel only, and pci=nomsi is a known cure there.
     if !assignment.uses_vfio() {
+        findings.skip(Subject::Host, "nothing goes through VFIO");
         return;
+    }
+    match &topology.facts().kernel.command_line {
+        Fact::Known(line) => findings.fine(Subject::Host, format!("nothing in {line:?} stands against it")),
+        Fact::Absent => findings.skip(Subject::Host, "there is no kernel command line"),
+        Fact::Unreadable(fault) => {
+            findings.skip(Subject::Host, format!("the kernel command line is not known: {fault}"));
+        }
+    }
+    if let Some(word) = blocked_module(topology) {
+        let summary = format!("{word} keeps the kernel from loading what hands functions over");
+        findings.push(told(topology, &word, &summary));
     }
     if topology.facts().iommu.state != Switch::On {
         OFF.iter().filter_map(|(name, value)| last_has(topology, name, value)).for_each(|word| {
@@ -60,6 +72,20 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let summary = format!("{word} leaves Intel graphics untranslated: they cannot be handed over");
         findings.push(told(topology, &word, &summary));
     }
+}
+
+/// A word by which the kernel refuses to load a module of VFIO (`kernel/module/main.c: blacklisted`); what `modprobe` is told
+/// to leave alone (`modprobe.blacklist=`) it loads all the same when it is asked for by name.
+fn blocked_module(topology: &Topology) -> Option<String> {
+    let mut words = topology.facts().kernel.words("module_blacklist");
+    let of_vfio = |word: &&str| {
+        let (_, modules) = word.split_once('=').unwrap_or_default();
+        modules.split(',').any(|module| {
+            let module = module.replace('-', "_");
+            matches!(module.as_str(), "vfio" | "vfio_pci" | "vfio_pci_core" | "vfio_iommu_type1")
+        })
+    };
+    words.find(of_vfio).map(str::to_owned)
 }
 
 /// The last word of that name whose comma-separated values matter, if it ends up with `value`: a later `on` undoes `off`.
@@ -121,6 +147,17 @@ mod tests {
         assert_eq!(said("intremap=off", "on intremap=off").len(), 1);
         assert_eq!(said("pci=noaer,nomsi", "on").len(), 1);
         assert!(said("pci=realloc", "on").is_empty());
+    }
+
+    #[test]
+    fn a_module_that_the_kernel_may_not_load_is_told() {
+        assert_eq!(
+            said("module_blacklist=nouveau,vfio-pci", "on"),
+            [
+                "warns host: module_blacklist=nouveau,vfio-pci keeps the kernel from loading what hands functions over"
+            ]
+        );
+        assert!(said("module_blacklist=nouveau modprobe.blacklist=vfio-pci", "on").is_empty());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `last-console`: no display is left for the host.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, word};
 use crate::facts::FunctionFacts;
 use crate::topology::Topology;
 
@@ -24,12 +24,18 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let is_display = |f: &&FunctionFacts| f.class.known().is_some_and(|class| class.base() == 0x03);
     let leaving: Vec<&FunctionFacts> =
         topology.functions().filter(is_display).filter(|f| assignment.takes(f.address)).collect();
-    let stays = topology.functions().filter(is_display).any(|f| !assignment.takes(f.address));
+    let stays = topology.functions().filter(is_display).map(|f| f.address).find(|a| !assignment.takes(*a));
     let Some(first) = leaving.iter().find(|f| f.boot_vga.known() == Some(&true)).or(leaving.first()) else {
+        for address in assignment.devices() {
+            let class = topology.function(address).map_or_else(String::new, |f| word(&f.class));
+            findings.skip(address, format!("it is no display (class {class})"));
+        }
         return;
     };
-    if stays {
-        findings.fine(first.address, "another display stays with the host");
+    let others = assignment.devices().filter(|address| *address != first.address);
+    others.for_each(|address| findings.skip(address, format!("told of with the display {}", first.address)));
+    if let Some(stays) = stays {
+        findings.fine(first.address, format!("the display {stays} stays with the host"));
         return;
     }
     let serial: Vec<&str> =

@@ -1,6 +1,8 @@
 //! `management-nic`: the host is reached, or reaches the world, through this network card.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault};
+use super::{
+    Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, missing, word,
+};
 use crate::facts::NetworkInterface;
 use crate::pci::PciAddress;
 use crate::topology::Topology;
@@ -27,13 +29,23 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let class = topology.function(address).and_then(|f| f.class.known());
         class.is_none_or(|class| class.base() == 0x02)
     };
-    for address in assignment.devices().filter(|address| is_network(*address)) {
-        if let Some(fault) = fault(&usage.network) {
-            let needs = "whether the host is reached through this card";
-            findings.push(cannot_know(Subject::Device(address), needs, Some(fault)));
+    for address in assignment.devices() {
+        if !is_network(address) {
+            let class = topology.function(address).map_or_else(String::new, |f| word(&f.class));
+            findings.skip(address, format!("it is no network card (class {class})"));
             continue;
         }
-        let Some(interfaces) = usage.network.known() else { continue };
+        let Some(interfaces) = usage.network.known() else {
+            let needs = "whether the host is reached through this card";
+            let unread = missing(&usage.network, "/sys/class/net");
+            findings.push(cannot_know(Subject::Device(address), needs, unread.as_ref()));
+            continue;
+        };
+        let own = interfaces.iter().filter(|interface| interface.function == Some(address));
+        let names: Vec<&str> = own.map(|interface| interface.name.as_str()).collect();
+        let names = if names.is_empty() { "it has no interface".to_owned() } else { names.join(", ") };
+        let logins = usage.sessions.known().map_or_else(|| "unknown".to_owned(), |s| s.len().to_string());
+        findings.fine(address, format!("{names}: no default route, none of the remote logins ({logins})"));
         for interface in interfaces.iter().filter(|interface| interface.function == Some(address)) {
             findings.push_all(of_interface(topology, interfaces, interface, address));
         }

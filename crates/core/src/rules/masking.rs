@@ -35,6 +35,20 @@ pub(super) fn masking(topology: &Topology, function: &FunctionFacts) -> Masking 
     }
 }
 
+/// Whether VFIO shows the function without an interrupt pin, and so asks for no line: Intel's i40e and X550, whose DisINTx is
+/// broken, unless masking is switched off altogether (`vfio_pci_core.c: vfio_pci_nointx, vfio_pci_core_enable`).
+pub(super) fn is_shown_without_intx(topology: &Topology, function: &FunctionFacts) -> bool {
+    const I40E: [u16; 14] = [
+        0x1572, 0x1574, 0x1580, 0x1581, 0x1583, 0x1584, 0x1585, 0x1586, 0x1587, 0x1588, 0x1589, 0x158a,
+        0x158b, 0x1563,
+    ];
+    let exclusive = topology.facts().kernel.parameter("vfio_pci", "nointxmask").is_some_and(|v| v.is_on());
+    let listed = |id: &PciId| {
+        id.vendor == 0x8086 && (I40E.contains(&id.device) || (0x37d0..=0x37d2).contains(&id.device))
+    };
+    !exclusive && function.id.known().is_some_and(listed)
+}
+
 /// Functions that are known not to mask.
 struct Unmaskable {
     vendor: u16,

@@ -28,11 +28,17 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         findings.skip(super::Subject::Host, "who plans may lock any amount, or the source does not tell");
         return;
     };
-    for vm in assignment.vms.iter().filter(|vm| vm.backend == BackendKind::Qemu) {
-        let Some(needed) = footprint::locked_bytes(vm).filter(|needed| *limit < *needed) else {
-            findings.fine(&vm.name, format!("{} KiB may be locked", limit / 1024));
+    for vm in &assignment.vms {
+        if vm.backend != BackendKind::Qemu {
+            findings.skip(&vm.name, format!("{} sees to the limit itself", vm.backend.name()));
             continue;
-        };
+        }
+        let needed = footprint::locked_bytes(vm).unwrap_or_default();
+        if needed <= *limit {
+            let text = format!("{} KiB are locked, {} KiB may be", needed / 1024, limit / 1024);
+            findings.fine(&vm.name, text);
+            continue;
+        }
         let summary = format!("a guest of {} cannot be locked within {} KiB", vm.memory, limit / 1024);
         findings.push(
             Finding::new(&RULE, Severity::Warns, &vm.name, summary)

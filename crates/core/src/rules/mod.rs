@@ -13,6 +13,7 @@ mod bar_held_by_framebuffer;
 mod bar_unassigned;
 mod boot_disk;
 mod bootloader_stale;
+mod bus_reset_broken;
 mod bus_reset_takes_siblings;
 mod d3cold_power;
 mod device_in_use;
@@ -29,7 +30,9 @@ mod group_not_viable;
 mod guest_mmio_window;
 mod guest_msi_quirk;
 mod guest_root_lost;
+mod host_cpus;
 mod host_driver_in_use;
+mod host_memory;
 mod host_mmio_window;
 mod host_storage;
 mod hugepage_pin;
@@ -58,7 +61,9 @@ mod numa_mismatch;
 mod nvidia_kvm_hidden;
 mod option_rom_shadow;
 mod pcie_on_conventional_bus;
+mod permission;
 mod pm_reset_is_soft;
+mod quirks;
 mod reset_broken_amd;
 mod rmrr;
 mod rom_missing;
@@ -71,11 +76,11 @@ mod vfio_permission;
 mod vga_flags;
 mod virtualization_off;
 
-pub use assignment::{Assignment, MovedDevice, VmAssignment};
+pub use assignment::{Assignment, MovedDevice, Reserve, VmAssignment};
 pub use explain::{Explanation, Outcome, explain};
 pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Silence, Subject};
 
-use crate::facts::{Fact, ReadFault};
+use crate::facts::{Fact, FaultKind, FunctionFacts, ReadFault};
 use crate::topology::Topology;
 
 /// A page about a rule, for `slotwise explain`.
@@ -114,6 +119,7 @@ pub const RULES: &[Rule] = &[
     bar_unassigned::RULE,
     boot_disk::RULE,
     bootloader_stale::RULE,
+    bus_reset_broken::RULE,
     bus_reset_takes_siblings::RULE,
     d3cold_power::RULE,
     device_in_use::RULE,
@@ -127,7 +133,9 @@ pub const RULES: &[Rule] = &[
     guest_mmio_window::RULE,
     guest_msi_quirk::RULE,
     guest_root_lost::RULE,
+    host_cpus::RULE,
     host_driver_in_use::RULE,
+    host_memory::RULE,
     host_mmio_window::RULE,
     host_storage::RULE,
     hugepage_pin::RULE,
@@ -232,7 +240,7 @@ const UNKNOWN: &str = "cannot tell: ";
 
 /// The note of a rule that would need a fact which nobody could read.
 fn cannot_know(subject: Subject, needs: &str, fault: Option<&ReadFault>) -> Finding {
-    let evidence = fault.map(|f| Evidence::new(f.place.clone(), f.to_string())).into_iter().collect();
+    let evidence = fault.map(|f| Evidence::new(f.place.clone(), f.kind.to_string())).into_iter().collect();
     Finding {
         rule: "",
         severity: Severity::Notes,
@@ -243,6 +251,52 @@ fn cannot_know(subject: Subject, needs: &str, fault: Option<&ReadFault>) -> Find
         evidence,
         remedies: Vec::new(),
     }
+}
+
+/// The functions that go to VMs through VFIO, with the VM; of the others it is said that the rule is not about them.
+fn by_vfio<'a>(
+    topology: &'a Topology,
+    assignment: &'a Assignment,
+    findings: &mut Findings,
+) -> Vec<(&'a VmAssignment, &'a FunctionFacts)> {
+    let mut given = Vec::new();
+    for (vm, address) in assignment.given() {
+        if vm.uses_vfio() {
+            given.extend(topology.function(address).map(|function| (vm, function)));
+        } else {
+            findings.skip(address, format!("VM {} is Xen's, which does not go through VFIO", vm.name));
+        }
+    }
+    given
+}
+
+/// The value of a fact in words, for reasons.
+fn word<T: std::fmt::Display>(fact: &Fact<T>) -> String {
+    match fact {
+        Fact::Known(value) => value.to_string(),
+        Fact::Absent => "none".to_owned(),
+        Fact::Unreadable(fault) => format!("unread ({})", fault.place),
+    }
+}
+
+/// Why a fact that every running host has is not known: it could not be read, or the source (a part of a host's tree) does not
+/// hold the file that tells.
+pub(crate) fn missing<T>(fact: &Fact<T>, place: &str) -> Option<ReadFault> {
+    match fact {
+        Fact::Known(_) => None,
+        Fact::Absent => Some(ReadFault { place: place.to_owned(), kind: FaultKind::NotInSource }),
+        Fact::Unreadable(fault) => Some(fault.clone()),
+    }
+}
+
+/// What of the host's disks and mounts is not known.
+pub(crate) fn missing_storage(topology: &Topology) -> Vec<ReadFault> {
+    let usage = &topology.facts().usage;
+    let swaps = fault(&usage.swaps).cloned();
+    [missing(&usage.block, "/sys/class/block"), missing(&usage.mounts, "/proc/self/mountinfo"), swaps]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// The fault of a fact that is unreadable.

@@ -23,7 +23,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let features = function.features();
         let none = features.msi_vectors == Some(0) && features.msix_vectors == Some(0);
         if !none || topology.pin(function.address).is_none() {
-            findings.fine(function.address, "it has messages, or no interrupt at all");
+            let count =
+                |vectors: Option<u16>| vectors.map_or_else(|| "unknown".to_owned(), |n| n.to_string());
+            let (msi, msix) = (count(features.msi_vectors), count(features.msix_vectors));
+            findings
+                .fine(function.address, format!("vectors of MSI {msi}, of MSI-X {msix}, or no pin at all"));
             continue;
         }
         findings.push(

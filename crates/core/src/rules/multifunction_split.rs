@@ -25,6 +25,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for (vm, address) in assignment.given() {
         let Some(function) = topology.function(address) else { continue };
         if told.contains(&address.function_zero()) {
+            findings.skip(address, "told of with another function of the device");
             continue;
         }
         let left: Vec<&FunctionFacts> = topology
@@ -35,6 +36,9 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             .filter(|other| other.driver.known().is_none_or(crate::facts::DriverName::is_vfio))
             .collect();
         if left.is_empty() {
+            let count = topology.device_functions(address).count();
+            let text = format!("of the {count} functions of the device none stays idle in its group");
+            findings.fine(address, text);
             continue;
         }
         told.push(address.function_zero());

@@ -1,11 +1,9 @@
 //! `no-reset`: the kernel has no way to reset the function between users.
 
 use super::bus_reset_takes_siblings::not_resettable;
-use super::cannot_know;
-use super::{
-    Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, fault,
-};
-use crate::facts::Fact;
+use super::quirks::{Resets, against_bus_reset, resets};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know};
+use crate::facts::FunctionFacts;
 use crate::pci::PciAddress;
 use crate::topology::Topology;
 
@@ -27,29 +25,21 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for address in assignment.devices() {
-        let Some(function) = topology.function(address) else { continue };
-        match &function.reset_methods {
-            Fact::Known(methods) if methods.is_empty() && !whole_bus_goes(topology, assignment, address) => {
-                findings.push(none(address));
+    for function in assignment.devices().filter_map(|device| topology.function(device)) {
+        let address = function.address;
+        let resets = resets(topology, function);
+        match &resets {
+            Resets::Unknown(fault) => {
+                let needs = "which resets the function has (the kernel tells since 5.15, its capabilities do to root)";
+                findings.push(cannot_know(Subject::Device(address), needs, *fault));
             }
-            Fact::Known(methods) if methods.is_empty() => {
+            known if known.methods().is_some_and(|methods| !methods.is_empty()) => {
+                findings.fine(address, format!("it can be reset: {}", resets.names()));
+            }
+            Resets::Told(_) | Resets::Foretold(_) if whole_bus_goes(topology, assignment, address) => {
                 findings.fine(address, "all that is below its bridge goes with it, and the bus can be reset");
             }
-            Fact::Known(methods) => {
-                let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
-                findings.fine(address, format!("the kernel can reset it: {}", names.join(", ")));
-            }
-            Fact::Absent => findings.push(cannot_know(
-                Subject::Device(address),
-                "which resets the function has (the kernel tells since 5.15)",
-                None,
-            )),
-            unreadable @ Fact::Unreadable(_) => findings.push(cannot_know(
-                Subject::Device(address),
-                "which resets the function has",
-                fault(unreadable),
-            )),
+            Resets::Told(_) | Resets::Foretold(_) => findings.push(none(topology, function, &resets)),
         }
     }
 }
@@ -59,24 +49,27 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
 fn whole_bus_goes(topology: &Topology, assignment: &Assignment, address: PciAddress) -> bool {
     let bus = topology.reset_companions(address).is_some_and(|companions| !companions.is_empty());
     let vm = assignment.given().find(|(_, device)| *device == address).map(|(vm, _)| vm);
-    bus && vm.is_some_and(|vm| vm.uses_vfio() && not_resettable(topology, vm, address).is_empty())
+    bus && against_bus_reset(topology, address).is_none()
+        && vm.is_some_and(|vm| vm.uses_vfio() && not_resettable(topology, vm, address).is_empty())
 }
 
-fn none(address: PciAddress) -> Finding {
-    Finding {
-        rule: RULE.id,
-        severity: Severity::Warns,
-        subject: Subject::Device(address),
-        summary: "no way to reset the function between users".to_owned(),
-        why: RULE.page.why.to_owned(),
-        evidence: vec![Evidence::new(
-            format!("/sys/bus/pci/devices/{address}/reset_method"),
-            "empty: the kernel has no method",
-        )],
-        remedies: vec![Remedy::new(
-            RemedyKind::Hardware,
-            "move the card to a slot of its own, so that its bus can be reset",
-        )],
+fn none(topology: &Topology, function: &FunctionFacts, resets: &Resets) -> Finding {
+    let address = function.address;
+    let shown = resets.shown(address);
+    let summary = "no way to reset the function between users";
+    let finding = Finding::new(&RULE, Severity::Warns, address, summary).shown(shown.source, shown.text);
+    let Some((who, what)) = against_bus_reset(topology, address) else {
+        let text = "move the card to a slot of its own, so that its bus can be reset";
+        return finding.remedy(RemedyKind::Hardware, text);
+    };
+    // Another slot does not help a function that no reset of its bus brings back.
+    let row = format!("{who} is {what}: the kernel resets no bus with it");
+    let finding = finding.shown("drivers/pci/quirks.c: quirk_no_bus_reset", row);
+    if who == address {
+        let text = "let the guest shut the device down properly, and cut the host's power where it does not come back";
+        finding.remedy(RemedyKind::HostChange, text)
+    } else {
+        finding.remedy(RemedyKind::Hardware, format!("move the card to a slot away from {who}"))
     }
 }
 
@@ -103,6 +96,22 @@ mod tests {
             device 0000:01:00.1 parent=0000:00:01.0 reset=";
         assert!(check_rule(&RULE, host, "0000:01:00.0 0000:01:00.1").is_empty());
         assert_eq!(check_rule(&RULE, host, "0000:01:00.0").len(), 1);
+    }
+
+    #[test]
+    fn a_bus_that_the_kernel_does_not_reset_is_no_way() {
+        let host = "device 0000:00:01.0 class=060400
+            device 0000:01:00.0 id=168c:003e parent=0000:00:01.0 reset=
+            device 0000:01:00.1 parent=0000:00:01.0 reset=";
+        assert_eq!(check_rule(&RULE, host, "0000:01:00.0 0000:01:00.1").len(), 2);
+    }
+
+    #[test]
+    fn capabilities_tell_where_the_kernel_does_not() {
+        let host = "device 0000:00:08.0 class=050000 id=1234:0001 config=256,04:00100000,34:40,40:00020010";
+        let said = check_rule(&RULE, host, "0000:00:08.0");
+        assert_eq!(said, ["warns 0000:00:08.0: no way to reset the function between users"]);
+        assert!(check_rule(&RULE, &format!("{host},44:10000000"), "0000:00:08.0").is_empty());
     }
 
     #[test]

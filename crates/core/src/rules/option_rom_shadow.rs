@@ -28,6 +28,12 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let resources = function.resources.known().map_or(&[][..], Vec::as_slice);
         let Some(rom) = resources.iter().find(|r| r.index == ROM_INDEX && SHADOW.contains(&r.start)) else {
+            let rom = resources.iter().find(|r| r.index == ROM_INDEX);
+            let text = rom.map_or_else(
+                || "no ROM is told of it".to_owned(),
+                |r| format!("its ROM is at {:#x}", r.start),
+            );
+            findings.fine(function.address, text);
             continue;
         };
         findings.push(

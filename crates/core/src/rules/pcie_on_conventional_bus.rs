@@ -20,8 +20,11 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    for (vm, address) in assignment.given().filter(|(vm, _)| vm.machine == MachineType::Pc && vm.uses_vfio())
-    {
+    for (vm, address) in assignment.given() {
+        if vm.machine != MachineType::Pc || !vm.uses_vfio() {
+            findings.skip(address, format!("VM {} is a {} of {}", vm.name, vm.machine, vm.backend.name()));
+            continue;
+        }
         if topology.is_express(address) != Some(true) {
             findings.skip(address, "it is not known to be PCI Express");
             continue;

@@ -1,5 +1,6 @@
 //! `pm-reset-is-soft`: the reset that the kernel uses is a change of the power state.
 
+use super::quirks::{pm_reset_without_effect, resets};
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
 use crate::facts::ResetMethod;
 use crate::topology::Topology;
@@ -14,7 +15,7 @@ pub(super) const RULE: Rule = Rule {
         fix: "If the device misbehaves on its second use: give the bus reset first place (echo bus > reset_method) \
               where it is offered, or let the guest shut the device down properly.",
         source: "drivers/pci/pci.c: pci_pm_reset, pci_reset_fn_methods; PCI Bus Power Management 1.2 §3.2.4 \
-              (No_Soft_Reset)",
+              (No_Soft_Reset); drivers/pci/quirks.c: quirk_no_pm_reset",
     },
     predicts: &[],
     check,
@@ -22,20 +23,29 @@ pub(super) const RULE: Rule = Rule {
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let Some(methods) = function.reset_methods.known() else { continue };
-        let [ResetMethod::Pm, rest @ ..] = methods.as_slice() else {
-            findings.fine(function.address, "the kernel has a better reset for it, or none");
+        let address = function.address;
+        let resets = resets(topology, function);
+        let Some(methods) = resets.methods() else {
+            findings.skip(address, "which resets it has is not known, see no-reset");
             continue;
         };
-        let address = function.address;
-        let names: Vec<&str> = methods.iter().map(|method| method.name()).collect();
-        let finding = Finding::new(
-            &RULE,
-            Severity::Notes,
-            address,
-            "it is reset by D3hot and back only, which may not reach all of it",
-        )
-        .shown(format!("/sys/bus/pci/devices/{address}/reset_method"), names.join(" "));
+        let [ResetMethod::Pm, rest @ ..] = methods else {
+            let names = if methods.is_empty() { "none".to_owned() } else { resets.names() };
+            findings.fine(address, format!("D3hot is not the first of its resets: {names}"));
+            continue;
+        };
+        let (severity, summary) = match pm_reset_without_effect(function) {
+            Some(what) => (
+                Severity::Warns,
+                format!("it is reset by D3hot and back only, which has no effect on {what}"),
+            ),
+            None => {
+                let text = "it is reset by D3hot and back only, which may not reach all of it";
+                (Severity::Notes, text.to_owned())
+            }
+        };
+        let shown = resets.shown(address);
+        let finding = Finding::new(&RULE, severity, address, summary).shown(shown.source, shown.text);
         findings.push(if rest.contains(&ResetMethod::Bus) {
             finding.remedy(
                 RemedyKind::HostChange,
@@ -61,6 +71,16 @@ mod tests {
                 ["notes 0000:03:00.0: it is reset by D3hot and back only, which may not reach all of it"]
             );
         }
+    }
+
+    #[test]
+    fn a_reset_that_is_known_to_do_nothing_is_warned_about() {
+        let host = "device 0000:05:00.0 class=030000 id=1002:1638 reset=pm";
+        let said = check_rule(&RULE, host, "0000:05:00.0");
+        assert_eq!(
+            said,
+            ["warns 0000:05:00.0: it is reset by D3hot and back only, which has no effect on AMD's graphics"]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `reset-broken-amd`: an AMD graphics chip that no standard reset brings back once a guest has used it.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, word};
 use crate::facts::{ModuleName, ModuleState, ResetMethod};
 use crate::pci::PciId;
 use crate::topology::Topology;
@@ -61,11 +61,17 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let loaded = ModuleName::new("vendor_reset")
         .is_ok_and(|name| modules.and_then(|m| m.get(&name)) == Some(&ModuleState::Loaded));
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
-        let Some(id) = function.id.known() else { continue };
-        let Some(chip) = chip(*id) else { continue };
+        let Some((id, chip)) = function.id.known().and_then(|id| Some((id, chip(*id)?))) else {
+            let text = format!("{} is none of the AMD chips that are known for it", word(&function.id));
+            findings.skip(function.address, text);
+            continue;
+        };
         let specific =
             function.reset_methods.known().is_some_and(|m| m.contains(&ResetMethod::DeviceSpecific));
         if loaded || specific {
+            let how =
+                if loaded { "vendor-reset is loaded" } else { "the kernel has a reset of its own for it" };
+            findings.fine(function.address, format!("{chip}: {how}"));
             continue;
         }
         findings.push(

@@ -25,12 +25,19 @@ pub(super) const RULE: Rule = Rule {
     check,
 };
 
+/// From here on the kernel prints `direct-relaxable` (commit "iommu/vt-d: Differentiate relaxable and non relaxable RMRRs").
+const RELAXABLE_TOLD: KernelVersion = KernelVersion { major: 5, minor: 3 };
+
 /// From here on any direct range blocks, whoever made the IOMMU.
 const ANY_VENDOR: KernelVersion = KernelVersion { major: 6, minor: 6 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for (vm, address) in assignment.given() {
         let found = if vm.uses_vfio() { by_vfio(topology, address) } else { by_xen(topology, address) };
+        let ranges = reserved_for(topology, address).len();
+        let text =
+            format!("none of {ranges} reserved ranges that concern it is one that firmware goes on using");
+        findings.fine(address, text);
         findings.push_all(found);
     }
 }
@@ -42,7 +49,11 @@ fn by_vfio(topology: &Topology, address: PciAddress) -> Option<Finding> {
     let region = reserved_for(topology, address).into_iter().find(|region| match (region.kind, vendor) {
         (ReservedKind::Rmrr, _) => holds_a_member(topology, address, region),
         (ReservedKind::Direct, IommuVendor::Amd) => false,
-        (ReservedKind::Direct, IommuVendor::Intel) => true,
+        // Until the kernel had a kind for them, ranges of exempt functions were printed like all others.
+        (ReservedKind::Direct, IommuVendor::Intel) => {
+            !version.is_some_and(|version| version < RELAXABLE_TOLD)
+                || holds_a_member(topology, address, region)
+        }
         (ReservedKind::Direct, _) => since,
         _ => false,
     })?;
@@ -140,6 +151,14 @@ mod tests {
     fn a_range_of_a_group_member_blocks_too() {
         let host = HOST.replace("group=6", "group=5");
         assert_eq!(check_rule(&RULE, &host, "0000:03:00.1").len(), 1);
+    }
+
+    #[test]
+    fn before_ranges_were_called_relaxable_the_class_tells_who_is_exempt() {
+        let host = HOST.replace("relaxable", "direct").replace("6.1.0", "5.2.0");
+        assert!(check_rule(&RULE, &host, "0000:03:00.1").is_empty());
+        assert_eq!(check_rule(&RULE, &host, "0000:03:00.0").len(), 1);
+        assert_eq!(check_rule(&RULE, &host.replace("5.2.0", "5.4.0"), "0000:03:00.1").len(), 1);
     }
 
     #[test]

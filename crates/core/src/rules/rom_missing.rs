@@ -1,6 +1,6 @@
 //! `rom-missing`: a display function without an option ROM of its own.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, word};
 use crate::pci::ROM_INDEX;
 use crate::topology::Topology;
 
@@ -23,8 +23,14 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     for function in assignment.devices().filter_map(|device| topology.function(device)) {
         let vga = function.class.known().is_some_and(|class| class.base_and_sub() == 0x0300);
-        let Some(resources) = function.resources.known().filter(|_| vga) else { continue };
+        let Some(resources) = function.resources.known().filter(|_| vga) else {
+            let text =
+                format!("it is no VGA display (class {}), or its BARs are not known", word(&function.class));
+            findings.skip(function.address, text);
+            continue;
+        };
         if resources.is_empty() || resources.iter().any(|resource| resource.index == ROM_INDEX) {
+            findings.fine(function.address, "it has a ROM, or no BAR at all is told");
             continue;
         }
         findings.push(

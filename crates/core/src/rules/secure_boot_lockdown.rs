@@ -1,7 +1,7 @@
 //! `secure-boot-lockdown`: the kernel forbids user space raw access to PCI devices.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject};
-use crate::facts::Lockdown;
+use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know, fault};
+use crate::facts::{Fact, Lockdown};
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -22,14 +22,42 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let Some(lockdown) = topology.facts().platform.lockdown.known() else { return };
-    if *lockdown == Lockdown::None || assignment.devices().next().is_none() {
+    if assignment.devices().next().is_none() {
+        findings.skip(Subject::Host, "no function is handed over");
         return;
     }
+    let platform = &topology.facts().platform;
+    let secure_boot = match platform.firmware.secure_boot.known() {
+        Some(true) => "on",
+        Some(false) => "off",
+        None => "unknown",
+    };
+    let lockdown = match &platform.lockdown {
+        Fact::Known(Lockdown::None) => {
+            findings
+                .fine(Subject::Host, format!("the kernel is not locked down; Secure Boot is {secure_boot}"));
+            return;
+        }
+        Fact::Known(lockdown) => lockdown,
+        // A kernel without lockdown has no such file; where firmware checks signatures, distributions lock.
+        unknown if secure_boot == "on" => {
+            let needs =
+                "whether the kernel is locked down (Secure Boot is on; /sys/kernel/security/lockdown tells)";
+            findings.push(cannot_know(Subject::Host, needs, fault(unknown)));
+            return;
+        }
+        _ => {
+            let text =
+                format!("the kernel has no lockdown, or it was not read; Secure Boot is {secure_boot}");
+            findings.skip(Subject::Host, text);
+            return;
+        }
+    };
     let summary = "the kernel is locked down: VFIO works, raw PCI access and unsigned modules do not";
     findings.push(
         Finding::new(&RULE, Severity::Notes, Subject::Host, summary)
             .shown("/sys/kernel/security/lockdown", format!("[{}]", lockdown.name()))
+            .shown("/sys/firmware/efi/efivars/SecureBoot", format!("Secure Boot is {secure_boot}"))
             .remedy(
                 RemedyKind::HostChange,
                 "sign the modules that are needed with a key enrolled by mokutil",
@@ -51,6 +79,20 @@ mod tests {
             said,
             ["notes host: the kernel is locked down: VFIO works, raw PCI access and unsigned modules do not"]
         );
+    }
+
+    #[test]
+    fn secure_boot_alone_leaves_it_open() {
+        let host = HOST.replace("lockdown=integrity", "secureboot=on");
+        let said = check_rule(&RULE, &host, "0000:03:00.0");
+        assert!(
+            said[0].starts_with("notes host: cannot tell: whether the kernel is locked down"),
+            "{said:?}"
+        );
+        let off = HOST.replace("lockdown=integrity", "secureboot=off");
+        assert!(check_rule(&RULE, &off, "0000:03:00.0").is_empty());
+        let open = HOST.replace("lockdown=integrity", "lockdown=none secureboot=on");
+        assert!(check_rule(&RULE, &open, "0000:03:00.0").is_empty());
     }
 
     #[test]

@@ -29,6 +29,15 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let physical =
             given.sriov.physical_function.known().and_then(|physical| topology.function(*physical));
         let function = physical.unwrap_or(given);
+        match (function.sriov.total_vfs.known(), function.resources.known()) {
+            (None | Some(0), _) => findings.skip(given.address, "it has no virtual functions, nor is it one"),
+            (Some(_), None) => {
+                findings.skip(given.address, "the BARs of its virtual functions are not known")
+            }
+            (Some(total), Some(_)) => {
+                findings.fine(given.address, format!("the BARs of {total} virtual functions have addresses"));
+            }
+        }
         if let Some(row) = unassigned(function) {
             findings.push(told(given.address, function, row));
         }

@@ -22,7 +22,7 @@ fn log_says(log: &str, rule: &str) -> Vec<&'static str> {
     let device = topology.functions().map(|f| f.address).take(1).collect();
     let (name, memory) = ("vm".parse().expect("name"), "1G".parse().expect("memory"));
     let vm = VmAssignment::new(name, BackendKind::Qemu, MachineType::Q35, memory, device);
-    said(&super::check(&topology, &Assignment { vms: vec![vm] }), rule)
+    said(&super::check(&topology, &Assignment { vms: vec![vm], ..Assignment::default() }), rule)
 }
 
 const FUNCTION: &str = "[    0.400000] pci 0000:03:00.0: [9004:5078] type 00 class 0x010000\n";

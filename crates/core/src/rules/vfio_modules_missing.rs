@@ -27,6 +27,7 @@ const MAPPERS: &[&str] = &["vfio_iommu_type1", "iommufd", "vfio_iommu_spapr_tce"
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     if !assignment.uses_vfio() {
+        findings.skip(Subject::Host, "nothing goes through VFIO");
         return;
     }
     let kernel = &topology.facts().kernel;
@@ -46,6 +47,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         missing.push("vfio_iommu_type1");
     }
     if missing.is_empty() {
+        let state = |name: &str| ModuleName::new(name).ok().and_then(|name| modules.get(&name));
+        let state = state("vfio_pci").map_or("bound to a function", |state| state.name());
+        findings
+            .fine(Subject::Host, format!("vfio_pci is {state}, and one of {} is there", MAPPERS.join(", ")));
         return;
     }
     // Loaded modules alone do not tell what could be loaded.

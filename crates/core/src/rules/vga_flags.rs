@@ -28,8 +28,16 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         class.is_some_and(|class| class.base_and_sub() == 0x0300)
     };
     let disabled = topology.facts().kernel.parameter("vfio_pci", "disable_vga").filter(|value| value.is_on());
-    for vm in assignment.vms.iter().filter(|vm| vm.uses_vfio()) {
+    for vm in &assignment.vms {
         let displays: Vec<PciAddress> = vm.devices.iter().copied().filter(is_vga).collect();
+        for device in &vm.devices {
+            let set = disabled.map_or("not set", |_| "on");
+            let count = displays.len();
+            findings.fine(*device, format!("VM {} has {count} VGA displays, disable_vga is {set}", vm.name));
+        }
+        if !vm.uses_vfio() {
+            continue;
+        }
         let (Some(first), Some(parameter)) = (displays.first(), disabled) else {
             if let [_, second, ..] = displays[..] {
                 let summary = format!(

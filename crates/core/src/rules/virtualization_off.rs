@@ -1,6 +1,7 @@
 //! `virtualization-off`: the processor's own virtualization cannot be used.
 
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject};
+use crate::facts::Fact;
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -20,8 +21,25 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    if !assignment.uses_vfio() || topology.facts().platform.virtualization.known() != Some(&false) {
+    let virtualization = &topology.facts().platform.virtualization;
+    if !assignment.uses_vfio() {
+        findings.skip(Subject::Host, "nothing goes through VFIO");
         return;
+    }
+    match virtualization {
+        Fact::Known(true) => {
+            findings.fine(Subject::Host, "vmx or svm is among the flags of the processor");
+            return;
+        }
+        Fact::Known(false) => {}
+        Fact::Absent => {
+            findings.skip(Subject::Host, "the processor prints no flags: it is no x86, or was not read");
+            return;
+        }
+        Fact::Unreadable(fault) => {
+            findings.skip(Subject::Host, format!("the processor's flags are not known: {fault}"));
+            return;
+        }
     }
     findings.push(
         Finding::new(

@@ -32,7 +32,11 @@ const DEFAULT_EXTRA: u64 = 32;
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     let (extra, place) = extra(topology);
-    for vm in assignment.vms.iter().filter(|vm| vm.backend == BackendKind::Xen) {
+    for vm in &assignment.vms {
+        if vm.backend != BackendKind::Xen {
+            findings.skip(&vm.name, "it is not Xen's");
+            continue;
+        }
         let mut needs = Vec::new();
         for address in &vm.devices {
             match need(topology, vm, *address) {
@@ -54,6 +58,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         } else if most > extra {
             (Severity::Notes, format!("its devices can ask for {most} interrupts, Xen gives a guest {extra}"))
         } else {
+            findings.fine(&vm.name, format!("its devices ask for {most} interrupts at most, of {extra}"));
             continue;
         };
         let finding = Finding::new(&RULE, severity, &vm.name, summary)

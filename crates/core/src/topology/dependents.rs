@@ -50,6 +50,13 @@ pub enum DependentKind {
 /// Mount points without which a host does not live on (Filesystem Hierarchy Standard 3.0 §3).
 const VITAL: &[&str] = &["/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/etc", "/home"];
 
+/// Device ids of Volume Management Devices (`drivers/pci/controller/vmd.c: vmd_ids`).
+const VOLUME_MANAGERS: [u16; 10] =
+    [0x201d, 0x28c0, 0x467f, 0x4c3d, 0xa77f, 0x7d0b, 0xad0b, 0x9a0b, 0xb60b, 0xb06f];
+
+/// Their domains are numbered from here on (`drivers/pci/controller/vmd.c: vmd_find_free_domain`).
+const FIRST_OWN_DOMAIN: u32 = 0x1_0000;
+
 impl DependentKind {
     /// Whether the host dies without it: a file system that it runs from, or swap in use.
     #[must_use]
@@ -103,7 +110,7 @@ impl Topology {
     #[must_use]
     pub fn dependents(&self, address: PciAddress) -> Vec<Dependent> {
         let mut found = BTreeSet::new();
-        for disk in self.block_devices().iter().filter(|b| b.function == Some(address)) {
+        for disk in self.disks_of(address) {
             let above = self.built_on(&disk.name);
             let mut used = false;
             for (device, chain) in &above {
@@ -126,7 +133,8 @@ impl Topology {
             }
         }
         let network = self.facts().usage.network.known().map_or(&[][..], Vec::as_slice);
-        for interface in network.iter().filter(|i| i.function == Some(address)) {
+        let here = self.index().interfaces_of(address);
+        for interface in here.iter().filter_map(|number| network.get(*number)) {
             let name = interface.name.clone();
             found.insert(Dependent {
                 kind: DependentKind::Network { name, default_route: interface.default_route },
@@ -134,13 +142,38 @@ impl Topology {
             });
         }
         found.extend(self.attached(address));
+        if self.is_volume_manager(address) && self.volume_managers() == 1 {
+            let behind = self.behind_volume_managers().flat_map(|function| self.dependents(function));
+            found.extend(behind);
+        }
         found.into_iter().collect()
+    }
+
+    /// Whether a function is one of Intel's Volume Management Devices, which take what is behind them into a PCI domain of
+    /// their own: handed over, all that goes with them.
+    #[must_use]
+    pub fn is_volume_manager(&self, address: PciAddress) -> bool {
+        let id = self.function(address).and_then(|function| function.id.known());
+        id.is_some_and(|id| id.vendor == 0x8086 && VOLUME_MANAGERS.contains(&id.device))
+    }
+
+    /// How many of them there are.
+    #[must_use]
+    pub fn volume_managers(&self) -> usize {
+        self.functions().filter(|function| self.is_volume_manager(function.address)).count()
+    }
+
+    /// The functions that are behind any of them.
+    pub fn behind_volume_managers(&self) -> impl Iterator<Item = PciAddress> {
+        self.functions().map(|function| function.address).filter(|a| a.domain() >= FIRST_OWN_DOMAIN)
     }
 
     /// Kernel names of the disks of a function and of all that is made of them.
     pub(super) fn volumes(&self, address: PciAddress) -> Vec<&str> {
-        let disks = self.block_devices().iter().filter(|b| b.function == Some(address));
-        disks.flat_map(|disk| self.built_on(&disk.name)).map(|(device, _)| device.name.as_str()).collect()
+        self.disks_of(address)
+            .flat_map(|disk| self.built_on(&disk.name))
+            .map(|(device, _)| device.name.as_str())
+            .collect()
     }
 
     /// Whether a mounted file system lies on a pool that a block device is a member of.
@@ -160,6 +193,12 @@ impl Topology {
         })
     }
 
+    /// Block devices that hang right under a function.
+    fn disks_of(&self, address: PciAddress) -> impl Iterator<Item = &BlockDevice> {
+        let numbers = self.index().blocks_of(address).iter();
+        numbers.filter_map(|number| self.block_devices().get(*number))
+    }
+
     fn block_devices(&self) -> &[BlockDevice] {
         self.facts().usage.block.known().map_or(&[], Vec::as_slice)
     }
@@ -177,10 +216,12 @@ impl Topology {
             if !seen.insert(name.clone()) {
                 continue;
             }
-            let Some(device) = self.block_devices().iter().find(|b| b.name == name) else { continue };
+            let number = self.index().block(&name);
+            let Some(device) = number.and_then(|number| self.block_devices().get(number)) else { continue };
             let mut chain = vec![label(device)];
             chain.extend(below);
-            for upper in self.block_devices().iter().filter(|b| b.lower.contains(&name)) {
+            let uppers = self.index().made_of(&name).iter();
+            for upper in uppers.filter_map(|number| self.block_devices().get(*number)) {
                 queue.push((upper.name.clone(), chain.clone()));
             }
             built.push((device, chain));
@@ -228,6 +269,22 @@ mod tests {
         let dependents = topology.dependents(address("0000:00:1f.2"));
         let lines: Vec<String> = dependents.iter().map(ToString::to_string).collect();
         assert_eq!(lines, ["/ on dm-0 (vg0-root) on sda2 on sda", "swap /dev/sda1 on sda1 on sda"]);
+    }
+
+    #[test]
+    fn disks_behind_a_volume_management_device_go_with_it() {
+        let host = "device 0000:00:0e.0 class=010400 id=8086:467f driver=vmd
+             device 10000:e1:00.0 class=010802 id=144d:a808 driver=nvme
+             block nvme0n1 259:0 function=10000:e1:00.0
+             mount / 259:0 ext4";
+        let lines = |host: &str| {
+            let of = topology(host).dependents(address("0000:00:0e.0"));
+            of.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(lines(host), ["/ on nvme0n1"]);
+        // Of several, none is known to be the one.
+        let two = format!("{host}\ndevice 0000:17:05.5 class=010400 id=8086:28c0 driver=vmd");
+        assert!(lines(&two).is_empty());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Small hosts written as text, for tests: one line a device, interrupt, disk, mount or setting.
 
 mod boot;
+mod platform;
 
 use std::collections::BTreeMap;
 
@@ -73,7 +74,12 @@ pub(crate) fn facts(text: &str) -> Facts {
             "fault" => fault(&mut facts, rest),
             "told" => facts.iommu.evidence.push(("kernel log".to_owned(), rest.to_owned())),
             "boot" => boot::boot(&mut facts, rest),
+            "node" => platform::node(&mut facts, rest),
+            "usb" => platform::usb(&mut facts, rest),
+            "hugepages" => platform::huge_pages(&mut facts, rest),
+            "memory" => platform::memory(&mut facts, rest),
             "unread" => unread(&mut facts, rest),
+            "absent" => platform::absent(&mut facts, rest),
             "kernel" => facts.kernel.release = Fact::Known(rest.to_owned()),
             "cmdline" => facts.kernel.command_line = Fact::Known(rest.to_owned()),
             "iommu" => iommu(&mut facts, rest),
@@ -273,6 +279,8 @@ fn platform(facts: &mut Facts, text: &str) {
                 let bytes = value.parse().map(LockedMemory::Bytes).unwrap_or(LockedMemory::Unlimited);
                 platform.locked_memory = Fact::Known(bytes);
             }
+            "secureboot" => platform.firmware.secure_boot = Fact::Known(value == "on"),
+            "cpus" => platform.cpu.online = Fact::Known(value.parse().expect("processors")),
             "uid" => platform.user_id = Fact::Known(value.parse().expect("user id")),
             other => panic!("a platform in a fixture has no {other:?}"),
         }

@@ -125,7 +125,7 @@ impl Topology {
     /// its driver's name if only one function of that driver is on the line.
     fn handled_by(&self, irq: u32, handler: &str) -> Option<PciAddress> {
         if let Some(network) = self.facts().usage.network.known()
-            && let Some(interface) = network.iter().find(|i| i.name == handler)
+            && let Some(interface) = self.index().interface(handler).and_then(|number| network.get(number))
         {
             return interface.function;
         }

@@ -10,6 +10,7 @@ mod check;
 mod dependents;
 mod grouping;
 mod holders;
+mod index;
 mod interrupts;
 mod wire;
 
@@ -39,6 +40,7 @@ pub struct Topology {
     /// Where in the facts the row of an interrupt is.
     rows: HashMap<u32, usize>,
     observed: OnceLock<interrupts::Observed>,
+    index: OnceLock<index::Index>,
 }
 
 impl Topology {
@@ -60,7 +62,12 @@ impl Topology {
             }
         }
         let rows = interrupts::rows(&facts);
-        Self { facts, children, roots, groups, rows, observed: OnceLock::new() }
+        Self { facts, children, roots, groups, rows, observed: OnceLock::new(), index: OnceLock::new() }
+    }
+
+    /// Made when first asked for: many graphs never are.
+    fn index(&self) -> &index::Index {
+        self.index.get_or_init(|| index::Index::of(&self.facts))
     }
 
     /// What the graph was built from.

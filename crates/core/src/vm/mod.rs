@@ -31,6 +31,6 @@ pub use memory::{MemorySize, MemorySizeError};
 pub use name::{ChannelName, NameError, VmName};
 pub use request::{
     BackendKind, DeviceRequest, DiskIdentity, HookCommand, HookWord, KeepRequest, Pick, Placed, Request,
-    TestRequest, VmRequest, WriteLeave,
+    ReserveRequest, TestRequest, VmRequest, WriteLeave,
 };
 pub use slot::{GuestSlot, GuestSlotError};

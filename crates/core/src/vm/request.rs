@@ -12,8 +12,19 @@ pub struct Request {
     pub vms: Vec<VmRequest>,
     /// What to test.
     pub test: Option<TestRequest>,
-    /// What the host keeps.
+    /// Devices that the host keeps.
     pub keep: Vec<KeepRequest>,
+    /// What else it keeps.
+    pub reserve: ReserveRequest,
+}
+
+/// Memory and processors that the host keeps.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReserveRequest {
+    /// Memory.
+    pub memory: Option<Placed<MemorySize>>,
+    /// Processors.
+    pub cpus: Option<Placed<CpuCount>>,
 }
 
 /// Devices that the host keeps: the one in a place, or all of an id.
@@ -83,6 +94,8 @@ pub struct VmRequest {
     pub memory: MemorySize,
     /// Processors.
     pub cpus: CpuCount,
+    /// The memory node of the host that it shall run on.
+    pub node: Option<u32>,
     /// The guest definition that it runs, by id.
     pub guest: Option<Placed<String>>,
     /// PCI devices that it is given.

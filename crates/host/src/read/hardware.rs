@@ -48,6 +48,7 @@ pub(super) fn cpu(cpuinfo: &Fact<String>) -> CpuFacts {
         vendor: owned(row("vendor_id")),
         model: owned(row("model name")),
         signature: cpuinfo.as_ref().and_then(|_| signature()),
+        online: Fact::Absent,
         physical_bits: bits("physical"),
         virtual_bits: bits("virtual"),
         flags: row("flags").map(|text| {
@@ -55,6 +56,27 @@ pub(super) fn cpu(cpuinfo: &Fact<String>) -> CpuFacts {
             text.split_ascii_whitespace().filter(deciding).map(str::to_owned).collect()
         }),
     }
+}
+
+/// How many processors are online: ranges such as `0-3,8` (`drivers/base/cpu.c: show_cpus_attr`).
+pub(super) fn online(host: &dyn ReadHost) -> Fact<u32> {
+    const ONLINE: &str = "/sys/devices/system/cpu/online";
+    match fact(text(host, ONLINE, ATTRIBUTE_BYTES)) {
+        Fact::Known(text) => match count(text.trim()) {
+            Some(count) => Fact::Known(count),
+            None => Fact::Unreadable(malformed(ONLINE, "expected ranges of numbers")),
+        },
+        Fact::Absent => Fact::Absent,
+        Fact::Unreadable(fault) => Fact::Unreadable(fault),
+    }
+}
+
+fn count(ranges: &str) -> Option<u32> {
+    ranges.split(',').try_fold(0u32, |sum, range| {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
+        sum.checked_add(last.checked_sub(first)?.checked_add(1)?)
+    })
 }
 
 /// The text behind the first `name:`, up to the end of the first processor.
@@ -122,6 +144,28 @@ pub(super) fn vfio_nodes(host: &dyn ReadHost, faults: &mut Vec<ReadFault>) -> Fa
             paths.push(format!("/dev/vfio/{name}"));
         }
     }
+    nodes(host, paths, listed, faults)
+}
+
+/// Nodes of USB devices, `/dev/bus/usb/BBB/DDD` (`drivers/usb/core/usb.c: usb_devnode`).
+pub(super) fn usb_nodes(host: &dyn ReadHost, faults: &mut Vec<ReadFault>) -> Fact<Vec<DeviceNode>> {
+    const BUSES: &str = "/dev/bus/usb";
+    let listed = fact(host.list(BUSES));
+    let mut paths = Vec::new();
+    for bus in listed.known().into_iter().flatten() {
+        let devices = host.list(&format!("{BUSES}/{bus}")).unwrap_or_default();
+        paths.extend(devices.iter().map(|device| format!("{BUSES}/{bus}/{device}")));
+    }
+    nodes(host, paths, listed, faults)
+}
+
+/// Who may open each of the nodes; those that are not there are left out.
+fn nodes(
+    host: &dyn ReadHost,
+    paths: Vec<String>,
+    listed: Fact<Vec<String>>,
+    faults: &mut Vec<ReadFault>,
+) -> Fact<Vec<DeviceNode>> {
     let mut nodes = Vec::new();
     for path in paths {
         match host.node(&path) {
@@ -156,6 +200,12 @@ mod tests {
         assert_eq!((cpu.physical_bits, cpu.virtual_bits), (Fact::Known(39), Fact::Known(48)));
         assert_eq!(cpu.flags, Fact::Known(vec!["vmx".to_owned(), "ept".to_owned()]));
         assert_eq!(cpu.model.known().map(String::as_str), Some("Core i7"));
+    }
+
+    #[test]
+    fn processors_online_are_counted() {
+        assert_eq!([count("0-3,8"), count("0"), count("0-7")], [Some(5), Some(1), Some(8)]);
+        assert_eq!([count("3-0"), count(""), count("0-4294967295")], [None; 3]);
     }
 
     #[test]

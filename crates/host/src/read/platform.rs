@@ -4,7 +4,7 @@
 //! `fs/proc/array.c: proc_pid_status`, `security/lockdown/lockdown.c: lockdown_read`.
 
 use slotwise_core::facts::{
-    Fact, FaultKind, Lockdown, LockedMemory, MemoryClaim, Origin, PlatformFacts, ReadFault,
+    CpuFacts, Fact, FaultKind, Lockdown, LockedMemory, MemoryClaim, Origin, PlatformFacts, ReadFault,
 };
 
 use super::attributes::hex;
@@ -39,10 +39,11 @@ pub(super) fn platform(host: &dyn ReadHost, origin: &Origin, faults: &mut Vec<Re
             Fact::Absent => Fact::Absent,
             Fact::Unreadable(fault) => Fact::Unreadable(fault),
         },
-        cpu: hardware::cpu(&cpuinfo),
+        cpu: CpuFacts { online: hardware::online(host), ..hardware::cpu(&cpuinfo) },
         firmware: hardware::firmware(host),
         memory: memory::memory(host, faults),
         vfio_nodes: hardware::vfio_nodes(host, faults),
+        usb_nodes: hardware::usb_nodes(host, faults),
     }
 }
 

@@ -25,17 +25,15 @@ pub(super) fn partition(text: &mut Text, partition: &Partition) {
                 vm.memory_mib, vm.cpus, vm.wires
             ),
         );
+        if let Some(node) = vm.node {
+            text.add(Role::Faint, format!(", shall run on memory node {node}"));
+        }
         if !vm.nodes.is_empty() {
             let nodes: Vec<String> = vm.nodes.iter().map(ToString::to_string).collect();
-            text.add(Role::Faint, format!(", memory node {}", nodes.join(" and ")));
+            text.add(Role::Faint, format!(", devices on memory node {}", nodes.join(" and ")));
         }
     }
-    let memory: u64 = partition.vms.iter().map(|vm| vm.memory_mib).sum();
-    let cpus: u32 = partition.vms.iter().map(|vm| u32::from(vm.cpus)).sum();
-    text.line(
-        Role::Faint,
-        format!("  together {memory} MiB and {cpus} processors: the host needs some beside"),
-    );
+    text.line(Role::Faint, format!("  together {}", together(partition)));
     text.line(Role::Strong, "  host").add(Role::Plain, format!("  keeps {} functions", partition.stay));
     for kept in partition.kept.iter().take(SHOWN) {
         let mut what: Vec<String> = kept.dependents.iter().map(ToString::to_string).collect();
@@ -48,6 +46,7 @@ pub(super) fn partition(text: &mut Text, partition: &Partition) {
         text.line(Role::Faint, format!("    and {} more that it uses", partition.kept.len() - SHOWN));
     }
     groups(text, partition);
+    lines(text, partition);
     if let Some(search) = partition.search {
         let how = if search.complete { "every way was seen" } else { "the best until the bound was reached" };
         let line = format!(
@@ -55,6 +54,47 @@ pub(super) fn partition(text: &mut Text, partition: &Partition) {
             search.choices, search.steps
         );
         text.line(Role::Faint, line);
+    }
+}
+
+/// What the VMs take of what the host has.
+fn together(partition: &Partition) -> String {
+    let stock = partition.stock;
+    let memory: u64 = partition.vms.iter().map(|vm| vm.memory_mib).sum();
+    let cpus: u32 = partition.vms.iter().map(|vm| u32::from(vm.cpus)).sum();
+    let vectors: Option<u32> = partition.vms.iter().map(|vm| vm.vectors).sum();
+    let of = |most: Option<u64>| most.map_or_else(String::new, |most| format!(" of {most}"));
+    let mut told = vec![
+        format!("{memory}{} MiB", of(stock.memory_bytes.map(|bytes| bytes >> 20))),
+        format!("{cpus}{} processors", of(stock.cpus.map(u64::from))),
+    ];
+    if let Some(vectors) = vectors.filter(|vectors| *vectors > 0) {
+        told.push(format!("up to {vectors}{} interrupt vectors", of(stock.vectors.map(u64::from))));
+    }
+    if stock.pooled_bytes > 0 {
+        told.push(format!("{} MiB lie in pools of huge pages", stock.pooled_bytes >> 20));
+    }
+    match (stock.reserve.memory, stock.reserve.cpus) {
+        (None, None) => told.push("the host needs some beside".to_owned()),
+        (memory, cpus) => {
+            let memory = memory.map(|memory| format!("{memory} of memory"));
+            let cpus = cpus.map(|cpus| format!("{} processors", cpus.get()));
+            let kept: Vec<String> = memory.into_iter().chain(cpus).collect();
+            told.push(format!("the host keeps {}", kept.join(" and ")));
+        }
+    }
+    told.join(", ")
+}
+
+fn lines(text: &mut Text, partition: &Partition) {
+    for share in partition.lines.iter().take(SHOWN) {
+        text.line(Role::Plain, format!("  IRQ {:>4}", share.irq));
+        for (address, vm) in share.given.iter().take(SHOWN) {
+            text.add(Role::Plain, format!("  {address} {vm}"));
+        }
+        for user in share.staying.iter().take(SHOWN) {
+            text.add(Role::Faint, format!("  {user} host"));
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A plan for a person.
 
+use std::collections::BTreeSet;
+
 use super::partition::partition;
 use super::slots::slots;
 use super::wrap;
@@ -25,13 +27,19 @@ pub fn plan(plan: &Plan) -> Text {
         Verdict::Blocked => (Role::Bad, "will not work as it stands"),
     };
     text.line(role, word);
+    let (unknown, told): (Vec<&Finding>, Vec<&Finding>) =
+        plan.findings.iter().partition(|finding| finding.is_unknown() && finding.severity == Severity::Notes);
+    if plan.verdict != Verdict::Blocked && !unknown.is_empty() {
+        text.add(Role::Faint, format!(", as far as is known: {} questions are open", unknown.len()));
+    }
     for assumed in &plan.assumed {
         text.line(Role::Caution, format!("assumed: {}", assumed.text));
     }
-    for finding in &plan.findings {
+    for finding in told {
         text.gap();
         self::finding(&mut text, finding);
     }
+    open_questions(&mut text, &unknown);
     slots(&mut text, &plan.slots);
     steps(&mut text, plan);
     vms(&mut text, plan);
@@ -39,6 +47,38 @@ pub fn plan(plan: &Plan) -> Text {
     let (facts, digest) = (plan.fingerprint.facts().len(), plan.fingerprint.digest());
     text.gap().line(Role::Faint, format!("rests on {facts} facts, together {digest}"));
     text
+}
+
+/// What could not be known, a line for each rule and question with all that it is asked of.
+fn open_questions(text: &mut Text, unknown: &[&Finding]) {
+    if unknown.is_empty() {
+        return;
+    }
+    let mut asked: Vec<(&str, &str, Vec<String>)> = Vec::new();
+    let mut places: BTreeSet<&str> = BTreeSet::new();
+    for finding in unknown {
+        let subject = finding.subject.to_string();
+        let same =
+            asked.iter_mut().find(|(rule, what, _)| (*rule, *what) == (finding.rule, &*finding.summary));
+        match same {
+            Some((_, _, subjects)) => subjects.push(subject),
+            None => asked.push((finding.rule, &finding.summary, vec![subject])),
+        }
+        let read = finding.evidence.iter().filter(|evidence| evidence.source != "assumed");
+        places.extend(read.map(|evidence| evidence.source.as_str()));
+    }
+    text.gap().line(Role::Strong, "not known, so neither confirmed nor ruled out:");
+    for (rule, summary, subjects) in asked {
+        let what = summary.strip_prefix("cannot tell: ").unwrap_or(summary);
+        text.line(Role::Faint, format!("  {rule}")).add(Role::Strong, format!("  {}", subjects.join(", ")));
+        text.add(Role::Plain, format!("  {what}"));
+    }
+    if !places.is_empty() {
+        let places: Vec<&str> = places.into_iter().collect();
+        for line in wrap(&format!("| did not tell: {}", places.join(", ")), WIDTH) {
+            text.line(Role::Faint, format!("  {line}"));
+        }
+    }
 }
 
 pub(super) fn finding(text: &mut Text, finding: &Finding) {
@@ -95,7 +135,7 @@ fn vms(text: &mut Text, plan: &Plan) {
                 let places = device.unread.join(", ");
                 text.line(
                     Role::Faint,
-                    format!("    what else the host loses is unknown: {places} could not be read"),
+                    format!("    what else the host loses is not known: not told by {places}"),
                 );
             }
         }

@@ -11,7 +11,7 @@ use super::{SpecFault, wire};
 use crate::pci::PciAddress;
 use crate::vm::{
     BackendKind, CpuCount, DeviceRequest, DiskIdentity, HookCommand, HookWord, KeepRequest, MAX_CPUS,
-    MachineType, Pick, Placed, Request, TestRequest, UsbId, VmRequest, WriteLeave,
+    MachineType, Pick, Placed, Request, ReserveRequest, TestRequest, UsbId, VmRequest, WriteLeave,
 };
 
 /// Everything that is wrong so far.
@@ -51,7 +51,8 @@ pub(super) fn request(spec: wire::Spec) -> Result<Request, Vec<SpecFault>> {
     one_taker_each(&vms, &mut faults);
     let test = spec.test.map(|t| test(t, &mut faults));
     let keep = spec.host.keep.iter().filter_map(|text| keep(text, &mut faults)).collect();
-    if faults.0.is_empty() { Ok(Request { vms, test, keep }) } else { Err(faults.0) }
+    let reserve = reserve(&spec.host, &mut faults);
+    if faults.0.is_empty() { Ok(Request { vms, test, keep, reserve }) } else { Err(faults.0) }
 }
 
 fn vm(item: Spanned<wire::Vm>, faults: &mut Faults) -> Option<VmRequest> {
@@ -65,6 +66,7 @@ fn vm(item: Spanned<wire::Vm>, faults: &mut Faults) -> Option<VmRequest> {
         faults.0.push(xen_with_q35(&vm));
     }
     let cpus = cpus(vm.cpus.as_ref(), faults);
+    let node = node(vm.node.as_ref(), faults);
     let devices: Vec<Option<DeviceRequest>> =
         vm.device.into_iter().map(|item| device(item.select, faults)).collect();
     let usb = vm.usb.iter().map(|item| faults.parse(&item.select.id)).collect::<Vec<_>>();
@@ -74,6 +76,7 @@ fn vm(item: Spanned<wire::Vm>, faults: &mut Faults) -> Option<VmRequest> {
         machine: machine?,
         memory: memory?,
         cpus: cpus?,
+        node: node?,
         guest: vm.guest.map(placed),
         devices: devices.into_iter().collect::<Option<_>>()?,
         usb: usb.into_iter().collect::<Option<_>>()?,
@@ -109,6 +112,37 @@ fn cpus(number: Option<&Spanned<u16>>, faults: &mut Faults) -> Option<CpuCount> 
         faults.0.push(SpecFault::new(message, number.span()));
     }
     count
+}
+
+/// More nodes no kernel has (`CONFIG_NODES_SHIFT`, at most 10).
+const MAX_NODES: u32 = 1024;
+
+/// The memory node; outer nothing if there can be none of that number.
+fn node(number: Option<&Spanned<u32>>, faults: &mut Faults) -> Option<Option<u32>> {
+    let Some(number) = number else { return Some(None) };
+    if *number.get_ref() < MAX_NODES {
+        return Some(Some(*number.get_ref()));
+    }
+    let message = format!("memory nodes are numbered 0 to {}, not {}", MAX_NODES - 1, number.get_ref());
+    faults.0.push(SpecFault::new(message, number.span()));
+    None
+}
+
+/// Memory and processors that the host keeps.
+fn reserve(host: &wire::Host, faults: &mut Faults) -> ReserveRequest {
+    let memory = host.memory.as_ref().and_then(|text| {
+        let value = faults.parse(text)?;
+        Some(Placed { value, span: text.span() })
+    });
+    let cpus = host.cpus.as_ref().and_then(|number| {
+        let Some(value) = CpuCount::new(*number.get_ref()) else {
+            let message = format!("a host keeps 1 to {MAX_CPUS} processors, not {}", number.get_ref());
+            faults.0.push(SpecFault::new(message, number.span()));
+            return None;
+        };
+        Some(Placed { value, span: number.span() })
+    });
+    ReserveRequest { memory, cpus }
 }
 
 fn device(select: Spanned<wire::DeviceSelect>, faults: &mut Faults) -> Option<DeviceRequest> {

@@ -18,6 +18,8 @@ pub(super) struct Spec {
 pub(super) struct Host {
     #[serde(default)]
     pub keep: Vec<Spanned<String>>,
+    pub memory: Option<Spanned<String>>,
+    pub cpus: Option<Spanned<u16>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -28,6 +30,7 @@ pub(super) struct Vm {
     pub machine: Option<Spanned<String>>,
     pub memory: Spanned<String>,
     pub cpus: Option<Spanned<u16>>,
+    pub node: Option<Spanned<u32>>,
     pub guest: Option<Spanned<String>>,
     #[serde(default)]
     pub device: Vec<Device>,

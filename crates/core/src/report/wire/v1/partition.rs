@@ -2,13 +2,14 @@
 
 use serde::Serialize;
 
-use crate::plan::{self, GroupShare, Kept, Owner, SearchNote, VmShare};
+use crate::plan::{self, GroupShare, Kept, LineShare, Owner, SearchNote, VmShare};
 
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Partition {
     vms: Vec<Share>,
     host: Host,
     groups: Vec<Group>,
+    shared_lines: Vec<Line>,
     /// Null where the spec leaves no choice of devices.
     search: Option<Search>,
 }
@@ -22,12 +23,32 @@ struct Share {
     /// At most; null where a function's capabilities could not be read.
     interrupt_vectors: Option<u32>,
     interrupt_wires: u32,
+    /// Lines of those wires that are known.
+    irqs: Vec<u32>,
     numa_nodes: Vec<u32>,
+    /// The node that the spec asks for.
+    node: Option<u32>,
+}
+
+/// A line of a given function that somebody else is on.
+#[derive(Clone, Debug, Serialize)]
+struct Line {
+    irq: u32,
+    given: Vec<Member>,
+    host: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 struct Host {
     functions: usize,
+    /// Null where the source does not tell.
+    memory_mib: Option<u64>,
+    huge_pages_mib: u64,
+    cpus: Option<u32>,
+    interrupt_vectors: Option<u32>,
+    /// By the spec; null where it says nothing.
+    keeps_memory_mib: Option<u64>,
+    keeps_cpus: Option<u16>,
     /// Disks, networks, displays that stay, and what the spec keeps.
     keeps: Vec<Keeps>,
 }
@@ -65,11 +86,34 @@ impl Partition {
     pub(super) fn new(partition: &plan::Partition) -> Self {
         Self {
             vms: partition.vms.iter().map(share).collect(),
-            host: Host { functions: partition.stay, keeps: partition.kept.iter().map(keeps).collect() },
+            host: host(partition),
             groups: partition.groups.iter().map(group).collect(),
+            shared_lines: partition.lines.iter().map(line).collect(),
             search: partition.search.map(search),
         }
     }
+}
+
+fn host(partition: &plan::Partition) -> Host {
+    let stock = partition.stock;
+    Host {
+        functions: partition.stay,
+        memory_mib: stock.memory_bytes.map(|bytes| bytes >> 20),
+        huge_pages_mib: stock.pooled_bytes >> 20,
+        cpus: stock.cpus,
+        interrupt_vectors: stock.vectors,
+        keeps_memory_mib: stock.reserve.memory.map(|memory| u64::from(memory.mib())),
+        keeps_cpus: stock.reserve.cpus.map(crate::vm::CpuCount::get),
+        keeps: partition.kept.iter().map(keeps).collect(),
+    }
+}
+
+fn line(share: &LineShare) -> Line {
+    let member = |(address, vm): &(crate::pci::PciAddress, crate::vm::VmName)| Member {
+        address: address.to_string(),
+        vm: Some(vm.to_string()),
+    };
+    Line { irq: share.irq, given: share.given.iter().map(member).collect(), host: share.staying.clone() }
 }
 
 fn share(share: &VmShare) -> Share {
@@ -80,6 +124,8 @@ fn share(share: &VmShare) -> Share {
         devices: share.devices.iter().map(ToString::to_string).collect(),
         interrupt_vectors: share.vectors,
         interrupt_wires: share.wires,
+        irqs: share.lines.iter().copied().collect(),
+        node: share.node,
         numa_nodes: share.nodes.iter().copied().collect(),
     }
 }
