@@ -12,7 +12,7 @@ pub mod difference;
 pub mod direct;
 
 use slotwise_lab::target::{MediumKind, Model};
-use slotwise_testbench::rig::{DeviceUnderTest, Identity};
+use slotwise_testbench::rig::{DeviceUnderTest, FunctionUnderTest, Identity};
 use slotwise_testbench::suite::Harm;
 use slotwise_testbench::wire::{DeviceAddress, Nexus};
 
@@ -36,5 +36,6 @@ pub fn device() -> DeviceUnderTest {
             serial: Some("L0000001".to_owned()),
         }),
         harm_limit: Harm::All,
+        function: FunctionUnderTest::default(),
     }
 }
