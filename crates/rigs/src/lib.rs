@@ -10,6 +10,7 @@
 pub mod behind;
 pub mod difference;
 pub mod direct;
+pub mod processor;
 
 use slotwise_lab::target::{MediumKind, Model};
 use slotwise_testbench::rig::{DeviceUnderTest, FunctionUnderTest, Identity};
