@@ -141,7 +141,8 @@ impl Ping {
         let length = u16::from_be_bytes(reply.get(16..18)?.try_into().ok()?);
         // What stands behind the datagram fills the frame up to its least length.
         let message = reply.get(34..ETHERNET_BYTES + usize::from(length))?;
-        let right = number < self.count && to_us && from_peer && message == echo(0, number, &self.payload(number));
+        let right =
+            number < self.count && to_us && from_peer && message == echo(0, number, &self.payload(number));
         right.then_some(number)
     }
 }
