@@ -1,5 +1,7 @@
 //! A SCSI-2 disk in memory, for tests of the bench itself: sound, or with one of several defects that a suite must catch.
 
+pub(crate) mod function;
+mod nic;
 mod stuck;
 
 use std::time::Duration;

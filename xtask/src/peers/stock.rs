@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use slotwise_rigs::behind::BehindRig;
 use slotwise_testbench::guest::{GuestDefinition, PrepareConfig};
 use slotwise_testbench::matrix::{Matrix, Run, run_matrix};
-use slotwise_testbench::rig::{DeviceUnderTest, FunctionUnderTest, Identity, IscsiRig, Rig, RigError, RunningGuest};
+use slotwise_testbench::rig::{
+    DeviceUnderTest, FunctionUnderTest, Identity, IscsiRig, Rig, RigError, RunningGuest,
+};
 use slotwise_testbench::suite::{Harm, Suite};
 use slotwise_testbench::wire::Nexus;
 

@@ -166,31 +166,14 @@ impl Function {
         }
     }
 
-    /// Directories below the function's own that are named so, and what is in them.
+    /// The devices of a class that lie below the function, by their directories.
     fn children(&self, class: &str) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        below(&self.directory, class, 0, &mut found);
+        let Ok(own) = fs::canonicalize(&self.directory) else { return Vec::new() };
+        let entries = fs::read_dir(Path::new("/sys/class").join(class)).into_iter().flatten().flatten();
+        let directories = entries.filter_map(|entry| fs::canonicalize(entry.path()).ok());
+        let mut found: Vec<PathBuf> = directories.filter(|directory| directory.starts_with(&own)).collect();
         found.sort();
         found
-    }
-}
-
-/// How deep a class directory can lie below a function: host, target, logical unit, class.
-const DEPTH_LIMIT: usize = 6;
-
-/// Collects the entries of each directory `class` below a device's directory. Other devices that lie below (behind a bridge)
-/// are entered too; links are not followed.
-fn below(directory: &Path, class: &str, depth: usize, found: &mut Vec<PathBuf>) {
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            continue;
-        }
-        if entry.file_name() == class {
-            found.extend(fs::read_dir(entry.path()).into_iter().flatten().flatten().map(|own| own.path()));
-        } else if depth < DEPTH_LIMIT {
-            below(&entry.path(), class, depth + 1, found);
-        }
     }
 }
 
@@ -224,7 +207,8 @@ mod tests {
     fn only_what_is_named_is_written_and_only_little() {
         let directory = tempfile();
         let function = Function { name: "0000:00:04.0".into(), directory: directory.clone() };
-        let write = |attribute, text: &[u8]| function.set_attribute(attribute, text).err().unwrap_or_default();
+        let write =
+            |attribute, text: &[u8]| function.set_attribute(attribute, text).err().unwrap_or_default();
         assert!(write(Attribute::Resource, b"0").contains("is not written"));
         assert!(write(Attribute::Reset, &[b'1'; 65]).contains("too long"));
         assert!(write(Attribute::NetFlags, b"1").contains("has no net-flags"));

@@ -28,7 +28,9 @@ impl Function {
     /// A socket on the interface, which is brought up first.
     pub(super) fn socket(&self, protocol: u16) -> Result<PacketSocket, String> {
         let interface = self.interface().ok_or("the function has no network interface")?;
-        let read = |file: &str| number(fs::read_to_string(interface.join(file)).unwrap_or_default().trim().as_bytes());
+        let read = |file: &str| {
+            number(fs::read_to_string(interface.join(file)).unwrap_or_default().trim().as_bytes())
+        };
         let flags = read("flags");
         if flags & UP == 0 {
             fs::write(interface.join("flags"), format!("{:#x}", flags | UP))

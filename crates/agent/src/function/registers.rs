@@ -49,7 +49,11 @@ impl Function {
     /// Regions of memory are mapped, those of I/O ports read (`pci_mmap_resource`, `pci_resource_io`,
     /// `drivers/pci/pci-sysfs.c`). A region of a function that nobody enabled answers to none of it.
     pub(super) fn region_read(&self, bar: u8, offset: u32, length: u16) -> Done {
-        if bar > 5 || length > REGION_READ_LIMIT_BYTES || !offset.is_multiple_of(4) || !length.is_multiple_of(4) {
+        if bar > 5
+            || length > REGION_READ_LIMIT_BYTES
+            || !offset.is_multiple_of(4)
+            || !length.is_multiple_of(4)
+        {
             return Err("no such read of a region".to_owned());
         }
         let (bytes, flags) = self.region(bar).ok_or_else(|| format!("the function has no region {bar}"))?;
@@ -71,7 +75,8 @@ impl Function {
     fn region(&self, bar: u8) -> Option<(u64, u64)> {
         let text = fs::read_to_string(self.directory.join("resource")).ok()?;
         let line = text.lines().nth(bar.into())?;
-        let mut parts = line.split_whitespace().map(|part| u64::from_str_radix(part.strip_prefix("0x")?, 16).ok());
+        let mut parts =
+            line.split_whitespace().map(|part| u64::from_str_radix(part.strip_prefix("0x")?, 16).ok());
         let (start, end, flags) = (parts.next()??, parts.next()??, parts.next()??);
         (start != 0 && end > start).then(|| (end - start + 1, flags))
     }

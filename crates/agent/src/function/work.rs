@@ -119,10 +119,12 @@ impl Function {
     }
 
     fn served_now(&self) -> Option<Served> {
-        let node = |directory: PathBuf| Some(Path::new("/dev").join(directory.file_name()?));
-        // NVMe lists hidden paths of a namespace beside the disk; a disk has a node.
-        let disk = self.children("block").into_iter().filter_map(node).find(|node| node.exists());
-        let scsi = || self.children("scsi_generic").into_iter().filter_map(node).find(|node| node.exists());
+        let node = |name: String| Some(Path::new("/dev").join(name)).filter(|node| node.exists());
+        let name = |directory: PathBuf| Some(directory.file_name()?.to_str()?.to_owned());
+        let whole = |directory: &PathBuf| !directory.join("partition").exists();
+        let disks = self.children("block").into_iter().filter(whole).filter_map(name);
+        let disk = disks.map(|name| without_path(&name)).find_map(node);
+        let scsi = || self.children("scsi_generic").into_iter().filter_map(name).find_map(node);
         disk.map(Served::Disk).or_else(|| scsi().map(Served::Scsi)).or_else(|| {
             let interface = self.interface()?;
             // 1 is Ethernet (`ARPHRD_ETHER`, include/uapi/linux/if_arp.h).
@@ -130,6 +132,17 @@ impl Function {
             (kind.trim() == "1").then_some(Served::Network)
         })
     }
+}
+
+/// The disk that an NVMe path belongs to: `nvme0n1` of `nvme0c1n1`, which is hidden where a namespace has several
+/// (`nvme_mpath_set_disk_name`, `drivers/nvme/host/multipath.c`).
+fn without_path(name: &str) -> String {
+    let path = || {
+        let (controller, rest) = name.strip_prefix("nvme")?.split_once('c')?;
+        let (_, namespace) = rest.split_once('n')?;
+        Some(format!("nvme{controller}n{namespace}"))
+    };
+    path().unwrap_or_else(|| name.to_owned())
 }
 
 /// Reads a page at the start of a disk. Reading past the cache takes a buffer at the start of a block
@@ -163,4 +176,23 @@ fn test_frame() -> Vec<u8> {
     frame.extend(TEST_PROTOCOL.to_be_bytes());
     frame.resize(60, 0);
     frame
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_of_a_namespace_leads_to_its_disk() {
+        assert_eq!(without_path("nvme0c1n2"), "nvme0n2");
+        for whole in ["nvme0n1", "sda", "nvmec"] {
+            assert_eq!(without_path(whole), whole);
+        }
+    }
+
+    #[test]
+    fn the_test_frame_is_a_broadcast_of_the_shortest_length() {
+        let frame = test_frame();
+        assert_eq!((frame.len(), &frame[..6], &frame[12..14]), (60, &[0xff; 6][..], &[0x90, 0][..]));
+    }
 }

@@ -107,7 +107,8 @@ mod tests {
 
     #[test]
     fn a_modules_functions_are_those_of_its_own_aliases() {
-        let aliases = "alias pci:v00008086d0000100E* e1000\nalias usb:v0* e1000\nalias pci:v*d*bc01sc08i02* nvme\n";
+        let aliases =
+            "alias pci:v00008086d0000100E* e1000\nalias usb:v0* e1000\nalias pci:v*d*bc01sc08i02* nvme\n";
         assert_eq!(patterns(aliases, "nvme"), ["pci:v*d*bc01sc08i02*"]);
         assert_eq!(patterns(aliases, "e1000"), ["pci:v00008086d0000100E*"]);
     }

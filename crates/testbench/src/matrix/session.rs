@@ -163,7 +163,7 @@ impl<'a> Session<'a> {
 
     /// One case, with the guest started first where none runs.
     fn row(&mut self, suite: &Suite, case: &Case, attempt: u32, names: &mut Option<Names>) -> Row {
-        // What a guest can carry is known for sure only when it runs, so this is asked again below.
+        // What a guest can carry with the device is known for sure only when it runs, so this is asked again below.
         if let Err(reason) = self.may_run(case) {
             return Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
         }
@@ -171,32 +171,36 @@ impl<'a> Session<'a> {
             // What a setup found out holds for the guest it was found out in.
             *names = None;
         }
-        let found = self.ready().and_then(|()| match names.take() {
+        if let Err(useless) = self.ready() {
+            return self.not_begun(suite, case, useless);
+        }
+        // A setup needs what its cases need.
+        if let Err(reason) = self.may_run(case) {
+            return Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
+        }
+        let found = match names.take() {
             Some(names) => Ok(names),
             None => self.setup(suite).map(|names| match self.options.seed {
                 Some(seed) => names.seeded(seed.wrapping_add(attempt.into())),
                 None => names,
             }),
-        });
+        };
         let found = match found {
             Ok(found) => names.insert(found),
-            Err(useless) => {
-                let console = Some(useless.console).filter(|text| !text.is_empty());
-                return Row {
-                    console,
-                    ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason)
-                };
-            }
+            Err(useless) => return self.not_begun(suite, case, useless),
         };
         // It lasted until a case could begin: that it dies in one costs that case alone.
         self.starts = 0;
-        match self.may_run(case) {
-            Ok(()) => match case.observation() {
-                Some(what) => self.observe(suite, case, what),
-                None => self.case(suite, case, found),
-            },
-            Err(reason) => Row::not_run(&self.place, suite, case, Outcome::Skip, reason),
+        match case.observation() {
+            Some(what) => self.observe(suite, case, what),
+            None => self.case(suite, case, found),
         }
+    }
+
+    /// The row of a case whose guest is of no use.
+    fn not_begun(&self, suite: &Suite, case: &Case, useless: Useless) -> Row {
+        let console = Some(useless.console).filter(|text| !text.is_empty());
+        Row { console, ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason) }
     }
 
     /// Whether the guest and the declared limits let the case run.

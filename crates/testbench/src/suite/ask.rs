@@ -103,7 +103,12 @@ pub(crate) const ASKS: [Form; 15] = [
     form(
         "arp",
         What::Arp,
-        &[("from", Bytes, None), ("own", Number, None), ("peer", Number, None), ("within", Number, Some(3000))],
+        &[
+            ("from", Bytes, None),
+            ("own", Number, None),
+            ("peer", Number, None),
+            ("within", Number, Some(3000)),
+        ],
     ),
     form(
         "ping",
@@ -183,7 +188,11 @@ impl Reader<'_> {
             || raw.event.is_some();
         if of_commands {
             let hint = "`with`, `attribute`, `data`, `save`, `let`, `expect` and `or` go with `ask`";
-            return Err(self.source.error_with_hint(&name.span(), "a step with `ask` sends no command", hint));
+            return Err(self.source.error_with_hint(
+                &name.span(),
+                "a step with `ask` sends no command",
+                hint,
+            ));
         }
         Ok(())
     }
@@ -194,7 +203,9 @@ impl Reader<'_> {
         name: &Spanned<String>,
         raw: &wire::Step,
     ) -> Result<Vec<(&'static str, Expression)>, FileError> {
-        if let Some((stray, value)) = raw.with.iter().find(|(own, _)| !form.with.iter().any(|(n, ..)| n == own)) {
+        if let Some((stray, value)) =
+            raw.with.iter().find(|(own, _)| !form.with.iter().any(|(n, ..)| n == own))
+        {
             let names = form.with.iter().map(|(name, ..)| *name).collect::<Vec<_>>().join(", ");
             let message = format!("{} has no parameter `{stray}`", form.name);
             return Err(self.source.error_with_hint(&value.span(), message, format!("it has {names}")));
@@ -257,8 +268,11 @@ impl Reader<'_> {
             if let (true, Some(text)) = (expect.fails, expect.check.first()) {
                 return Err(self.source.error(&text.span(), "what fails brings nothing to check"));
             }
-            let checks =
-                expect.check.iter().map(|text| self.expression(text, Kind::Truth)).collect::<Result<_, _>>()?;
+            let checks = expect
+                .check
+                .iter()
+                .map(|text| self.expression(text, Kind::Truth))
+                .collect::<Result<_, _>>()?;
             Ok(AskAnswer { fails: expect.fails, checks, within_ms: expect.within_ms })
         };
         let mut answers: Vec<AskAnswer> =

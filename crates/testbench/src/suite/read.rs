@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use serde_spanned::Spanned;
 
+use super::ask::ASK_NAMES;
 use super::case::{Answer, Case, Content, Data, Harm, Reading, Repeat, Send, Step, Values};
 use super::command::{CdbTemplate, CommandDefinition, Field, Length};
 use super::expression::{Expression, Kind, Scope};
-use super::ask::ASK_NAMES;
 use super::{observe, wire};
 use crate::capability::{Capabilities, Capability};
 use crate::scsi::{SenseCode, Status};

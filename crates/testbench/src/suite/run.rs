@@ -15,8 +15,8 @@ use super::case::{Case, Send, Step};
 use super::expression::{Environment, Value};
 use crate::transport::{Event, Route};
 use crate::wire::{BATCH_COMMAND_LIMIT, BATCH_DATA_LIMIT_BYTES, Command, CommandOutcome, Operation};
-pub use operation::Performed;
 use operation::Asked;
+pub use operation::Performed;
 use walk::{Next, Walk};
 
 /// Values that a suite's setup has found out: the last block, the block's length.

@@ -294,7 +294,12 @@ impl fmt::Display for Operation {
             Self::ConfigWrite { offset, data } => write!(f, "config-write {offset:#x}: {data}"),
             Self::AttributeRead { attribute } => write!(f, "attribute-read {}", attribute.name()),
             Self::AttributeWrite { attribute, text } => {
-                write!(f, "attribute-write {}: {}", attribute.name(), String::from_utf8_lossy(&text.0).trim_end())
+                write!(
+                    f,
+                    "attribute-write {}: {}",
+                    attribute.name(),
+                    String::from_utf8_lossy(&text.0).trim_end()
+                )
             }
             Self::RegionRead { bar, offset, length } => {
                 write!(f, "region-read BAR {bar} {offset:#x}, {length} bytes")
@@ -330,15 +335,14 @@ mod tests {
                 },
                 r#"{"attribute-write":{"attribute":"reset-method","text":"666c72"}}"#,
             ),
-            (
-                Operation::Interrupts { kind: InterruptKind::Intx },
-                r#"{"interrupts":{"kind":"intx"}}"#,
-            ),
+            (Operation::Interrupts { kind: InterruptKind::Intx }, r#"{"interrupts":{"kind":"intx"}}"#),
         ] {
             assert_eq!(serde_json::to_string(&operation).unwrap(), line);
             assert_eq!(serde_json::from_str::<Operation>(line).unwrap(), operation);
         }
-        assert!(serde_json::from_str::<Operation>(r#"{"attribute-read":{"attribute":"../../uevent"}}"#).is_err());
+        assert!(
+            serde_json::from_str::<Operation>(r#"{"attribute-read":{"attribute":"../../uevent"}}"#).is_err()
+        );
     }
 
     #[test]

@@ -17,8 +17,9 @@ use serde::{Deserialize, Serialize};
 
 pub use boot::{BootConfig, IoRead, Module, PrepareStep};
 pub use function::{
-    Attribute, AttributePlace, FRAME_COUNT_LIMIT, FRAME_LIMIT_BYTES, FrameBytes, FrameExchange, InterruptKind,
-    OPERATION_DATA_LIMIT_BYTES, OPERATION_WAIT_LIMIT_MS, OPERATIONS_VERSION, Operation, OperationOutcome,
+    Attribute, AttributePlace, FRAME_COUNT_LIMIT, FRAME_LIMIT_BYTES, FrameBytes, FrameExchange,
+    InterruptKind, OPERATION_DATA_LIMIT_BYTES, OPERATION_WAIT_LIMIT_MS, OPERATIONS_VERSION, Operation,
+    OperationOutcome,
 };
 pub use hex::{HexBytes, HexError};
 pub use scsi::{Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, Nexus};

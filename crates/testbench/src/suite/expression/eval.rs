@@ -147,8 +147,7 @@ impl Evaluator<'_> {
                 Value::Truth(text.split(u8::is_ascii_whitespace).any(|own| own == word))
             }
             Function::Capability | Function::Extended => {
-                let space =
-                    if function == Function::Capability { Space::Standard } else { Space::Extended };
+                let space = if function == Function::Capability { Space::Standard } else { Space::Extended };
                 Value::Number(pci::capability(&self.bytes(argument(0)?)?, space, self.number(argument(1)?)?))
             }
             Function::Chains => Value::Truth(pci::chains(&self.bytes(argument(0)?)?)),

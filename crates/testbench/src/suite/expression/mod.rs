@@ -253,7 +253,17 @@ mod tests {
         ] {
             assert_eq!(truth(text), Ok(true), "{text}");
         }
-        for text in ["ones(data) == 1", "word('flrx', 'flr')", "n != 3", "n < 3", "ascii(data)", "data == full", "n >= 4", "n <= 2", "1 | 2 == 2"] {
+        for text in [
+            "ones(data) == 1",
+            "word('flrx', 'flr')",
+            "n != 3",
+            "n < 3",
+            "ascii(data)",
+            "data == full",
+            "n >= 4",
+            "n <= 2",
+            "1 | 2 == 2",
+        ] {
             assert_eq!(truth(text), Ok(false), "{text}");
         }
     }

@@ -12,7 +12,8 @@ fn decoded(config: &[u8]) -> Option<Function> {
 /// Offset of the first capability with this id; 0, where none can be, if there is none.
 pub(super) fn capability(config: &[u8], space: Space, id: i64) -> i64 {
     let wanted = u16::try_from(id).ok();
-    let found = decoded(config).zip(wanted).and_then(|(function, id)| Some(function.capability(space, id)?.offset));
+    let found =
+        decoded(config).zip(wanted).and_then(|(function, id)| Some(function.capability(space, id)?.offset));
     found.map_or(0, i64::from)
 }
 

@@ -57,7 +57,11 @@ fn length(value: i64, text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{text} is {value} bytes, and a command moves 0 to {BATCH_DATA_LIMIT_BYTES}"))
 }
 
-pub(super) fn bytes(content: &Content, length: Option<usize>, names: &Environment) -> Result<Vec<u8>, String> {
+pub(super) fn bytes(
+    content: &Content,
+    length: Option<usize>,
+    names: &Environment,
+) -> Result<Vec<u8>, String> {
     let byte = |expression: &Expression| {
         let value = expression.as_number(names).map_err(EvalError::into_reason)?;
         u8::try_from(value)

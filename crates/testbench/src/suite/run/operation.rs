@@ -202,8 +202,11 @@ fn judge(asked: &Asked<'_>, outcome: &OperationOutcome, names: &mut Environment)
 /// What an answer brings, for its own checks.
 fn name_answer((data, result, elapsed_us): (Vec<u8>, i64, u64), names: &mut Environment) {
     let elapsed = i64::try_from(elapsed_us).unwrap_or(i64::MAX);
-    let answer_names =
-        [("data", Value::Bytes(data)), ("result", Value::Number(result)), ("elapsed_us", Value::Number(elapsed))];
+    let answer_names = [
+        ("data", Value::Bytes(data)),
+        ("result", Value::Number(result)),
+        ("elapsed_us", Value::Number(elapsed)),
+    ];
     names.extend(answer_names.map(|(name, value)| (name.to_owned(), value)));
 }
 
