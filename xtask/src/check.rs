@@ -33,6 +33,7 @@ const LAB: &[Stage] = &[
     Stage { name: "lab host by itself", run: lab_host },
     Stage { name: "guests by themselves", run: guests },
     Stage { name: "the main job, in the lab", run: || story::tell(Show::Steps, &build::dist()?).map(drop) },
+    Stage { name: "any function, in the lab", run: || story::functions::tell(&build::dist()?) },
     Stage { name: "faults on purpose, in the lab", run: || story::faults::befall(&build::dist()?) },
 ];
 
@@ -82,7 +83,7 @@ fn guests() -> Result {
     // What was fetched from the distribution's archive is kept where the program itself keeps it.
     test.env("SLOTWISE_IMAGES", build::cache()?.join("guests"));
     must(test)?;
-    must(machine_test(&dist, "slotwise-rigs", &["behind"]))
+    must(machine_test(&dist, "slotwise-rigs", &["behind", "function"]))
 }
 
 fn machine_test(dist: &build::Dist, package: &str, tests: &[&str]) -> Command {

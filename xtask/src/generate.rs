@@ -1,4 +1,4 @@
-//! Pages of reference that are made from the code: rules, causes and guests.
+//! Pages of reference that are made from the code: rules, causes, guests and suites.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use slotwise_core::diagnose;
 use slotwise_core::rules::RULES;
+use slotwise_testbench::capability::Capability;
 use slotwise_testbench::guest::GuestDefinition;
+use slotwise_testbench::suite::{Reading, Suite};
 
 use crate::Result;
 use crate::build::root;
@@ -59,6 +61,9 @@ fn pages() -> Result<BTreeMap<PathBuf, String>> {
         }
     }
     pages.insert(folder.join("guests.md"), guests()?);
+    for id in Suite::builtin_ids() {
+        pages.insert(folder.join("suites").join(format!("{id}.md")), suite(id)?);
+    }
     Ok(pages)
 }
 
@@ -70,6 +75,32 @@ fn guests() -> Result<String> {
         // Writing to a string does not fail.
         let _ = write!(text, "\n## {id}\n\n{}", guest.page());
     }
+    Ok(text)
+}
+
+/// A suite's page: what each case is about, what it may do to the device, what it needs.
+fn suite(id: &str) -> Result<String> {
+    let suite = Suite::whole(id).map_err(|error| error.to_string())?;
+    let mut text = format!(
+        "# The suite `{id}`\n\n{}. Clauses are those of {}. Made from the code by `cargo xtask gen`.\n\n\
+         | case | what it is about | clause | harm | needs |\n| --- | --- | --- | --- | --- |\n",
+        suite.title(),
+        suite.standard()
+    );
+    for case in suite.cases() {
+        let needs: Vec<&str> =
+            Capability::ALL.into_iter().filter(|own| case.needs().has(*own)).map(Capability::name).collect();
+        let strict = if case.reading() == Reading::Strict { " (strict)" } else { "" };
+        let (title, clause, harm) = (case.title(), case.clause(), case.harm().name());
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "| `{}`{strict} | {title} | {clause} | {harm} | {} |",
+            case.id(),
+            needs.join(", ")
+        );
+    }
+    text.push_str("\nHarm: `no` nothing; `data` writes blocks; `conf` changes stored settings; `all` the whole medium.\n");
     Ok(text)
 }
 

@@ -5,6 +5,7 @@
 
 mod asserts;
 pub(crate) mod faults;
+pub(crate) mod functions;
 pub(crate) mod lab;
 
 use std::path::PathBuf;

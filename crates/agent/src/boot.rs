@@ -29,7 +29,7 @@ pub(crate) fn set_up(complaints: &mut Vec<String>) -> Option<String> {
             return None;
         }
     };
-    for module in &config.modules {
+    for module in config.modules.iter().filter(|module| is_wanted(module)) {
         for step in &module.prepare {
             prepare(step, complaints);
         }
@@ -78,4 +78,54 @@ fn prepare(step: &PrepareStep, complaints: &mut Vec<String>) {
 fn read_register(directory: &Path, register: IoRead) -> io::Result<()> {
     let region = File::open(directory.join(format!("resource{}", register.bar)))?;
     region.read_exact_at(&mut [0], register.offset)
+}
+
+/// Whether a module is wanted: always, or where a function is that it is for.
+fn is_wanted(module: &Module) -> bool {
+    if module.functions.is_empty() {
+        return true;
+    }
+    let Ok(entries) = fs::read_dir("/sys/bus/pci/devices") else { return false };
+    let alias = |directory: &Path| fs::read_to_string(directory.join("modalias")).unwrap_or_default();
+    let aliases = entries.flatten().map(|entry| alias(&entry.path()));
+    let fits = |alias: String| module.functions.iter().any(|pattern| fits(pattern, alias.trim_end()));
+    aliases.into_iter().any(fits)
+}
+
+/// Whether a text fits a pattern in which `*` stands for anything. Each part between stars is looked for once, so the time is
+/// bounded by the product of both lengths.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let end = parts.pop().unwrap_or_default();
+    for part in parts {
+        match text.find(part).and_then(|at| text.get(at + part.len()..)) {
+            Some(after) => text = after,
+            None => return false,
+        }
+    }
+    text.ends_with(end)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fits;
+
+    #[test]
+    fn patterns_fit_as_the_kernels_aliases_do() {
+        let alias = "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00";
+        for (pattern, expected) in [
+            ("pci:v00008086d0000100Esv*sd*bc*sc*i*", true),
+            ("pci:v00008086d0000100Fsv*sd*bc*sc*i*", false),
+            ("pci:v*d*sv*sd*bc02sc00i00*", true),
+            ("pci:v*d*sv*sd*bc01sc08i02*", false),
+            (alias, true),
+            ("pci:", false),
+            ("*", true),
+            ("*i0", false),
+        ] {
+            assert_eq!(fits(pattern, alias), expected, "{pattern}");
+        }
+    }
 }

@@ -1,4 +1,5 @@
-//! `slotwise-agent`: carries out SCSI commands inside a Linux guest and reports what came back.
+//! `slotwise-agent`: carries out SCSI commands and operations on PCI functions inside a Linux guest, and reports what came
+//! back.
 //!
 //! Runs as the first program of a guest's initial ramdisk, or as an ordinary program of root in a guest of its own
 //! making. It is one static file. What it is asked and what it answers is `slotwise_testbench::wire`; it does not judge.
@@ -6,6 +7,7 @@
 #![deny(unsafe_code)]
 
 mod boot;
+mod function;
 mod kernel_log;
 mod line;
 mod pci;

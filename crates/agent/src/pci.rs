@@ -31,3 +31,11 @@ fn function(path: &Path) -> PciFunction {
 pub(crate) fn link_name(link: &Path) -> Option<String> {
     Some(fs::read_link(link).ok()?.file_name()?.to_string_lossy().into_owned())
 }
+
+/// Whether a name has the form of an address, `dddd:bb:dd.f`.
+pub(crate) fn is_address(name: &str) -> bool {
+    let parts: Vec<_> = name.split([':', '.']).collect();
+    let lengths_fit = matches!(parts.as_slice(), [domain, bus, device, function]
+        if domain.len() >= 4 && bus.len() == 2 && device.len() == 2 && function.len() == 1);
+    lengths_fit && parts.iter().all(|part| part.bytes().all(|digit| digit.is_ascii_hexdigit()))
+}

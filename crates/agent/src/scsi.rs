@@ -7,7 +7,7 @@ use slotwise_testbench::wire::{
     BATCH_COMMAND_LIMIT, BATCH_DATA_LIMIT_BYTES, Command, CommandOutcome, DeviceAddress, FoundDevice, Nexus,
 };
 
-use crate::pci::link_name;
+use crate::pci::{is_address, link_name};
 use crate::sys;
 
 /// Tells every SCSI host to look at one place, or everywhere, and gives the hosts' numbers.
@@ -65,14 +65,7 @@ fn device(address: DeviceAddress, path: &Path) -> FoundDevice {
 /// The innermost directory above that is named like a PCI function.
 fn pci_ancestor(path: &Path) -> Option<String> {
     let name = |path: &Path| path.file_name()?.to_str().map(str::to_owned);
-    path.ancestors().filter_map(name).find(|name| is_pci_address(name))
-}
-
-fn is_pci_address(name: &str) -> bool {
-    let parts: Vec<_> = name.split([':', '.']).collect();
-    let lengths_fit = matches!(parts.as_slice(), [domain, bus, device, function]
-        if domain.len() >= 4 && bus.len() == 2 && device.len() == 2 && function.len() == 1);
-    lengths_fit && parts.iter().all(|part| part.bytes().all(|digit| digit.is_ascii_hexdigit()))
+    path.ancestors().filter_map(name).find(|name| is_address(name))
 }
 
 fn parse_address(name: &str) -> Option<DeviceAddress> {

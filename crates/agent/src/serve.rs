@@ -4,10 +4,12 @@ use std::fs::{self, File};
 use std::io::Write;
 
 use rustix::system::{RebootCommand, reboot};
-use slotwise_testbench::wire::{Answer, AnswerLine, PROTOCOL_VERSION, Request, RequestLine};
+use slotwise_testbench::wire::{
+    Answer, AnswerLine, OPERATIONS_VERSION, PROTOCOL_VERSION, Request, RequestLine,
+};
 
 use crate::line::{Line, Lines};
-use crate::{kernel_log, pci, scsi};
+use crate::{function, kernel_log, pci, scsi};
 
 /// Number of an answer to a line that could not be read, and so has no number.
 const NO_ID: u64 = 0;
@@ -68,6 +70,9 @@ fn answer(request: Request, complaints: &[String]) -> Answer {
             kernel_log::records(since).map(|(records, next)| Answer::KernelLog { records, next })
         }
         Request::Pci => pci::functions().map(|functions| Answer::Pci { functions }),
+        Request::Perform { function, operation } => {
+            function::perform(&function, &operation).map(|outcome| Answer::Performed { outcome })
+        }
         Request::PowerOff => Ok(Answer::Bye),
     };
     done.unwrap_or_else(|reason| Answer::Refused { reason })
@@ -80,6 +85,7 @@ fn hello(complaints: &[String]) -> Answer {
         kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
         uptime_us: microseconds(&read("/proc/uptime")),
         complaints: complaints.to_vec(),
+        operations: OPERATIONS_VERSION,
     }
 }
 

@@ -9,6 +9,7 @@
 //! - [`host`]: a running lab host
 //! - [`session`]: commands and files, in this process's lab host or one that another process shares
 //! - [`target`]: a SCSI-2 disk whose firmware can be given defects, to measure test suites with
+//! - [`processor`]: a SCSI-2 processor device, likewise
 //! - [`iscsi`]: that disk as an iSCSI target, for an emulated adapter or any initiator
 //! - [`channel`]: the byte stream beneath
 
@@ -19,6 +20,7 @@ pub mod channel;
 pub mod host;
 pub mod iscsi;
 pub mod machine;
+pub mod processor;
 pub mod session;
 pub mod target;
 

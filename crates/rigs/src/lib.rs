@@ -10,9 +10,10 @@
 pub mod behind;
 pub mod difference;
 pub mod direct;
+pub mod processor;
 
 use slotwise_lab::target::{MediumKind, Model};
-use slotwise_testbench::rig::{DeviceUnderTest, Identity};
+use slotwise_testbench::rig::{DeviceUnderTest, FunctionUnderTest, Identity};
 use slotwise_testbench::suite::Harm;
 use slotwise_testbench::wire::{DeviceAddress, Nexus};
 
@@ -36,5 +37,6 @@ pub fn device() -> DeviceUnderTest {
             serial: Some("L0000001".to_owned()),
         }),
         harm_limit: Harm::All,
+        function: FunctionUnderTest::default(),
     }
 }

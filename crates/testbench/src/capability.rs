@@ -36,8 +36,10 @@ pub enum Capability {
     Power,
     /// The bench can change the medium.
     Medium,
-    /// Commands of the bench's choice.
+    /// SCSI commands of the bench's choice.
     Commands,
+    /// Operations on the device's PCI function: registers, driver, resets.
+    Function,
     /// The guest tells which functions are on its PCI bus.
     ListsFunctions,
     /// The guest tells which disks it found.
@@ -52,7 +54,7 @@ pub enum Capability {
 
 impl Capability {
     /// All there are.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::SdUnbound,
         Self::Residual,
         Self::RawSense,
@@ -66,6 +68,7 @@ impl Capability {
         Self::Power,
         Self::Medium,
         Self::Commands,
+        Self::Function,
         Self::ListsFunctions,
         Self::ListsDisks,
         Self::NamesDisks,
@@ -89,6 +92,7 @@ impl Capability {
             Self::Power => "power",
             Self::Medium => "medium",
             Self::Commands => "commands",
+            Self::Function => "function",
             Self::ListsFunctions => "lists-functions",
             Self::ListsDisks => "lists-disks",
             Self::NamesDisks => "names-disks",

@@ -1,5 +1,7 @@
 //! A SCSI-2 disk in memory, for tests of the bench itself: sound, or with one of several defects that a suite must catch.
 
+pub(crate) mod function;
+mod nic;
 mod stuck;
 
 use std::time::Duration;
@@ -9,7 +11,7 @@ pub(crate) use stuck::{Cure, StuckRig};
 use crate::capability::Capabilities;
 use crate::guest::GuestDefinition;
 use crate::matrix::{Outcome, Row};
-use crate::rig::{DeviceUnderTest, Identity, Rig, RigError, RunningGuest};
+use crate::rig::{DeviceUnderTest, FunctionUnderTest, Identity, Rig, RigError, RunningGuest};
 use crate::scsi::SenseCode;
 use crate::suite::{Exchange, Harm};
 use crate::transport::{Transport, TransportError};
@@ -348,6 +350,7 @@ pub(crate) fn device() -> DeviceUnderTest {
             serial: Some("F001".into()),
         }),
         harm_limit: Harm::Data,
+        function: FunctionUnderTest::default(),
     }
 }
 
@@ -371,6 +374,7 @@ pub(crate) fn row(case: &str, outcome: Outcome) -> Row {
         line: None,
         sent: 0,
         exchanges: Vec::new(),
+        operations: Vec::new(),
         kernel_log: Vec::new(),
         console: None,
         recovery: Vec::new(),

@@ -15,6 +15,8 @@ mod embedded;
 #[cfg(all(test, feature = "bench"))]
 mod fake;
 #[cfg(feature = "bench")]
+mod frames;
+#[cfg(feature = "bench")]
 pub mod guest;
 #[cfg(feature = "bench")]
 pub mod matrix;

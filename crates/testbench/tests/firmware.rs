@@ -7,7 +7,7 @@ mod qemu;
 use slotwise_testbench::guest::{GuestDefinition, Tried};
 use slotwise_testbench::matrix::{Matrix, Outcome, Run, run_matrix};
 use slotwise_testbench::report;
-use slotwise_testbench::rig::{DeviceUnderTest, Identity};
+use slotwise_testbench::rig::{DeviceUnderTest, FunctionUnderTest, Identity};
 use slotwise_testbench::suite::{Harm, Suite};
 use slotwise_testbench::wire::Nexus;
 
@@ -27,6 +27,7 @@ fn run(guests: &[&str], adapter: &str, marks: Marks) -> Option<Run> {
         nexus: Nexus { channel: Some(0), id: Some(2), lun: Some(0) },
         identity: Some(Identity { vendor: "SEAGATE".into(), product: "ST32550N".into(), serial: None }),
         harm_limit: Harm::Data,
+        function: FunctionUnderTest::default(),
     }];
     let matrix = Matrix { suites: &suites, devices: &devices, guests: &guests };
     let run = run_matrix(&matrix, &mut QemuRig::new(adapter, marks), &mut |_| ());

@@ -13,7 +13,7 @@ use std::path::Path;
 use slotwise_testbench::guest::GuestDefinition;
 use slotwise_testbench::matrix::{Matrix, Outcome, Run, run_matrix};
 use slotwise_testbench::report;
-use slotwise_testbench::rig::{DeviceUnderTest, Identity};
+use slotwise_testbench::rig::{DeviceUnderTest, FunctionUnderTest, Identity};
 use slotwise_testbench::suite::{Harm, Suite};
 use slotwise_testbench::wire::Nexus;
 
@@ -99,6 +99,7 @@ fn the_suite_passes_on_an_emulated_disk_but_for_its_known_deviations(guest: &str
         nexus: Nexus { channel: Some(0), id: Some(2), lun: Some(0) },
         identity: Some(Identity { vendor: "SEAGATE".into(), product: "ST32550N".into(), serial: None }),
         harm_limit: Harm::Data,
+        function: FunctionUnderTest::default(),
     }];
     let adapter = std::env::var("SLOTWISE_ADAPTER").unwrap_or_else(|_| "lsi53c895a".into());
     let matrix = Matrix { suites: &suites, devices: &devices, guests: &guests };

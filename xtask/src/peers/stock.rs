@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use slotwise_rigs::behind::BehindRig;
 use slotwise_testbench::guest::{GuestDefinition, PrepareConfig};
 use slotwise_testbench::matrix::{Matrix, Run, run_matrix};
-use slotwise_testbench::rig::{DeviceUnderTest, Identity, IscsiRig, Rig, RigError, RunningGuest};
+use slotwise_testbench::rig::{
+    DeviceUnderTest, FunctionUnderTest, Identity, IscsiRig, Rig, RigError, RunningGuest,
+};
 use slotwise_testbench::suite::{Harm, Suite};
 use slotwise_testbench::wire::Nexus;
 
@@ -121,6 +123,7 @@ pub(super) fn tgt(suite: &Suite) -> Result<Run> {
             serial: None,
         }),
         harm_limit: Harm::Settings,
+        function: FunctionUnderTest::default(),
     };
     let by = IscsiRig { url: Tgt::url().parse()? };
     let guest = by.no_guest();
@@ -134,6 +137,7 @@ pub(super) fn tgt_cd(suite: &Suite) -> Result<Run> {
         nexus: Nexus { channel: None, id: None, lun: None },
         identity: None,
         harm_limit: Harm::None,
+        function: FunctionUnderTest::default(),
     };
     let by = IscsiRig { url: Tgt::cd_url().parse()? };
     let guest = by.no_guest();
@@ -162,6 +166,7 @@ pub(super) fn scsi_debug(suite: &Suite, agent: PathBuf) -> Result<Run> {
             serial: None,
         }),
         harm_limit: Harm::Settings,
+        function: FunctionUnderTest::default(),
     };
     Ok(run(suite, &mut BehindRig { devices: Vec::new(), prepare }, device, guest))
 }

@@ -1,12 +1,15 @@
-//! SG_IO, the one system call that needs `unsafe`.
+//! What needs `unsafe`: SG_IO here, reads of mapped regions and the address of packet sockets beside.
 //!
 //! Structure, constants and meaning: `include/scsi/sg.h` (`sg_io_hdr_t`, interface version 3), Linux 6.1. Byte order is
 //! the machine's own.
 
 #![allow(
     unsafe_code,
-    reason = "the ioctl takes pointers to buffers; this module is the only place that makes them"
+    reason = "system calls that take pointers; this module and those below are the only places that make them"
 )]
+
+pub(crate) mod packet;
+pub(crate) mod region;
 
 use std::ffi::c_void;
 use std::fs::File;

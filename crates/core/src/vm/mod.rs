@@ -30,7 +30,7 @@ pub use machine::{
 pub use memory::{MemorySize, MemorySizeError};
 pub use name::{ChannelName, NameError, VmName};
 pub use request::{
-    BackendKind, DeviceRequest, DiskIdentity, HookCommand, HookWord, KeepRequest, Pick, Placed, Request,
-    ReserveRequest, TestRequest, VmRequest, WriteLeave,
+    BackendKind, DeviceRequest, DiskIdentity, HookCommand, HookWord, KeepRequest, NetPeer, Pick, Placed,
+    Request, ReserveRequest, TestRequest, VmRequest, WriteLeave,
 };
 pub use slot::{GuestSlot, GuestSlotError};

@@ -1,5 +1,6 @@
 //! What the user asks for: VMs, their devices, and what is tested there.
 
+use std::net::Ipv4Addr;
 use std::ops::Range;
 
 use super::{CpuCount, MachineType, MemorySize, UsbId, VmName};
@@ -155,10 +156,21 @@ pub struct TestRequest {
     pub writes: WriteLeave,
     /// The disk under test.
     pub disk: DiskIdentity,
+    /// Whom a network card under test can speak to.
+    pub net: Option<NetPeer>,
     /// Installs the firmware under test before a run.
     pub flash: Option<Placed<HookCommand>>,
     /// Switches the device off and on where no reset helps.
     pub power: Option<Placed<HookCommand>>,
+}
+
+/// The two ends of the wire of a network card under test. The peer is any host that answers ARP and echo requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NetPeer {
+    /// The address the card speaks from: one of the peer's network that nobody else has.
+    pub own: Ipv4Addr,
+    /// The peer's.
+    pub peer: Ipv4Addr,
 }
 
 /// What a word of a user's command stands for, as it is written in the spec.

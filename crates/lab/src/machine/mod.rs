@@ -24,6 +24,7 @@ pub use qemu::{BootFiles, LAB_SLOTS, qemu_arguments};
 const BUILTIN: &[(&str, &str)] = &[
     ("scsi-bench", include_str!("../../data/machines/scsi-bench.toml")),
     ("pcie-bench", include_str!("../../data/machines/pcie-bench.toml")),
+    ("function-bench", include_str!("../../data/machines/function-bench.toml")),
 ];
 
 /// A number of bytes.

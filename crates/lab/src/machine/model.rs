@@ -23,6 +23,8 @@ pub enum DeviceModel {
     E1000e,
     /// NEC µPD720200 USB 3 host controller.
     NecUsbXhci,
+    /// NVM Express controller with a namespace of 16 MiB that reads as zeros, PCI Express.
+    Nvme,
     /// Inter-VM shared memory: a 64-bit prefetchable BAR of a chosen size.
     IvshmemPlain,
 }
@@ -41,6 +43,8 @@ pub enum Role {
     Network,
     /// It has memory of a chosen size.
     Memory,
+    /// It has a disk of its own.
+    Disk,
     /// It is just there.
     Plain,
 }
@@ -57,6 +61,7 @@ impl DeviceModel {
         Self::E1000,
         Self::E1000e,
         Self::NecUsbXhci,
+        Self::Nvme,
         Self::IvshmemPlain,
     ];
 
@@ -73,6 +78,7 @@ impl DeviceModel {
             Self::E1000 => "e1000",
             Self::E1000e => "e1000e",
             Self::NecUsbXhci => "nec-usb-xhci",
+            Self::Nvme => "nvme",
             Self::IvshmemPlain => "ivshmem-plain",
         }
     }
@@ -92,6 +98,7 @@ impl DeviceModel {
             Self::Lsi53c895a | Self::Lsi53c810 | Self::Dc390 => Role::Scsi,
             Self::Rtl8139 | Self::E1000 | Self::E1000e => Role::Network,
             Self::IvshmemPlain => Role::Memory,
+            Self::Nvme => Role::Disk,
             Self::NecUsbXhci => Role::Plain,
         }
     }

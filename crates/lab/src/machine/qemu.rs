@@ -104,6 +104,11 @@ fn device(machine: &Machine, line: &mut Line, index: usize, device: &Device) {
             );
             text.push_str(&format!(",memdev={name}-memory"));
         }
+        Role::Disk => {
+            // Nothing is kept of what is written, and no file is needed (block/null.c).
+            line.add("-drive", &format!("if=none,id={name}-drive,driver=null-co,size=16M,read-zeroes=on"));
+            text.push_str(&format!(",drive={name}-drive,serial={name}"));
+        }
         Role::Bridge { .. } | Role::Scsi | Role::Plain => {}
     }
     line.add("-device", &text);

@@ -42,7 +42,7 @@ fn every_machine_built_in_parses_and_is_called_what_it_is_listed_as() {
 fn an_unknown_machine_lists_those_there_are() {
     let error = Machine::builtin("scsi").unwrap_err();
     assert_eq!(error.to_string(), "no lab machine is called scsi");
-    assert_eq!(error.hint().unwrap(), "there are: scsi-bench, pcie-bench");
+    assert_eq!(error.hint().unwrap(), "there are: scsi-bench, pcie-bench, function-bench");
 }
 
 #[test]

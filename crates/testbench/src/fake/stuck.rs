@@ -5,18 +5,21 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use super::{Defect, FakeDisk, byte};
-use crate::capability::Capabilities;
+use crate::capability::{Capabilities, Capability};
 use crate::guest::GuestDefinition;
 use crate::rig::{DeviceUnderTest, PowerCycle, Rig, RigError, RunningGuest};
 use crate::transport::{Event, Transport, TransportError};
 use crate::wire::{
-    Command, CommandOutcome, Completion, DeviceAddress, FoundDevice, HexBytes, LogRecord, Nexus,
+    Command, CommandOutcome, Completion, DeviceAddress, FoundDevice, HexBytes, LogRecord, Nexus, Operation,
+    OperationOutcome,
 };
 
 /// What brings it back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cure {
     Event(Event),
+    /// A reset of its function from within the guest.
+    Function,
     /// The end of the guest that has it.
     Release,
     Power,
@@ -48,6 +51,8 @@ impl StuckRig {
 
 struct Stuck {
     disk: FakeDisk,
+    /// Those of the disk, with operations where these cure.
+    capabilities: Capabilities,
     opcode: u8,
     cure: Cure,
     state: State,
@@ -79,7 +84,7 @@ fn unanswered() -> CommandOutcome {
 
 impl Transport for Stuck {
     fn capabilities(&self) -> &Capabilities {
-        self.disk.capabilities()
+        &self.capabilities
     }
 
     fn scan(&mut self, nexus: Nexus, limit: Duration) -> Result<(), TransportError> {
@@ -87,7 +92,21 @@ impl Transport for Stuck {
     }
 
     fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
-        if self.state.stuck.get() { Ok(Vec::new()) } else { self.disk.devices() }
+        let mut devices = if self.state.stuck.get() { Vec::new() } else { self.disk.devices()? };
+        devices.iter_mut().for_each(|own| own.pci = Some("0000:00:04.0".into()));
+        Ok(devices)
+    }
+
+    fn perform(&mut self, _: &str, operation: &Operation) -> Result<OperationOutcome, TransportError> {
+        let data = match operation {
+            Operation::AttributeRead { .. } => b"flr bus".to_vec(),
+            Operation::AttributeWrite { .. } => {
+                self.state.did("function", self.cure == Cure::Function);
+                Vec::new()
+            }
+            _ => Vec::new(),
+        };
+        Ok(OperationOutcome::Done { data: HexBytes(data), result: 0, frames: Vec::new(), elapsed_us: 0 })
     }
 
     fn execute(
@@ -137,7 +156,11 @@ impl Rig for StuckRig {
         self.state.did("start", false);
         let Self { opcode, cure, state } = self;
         let disk = FakeDisk::new(Defect::None);
-        Ok(Box::new(Stuck { disk, opcode: *opcode, cure: *cure, state: state.clone() }))
+        let mut capabilities = disk.capabilities().clone();
+        if *cure == Cure::Function {
+            capabilities.insert(Capability::Function);
+        }
+        Ok(Box::new(Stuck { disk, capabilities, opcode: *opcode, cure: *cure, state: state.clone() }))
     }
 
     fn power_cycle(&mut self, _: &DeviceUnderTest) -> PowerCycle {

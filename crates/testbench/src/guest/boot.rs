@@ -183,8 +183,8 @@ impl GuestDefinition {
             names: std::collections::BTreeMap::new(),
         };
         match &self.system {
-            System::Linux { kernel, modules } => {
-                Ok(plain(image::prepare(&self.id, kernel, modules, config)?))
+            System::Linux { kernel, modules, drivers } => {
+                Ok(plain(image::prepare(&self.id, kernel, (modules, drivers), config)?))
             }
             System::Console { boot, .. } => {
                 let (medium, names) = boot.files(&self.id, config)?;

@@ -14,7 +14,7 @@ use cpio::newc::{Builder, ModeFileType, trailer};
 use sha2::{Digest, Sha256};
 
 use super::archive::{Archive, ArchiveError};
-use super::modules::{Dependencies, NoSuchModule, normal};
+use super::modules::{Dependencies, NoSuchModule, normal, patterns};
 use super::{BootMedium, Kernel, KernelSource};
 use crate::source::FileError;
 use crate::wire::{AGENT_PORT, BootConfig, Module};
@@ -170,12 +170,12 @@ struct Entry {
 pub(super) fn prepare(
     id: &str,
     kernel: &Kernel,
-    modules: &[super::Module],
+    (modules, drivers): (&[super::Module], &[String]),
     config: &PrepareConfig,
 ) -> Result<BootMedium, PrepareError> {
     let (boot_dir, modules_dir) = kernel.places(config)?;
     let (image, release) = find_kernel(kernel, &boot_dir)?;
-    let entries = entries(kernel, modules, config, &modules_dir.join(release))?;
+    let entries = entries(kernel, (modules, drivers), config, &modules_dir.join(release))?;
     let initrd = config.cache_dir.join(format!("{id}-{}.cpio", key(&entries)));
     if !initrd.is_file() {
         write_image(&entries, &config.cache_dir, &initrd).map_err(|source| PrepareError::File {
@@ -189,7 +189,7 @@ pub(super) fn prepare(
 
 fn entries(
     kernel: &Kernel,
-    wanted: &[super::Module],
+    (wanted, drivers): (&[super::Module], &[String]),
     config: &PrepareConfig,
     modules: &Path,
 ) -> Result<Vec<Entry>, PrepareError> {
@@ -199,23 +199,38 @@ fn entries(
     let text =
         |file: &str| Ok::<_, PrepareError>(String::from_utf8_lossy(&read(&modules.join(file))?).into_owned());
     let dependencies = Dependencies::parse(&text("modules.dep")?, &text("modules.builtin")?);
-    let names = wanted.iter().map(|module| module.name.as_str());
-    let order = dependencies.load_order(names).map_err(|NoSuchModule(module)| PrepareError::NoModule {
-        module,
-        directory: modules.to_owned(),
-        package: kernel.package.name.clone(),
-    })?;
+    let order = |names: &mut dyn Iterator<Item = &str>| {
+        dependencies.load_order(names).map_err(|NoSuchModule(module)| PrepareError::NoModule {
+            module,
+            directory: modules.to_owned(),
+            package: kernel.package.name.clone(),
+        })
+    };
     let mut boot = BootConfig { port: AGENT_PORT.to_owned(), modules: Vec::new() };
-    for (name, file) in order {
-        let content = module_bytes(&modules.join(&file))?;
+    let mut add = |(name, file): (String, String), functions: &[String]| {
         let path = format!("slotwise/modules/{name}.ko");
         let declared = wanted.iter().find(|module| normal(&module.name) == name);
         boot.modules.push(Module {
             path: format!("/{path}"),
             options: declared.map(|module| module.options.clone()).unwrap_or_default(),
             prepare: declared.map(|module| module.prepare.clone()).unwrap_or_default(),
+            functions: functions.to_vec(),
         });
-        entries.push(Entry { path, mode: 0o644, content });
+        // What several drivers need is in the ramdisk once.
+        if !entries.iter().any(|entry| entry.path == path) {
+            entries.push(Entry { path, mode: 0o644, content: module_bytes(&modules.join(&file))? });
+        }
+        Ok::<_, PrepareError>(())
+    };
+    order(&mut wanted.iter().map(|module| module.name.as_str()))?
+        .into_iter()
+        .try_for_each(|module| add(module, &[]))?;
+    let aliases = if drivers.is_empty() { String::new() } else { text("modules.alias")? };
+    for driver in drivers {
+        let functions = patterns(&aliases, driver);
+        order(&mut std::iter::once(driver.as_str()))?
+            .into_iter()
+            .try_for_each(|module| add(module, &functions))?;
     }
     let content = serde_json::to_vec(&boot).map_err(|error| PrepareError::File {
         action: "write",

@@ -78,7 +78,7 @@ impl Tried {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum System {
     /// A Linux kernel with the agent.
-    Linux { kernel: Kernel, modules: Vec<Module> },
+    Linux { kernel: Kernel, modules: Vec<Module>, drivers: Vec<String> },
     /// Something on a console.
     Console { boot: Boot, script: Box<Script> },
     /// None: a device is spoken to directly.
@@ -282,9 +282,10 @@ impl GuestDefinition {
     }
 }
 
-/// What a guest that carries commands is asked by commands.
-const BY_COMMANDS: [Capability; 5] = [
+/// What a guest with the agent can do; what can be asked by commands is asked by commands.
+const BY_COMMANDS: [Capability; 6] = [
     Capability::Commands,
+    Capability::Function,
     Capability::ListsFunctions,
     Capability::ListsDisks,
     Capability::NamesDisks,
@@ -326,7 +327,7 @@ fn linux(raw: &mut wire::Definition, source: &Source<'_>) -> Result<System, File
         command_line: kernel.command_line.join(" "),
     };
     let modules = std::mem::take(&mut raw.module).into_iter().map(module).collect();
-    Ok(System::Linux { kernel, modules })
+    Ok(System::Linux { kernel, modules, drivers: std::mem::take(&mut raw.drivers) })
 }
 
 /// Something on a console.

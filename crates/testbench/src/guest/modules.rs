@@ -1,6 +1,6 @@
 //! Which module files a guest needs, in the order they must be loaded.
 //!
-//! Source of truth: `modules.dep` and `modules.builtin` beside the modules, as `depmod(8)` writes them
+//! Source of truth: `modules.dep`, `modules.builtin` and `modules.alias` beside the modules, as `depmod(8)` writes them
 //! (`modules.dep(5)`). Names are compared with `-` and `_` taken as the same, as the kernel does.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +59,19 @@ impl Dependencies {
     }
 }
 
+/// What a line of `modules.alias` says of PCI functions: the pattern of their `modalias`, and the module that is for them.
+fn alias(line: &str) -> Option<(&str, &str)> {
+    let mut words = line.strip_prefix("alias ")?.split_whitespace();
+    let pattern = words.next().filter(|pattern| pattern.starts_with("pci:"))?;
+    Some((pattern, words.next()?))
+}
+
+/// The patterns of the functions that one module is for.
+pub(super) fn patterns(aliases: &str, module: &str) -> Vec<String> {
+    let own = aliases.lines().filter_map(alias).filter(|(_, name)| normal(name) == normal(module));
+    own.map(|(pattern, _)| pattern.to_owned()).collect()
+}
+
 /// `-` and `_` are the same in a module's name.
 pub(super) fn normal(name: &str) -> String {
     name.replace('-', "_")
@@ -90,6 +103,14 @@ mod tests {
     #[test]
     fn built_in_modules_are_left_out() {
         assert_eq!(names(&["virtio"]).unwrap(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_modules_functions_are_those_of_its_own_aliases() {
+        let aliases =
+            "alias pci:v00008086d0000100E* e1000\nalias usb:v0* e1000\nalias pci:v*d*bc01sc08i02* nvme\n";
+        assert_eq!(patterns(aliases, "nvme"), ["pci:v*d*bc01sc08i02*"]);
+        assert_eq!(patterns(aliases, "e1000"), ["pci:v00008086d0000100E*"]);
     }
 
     #[test]

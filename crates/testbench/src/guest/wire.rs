@@ -20,6 +20,9 @@ pub(super) struct Definition {
     pub(super) kernel: Option<Kernel>,
     #[serde(default)]
     pub(super) module: Vec<Module>,
+    /// Modules that are loaded only where a function is that they are for.
+    #[serde(default)]
+    pub(super) drivers: Vec<String>,
     pub(super) boot: Option<Spanned<Boot>>,
     pub(super) console: Option<console::wire::Console>,
 }

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use crate::rig::{DeviceUnderTest, Identity};
+use slotwise_core::pci::PciId;
+
+use crate::rig::{DeviceUnderTest, Identity, Serves};
 use crate::transport::{Transport, TransportError};
-use crate::wire::{Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes};
+use crate::wire::{
+    Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, PciFunction,
+};
 
 /// What may pass in a probe of a device that did not answer: it is well, or it is reset.
 const PROBE_TIMEOUT_MS: u32 = 5_000;
@@ -15,8 +19,10 @@ const COMMAND_LIMIT: Duration = Duration::from_secs(30);
 /// The device as it was found.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
-    /// Where commands reach it; none in a guest that carries none.
+    /// Where commands reach it; none in a guest that carries none, nor if it is no SCSI device.
     pub(super) address: Option<DeviceAddress>,
+    /// The PCI function it is or sits behind, `dddd:bb:dd.f`, where the guest tells.
+    pub(super) function: Option<String>,
     /// Vendor, product, revision, by its own answer to the bench.
     pub(super) identity: Option<[String; 3]>,
 }
@@ -30,6 +36,12 @@ pub(super) enum FindError {
     Absent { place: String, found: String },
     #[error("{count} SCSI devices fit; say which with channel, id and lun")]
     Ambiguous { count: usize },
+    #[error("no PCI function {id} in the guest, which has {found}")]
+    NoFunction { id: PciId, found: String },
+    #[error("{count} PCI functions are {id}, and which is the device is not known")]
+    ManyFunctions { id: PciId, count: usize },
+    #[error("which PCI function is the device is not declared")]
+    FunctionUndeclared,
     #[error("{address} does not answer {command} as it must")]
     Mute { address: DeviceAddress, command: &'static str },
     #[error("{address} says it is {found}, and {declared} is declared: nothing is sent to it")]
@@ -39,14 +51,56 @@ pub(super) enum FindError {
 impl FindError {
     /// Whether the device is gone or mute; one that is another than declared is nothing that a reset mends.
     pub(super) fn blames_device(&self) -> bool {
-        !matches!(self, Self::Ambiguous { .. } | Self::Mismatch { .. })
+        !matches!(
+            self,
+            Self::Ambiguous { .. }
+                | Self::Mismatch { .. }
+                | Self::ManyFunctions { .. }
+                | Self::FunctionUndeclared
+        )
     }
 }
 
-pub(super) fn find(
+/// Finds what must be there for a case to begin: the SCSI device, with the function that it sits behind where the guest tells, or
+/// the function alone.
+pub(super) fn find(transport: &mut dyn Transport, device: &DeviceUnderTest) -> Result<Found, FindError> {
+    if device.function.serves == Serves::Anything {
+        let function = function(transport, device, None)?.ok_or(FindError::FunctionUndeclared)?;
+        return Ok(Found { address: None, function: Some(function), identity: None });
+    }
+    let (address, behind) = find_scsi(transport, device)?;
+    let identity = identify(transport, address, device)?;
+    let function = function(transport, device, behind).unwrap_or_default();
+    Ok(Found { address: Some(address), function, identity: Some(identity) })
+}
+
+/// The address of the declared function; without a declaration that of the one that the SCSI device sits behind.
+fn function(
     transport: &mut dyn Transport,
     device: &DeviceUnderTest,
-) -> Result<(DeviceAddress, Found), FindError> {
+    behind: Option<String>,
+) -> Result<Option<String>, FindError> {
+    let Some(id) = device.function.id else { return Ok(behind) };
+    let functions = transport.functions()?;
+    let told = |own: &PciFunction| format!("{}:{}", own.vendor, own.device);
+    let mut fitting = functions.iter().filter(|own| told(own) == id.to_string());
+    match (fitting.next(), fitting.count()) {
+        (None, _) => {
+            let found = functions.iter().map(told).collect::<Vec<_>>().join(", ");
+            Err(FindError::NoFunction { id, found })
+        }
+        (Some(one), 0) => Ok(Some(one.address.clone())),
+        (Some(_), more) => match behind {
+            Some(behind) => Ok(Some(behind)),
+            None => Err(FindError::ManyFunctions { id, count: more + 1 }),
+        },
+    }
+}
+
+fn find_scsi(
+    transport: &mut dyn Transport,
+    device: &DeviceUnderTest,
+) -> Result<(DeviceAddress, Option<String>), FindError> {
     transport.scan(device.nexus, SCAN_LIMIT)?;
     let devices = transport.devices()?;
     let fits = |found: &&FoundDevice| {
@@ -56,17 +110,15 @@ pub(super) fn find(
             && wanted.lun.is_none_or(|lun| lun == address.lun)
     };
     let fitting: Vec<_> = devices.iter().filter(fits).collect();
-    let address = match fitting.as_slice() {
+    match fitting.as_slice() {
         [] => {
             let told: Vec<_> = devices.iter().map(|own| format!("{} {}", own.address, own.product)).collect();
             let found = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
-            return Err(FindError::Absent { place: place(device), found });
+            Err(FindError::Absent { place: place(device), found })
         }
-        [one] => one.address,
-        several => return Err(FindError::Ambiguous { count: several.len() }),
-    };
-    let identity = identify(transport, address, device)?;
-    Ok((address, Found { address: Some(address), identity: Some(identity) }))
+        [one] => Ok((one.address, one.pci.clone())),
+        several => Err(FindError::Ambiguous { count: several.len() }),
+    }
 }
 
 /// Asks a device who it is, and holds the answer against what was declared. Before each case that writes: another disk may

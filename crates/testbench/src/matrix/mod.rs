@@ -5,6 +5,7 @@
 //! way that helps: see [`recover`](self).
 
 mod device;
+mod function;
 mod observe;
 mod recover;
 mod session;
@@ -17,7 +18,7 @@ use crate::guest::GuestDefinition;
 use crate::rig::{DeviceUnderTest, Rig};
 use crate::run::{Comparison, Quarantine, Quarantined};
 use crate::sight::Reference;
-use crate::suite::{Case, Exchange, Suite};
+use crate::suite::{Case, Exchange, Performed, Suite};
 
 use session::Session;
 
@@ -176,6 +177,8 @@ pub struct Row {
     pub sent: usize,
     /// What was sent and came back: the first commands, and those with a complaint.
     pub exchanges: Vec<Exchange>,
+    /// What was done with the PCI function, and came of it: the first operations, and those with a complaint.
+    pub operations: Vec<Performed>,
     /// What the guest's kernel logged during the case.
     pub kernel_log: Vec<String>,
     /// The last lines of the guest's console, where the case did not pass.
@@ -276,6 +279,7 @@ impl Row {
             line: None,
             sent: 0,
             exchanges: Vec::new(),
+            operations: Vec::new(),
             kernel_log: Vec::new(),
             console: None,
             recovery: Vec::new(),

@@ -2,7 +2,8 @@
 //!
 //! A command that no device answered has cost its deadline. Then, in this order, each followed by the question whether it
 //! answers: nothing (the guest's kernel may have reset it already: `scsi_error.c`, `scsi_unjam_host`); a reset of the
-//! device; a reset of the bus; the end of the guest, which resets the function (`vfio_pci_core_disable`,
+//! device; a reset of the bus; a reset of the PCI function from within the guest, taken from its driver and given back, by
+//! FLR where it has that and by what else the guest's kernel prefers where not; the end of the guest, which resets the function (`vfio_pci_core_disable`,
 //! `drivers/vfio/pci/vfio_pci_core.c`, and FLR where the function has it), and a new one for the next case; and where the
 //! device does not come up in that either, its power, switched off and on by the user's hook.
 
@@ -10,6 +11,7 @@ use std::time::Instant;
 
 use super::session::{Session, chain};
 use super::{Row, device};
+use crate::capability::Capability;
 use crate::rig::PowerCycle;
 use crate::suite::Exchange;
 use crate::transport::Event;
@@ -44,6 +46,9 @@ impl Session<'_> {
                 Err(error) => chain(&error),
             };
             row.recovery.push(format!("{}: {told}", event.name()));
+        }
+        if self.capabilities.has(Capability::Function) && self.reset_function(row) {
+            return;
         }
         let begin = Instant::now();
         if let Some((guest, _)) = self.guest.take() {

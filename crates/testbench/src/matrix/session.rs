@@ -26,7 +26,7 @@ pub(super) struct Session<'a> {
     log_next: u64,
     starts: usize,
     /// What the guest can carry with this device's adapter, found out at its start.
-    capabilities: Capabilities,
+    pub(super) capabilities: Capabilities,
     first: Start,
     /// Whether `first` has been told.
     told: bool,
@@ -163,7 +163,7 @@ impl<'a> Session<'a> {
 
     /// One case, with the guest started first where none runs.
     fn row(&mut self, suite: &Suite, case: &Case, attempt: u32, names: &mut Option<Names>) -> Row {
-        // What a guest can carry is known for sure only when it runs, so this is asked again below.
+        // What a guest can carry with the device is known for sure only when it runs, so this is asked again below.
         if let Err(reason) = self.may_run(case) {
             return Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
         }
@@ -171,32 +171,36 @@ impl<'a> Session<'a> {
             // What a setup found out holds for the guest it was found out in.
             *names = None;
         }
-        let found = self.ready().and_then(|()| match names.take() {
+        if let Err(useless) = self.ready() {
+            return self.not_begun(suite, case, useless);
+        }
+        // A setup needs what its cases need.
+        if let Err(reason) = self.may_run(case) {
+            return Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
+        }
+        let found = match names.take() {
             Some(names) => Ok(names),
             None => self.setup(suite).map(|names| match self.options.seed {
                 Some(seed) => names.seeded(seed.wrapping_add(attempt.into())),
                 None => names,
             }),
-        });
+        };
         let found = match found {
             Ok(found) => names.insert(found),
-            Err(useless) => {
-                let console = Some(useless.console).filter(|text| !text.is_empty());
-                return Row {
-                    console,
-                    ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason)
-                };
-            }
+            Err(useless) => return self.not_begun(suite, case, useless),
         };
         // It lasted until a case could begin: that it dies in one costs that case alone.
         self.starts = 0;
-        match self.may_run(case) {
-            Ok(()) => match case.observation() {
-                Some(what) => self.observe(suite, case, what),
-                None => self.case(suite, case, found),
-            },
-            Err(reason) => Row::not_run(&self.place, suite, case, Outcome::Skip, reason),
+        match case.observation() {
+            Some(what) => self.observe(suite, case, what),
+            None => self.case(suite, case, found),
         }
+    }
+
+    /// The row of a case whose guest is of no use.
+    fn not_begun(&self, suite: &Suite, case: &Case, useless: Useless) -> Row {
+        let console = Some(useless.console).filter(|text| !text.is_empty());
+        Row { console, ..Row::not_run(&self.place, suite, case, Outcome::Error, useless.reason) }
     }
 
     /// Whether the guest and the declared limits let the case run.
@@ -261,11 +265,12 @@ impl<'a> Session<'a> {
         })?;
         if !self.capabilities.has(Capability::Commands) {
             // It has said that it is ready; which disk it sees is for the cases to ask.
-            let found = Found { address: None, identity: None };
+            let found = Found { address: None, function: None, identity: None };
             self.guest = Some((guest, found.clone()));
             return Ok(found);
         }
-        let found = device::find(guest.transport(), self.place.device).and_then(|(address, found)| {
+        let found = device::find(guest.transport(), self.place.device).and_then(|found| {
+            let Some(address) = found.address else { return Ok((found, None)) };
             let exact = device::residual_is_exact(guest.transport(), address)?;
             Ok((found, exact))
         });
@@ -275,6 +280,7 @@ impl<'a> Session<'a> {
                 if exact == Some(false) {
                     self.capabilities.remove(Capability::Residual);
                 }
+                self.limit_to(&found, guest.transport().capabilities().has(Capability::Function));
                 self.guest = Some((guest, found.clone()));
                 // What it said before the first case belongs to none.
                 self.kernel_log();
@@ -291,7 +297,8 @@ impl<'a> Session<'a> {
     }
 
     fn setup(&mut self, suite: &Suite) -> Result<Names, Useless> {
-        let mut run = CaseRun::setup(suite);
+        let known = Names::default().with(&self.place.device.function.known());
+        let mut run = CaseRun::setup(suite, &known);
         let lost = self.drive(&mut run, suite.case_limit());
         if let Some(useless) = lost {
             return Err(useless);
@@ -337,11 +344,15 @@ impl<'a> Session<'a> {
             reason: finding.map(|finding| finding.reason.clone()),
             line: finding.and_then(|finding| finding.line),
             sent: run.sent(),
+            operations: run.take_operations(),
             exchanges: run.into_exchanges(),
             kernel_log,
             console: console.filter(|text| !text.is_empty()),
             ..Row::not_run(&self.place, suite, case, outcome, String::new())
         };
+        if !row.operations.is_empty() {
+            self.find_again(&mut row);
+        }
         self.recover(&mut row);
         row
     }
@@ -383,6 +394,13 @@ impl<'a> Session<'a> {
             }
             let (route, batch) = match batch {
                 Batch::Commands(route, commands) => (route, commands),
+                Batch::Operation(operation) => match self.perform(operation) {
+                    Ok(outcome) => {
+                        run.performed(outcome);
+                        continue;
+                    }
+                    Err(error) => return self.lost(run, &error),
+                },
                 Batch::Event(event) => {
                     let (guest, _) = self.guest.as_mut()?;
                     let begin = Instant::now();

@@ -122,6 +122,11 @@ fn a_hung_device_is_reset_by_the_mildest_way_that_helps_and_the_run_goes_on() {
             "bus-reset: the device answers again",
         ),
         (
+            Cure::Function,
+            vec!["start", "device-reset", "bus-reset", "function", "stop"],
+            "function reset (flr): the device answers again",
+        ),
+        (
             Cure::Release,
             vec!["start", "device-reset", "bus-reset", "stop", "start", "stop"],
             "the guest was ended, which resets the function; the next case gets a new one",

@@ -8,7 +8,7 @@ use crate::matrix::{Outcome, Row, Run};
 use crate::run::{ChangeKind, Comparison, Quarantined, Standing, flaky};
 use crate::scsi::{SenseCode, Status, host_status_name, sense_key_name};
 use crate::suite::Exchange;
-use crate::wire::{CommandOutcome, Direction};
+use crate::wire::{CommandOutcome, Direction, OperationOutcome};
 
 /// Bytes of data shown.
 const SHOWN_BYTES: usize = 32;
@@ -68,6 +68,7 @@ fn finding(out: &mut String, row: &Row, told: &dyn Fn(&Exchange) -> bool) {
     for exchange in row.exchanges.iter().filter(|exchange| told(exchange)) {
         command(out, exchange);
     }
+    operations(out, row);
     for line in &row.recovery {
         let _ = writeln!(out, "    recovery: {}", one_line(line));
     }
@@ -80,6 +81,23 @@ fn finding(out: &mut String, row: &Row, told: &dyn Fn(&Exchange) -> bool) {
         let _ = writeln!(out, "    console: {line}");
     }
     out.push('\n');
+}
+
+/// What was done with the function: all of it where the case did not pass, since one operation prepares the next.
+fn operations(out: &mut String, row: &Row) {
+    for own in &row.operations {
+        let _ = writeln!(out, "    did      {}", one_line(&own.operation.to_string()));
+        match &own.outcome {
+            None => drop(writeln!(out, "    got      no answer")),
+            Some(OperationOutcome::Failed { reason }) => {
+                let _ = writeln!(out, "    failed   {}", one_line(reason));
+            }
+            Some(OperationOutcome::Done { data, result, .. }) if *result != 0 || !data.0.is_empty() => {
+                let _ = writeln!(out, "    got      {result}  {}", begin(&data.0));
+            }
+            Some(OperationOutcome::Done { .. }) => {}
+        }
+    }
 }
 
 fn command(out: &mut String, exchange: &Exchange) {

@@ -8,8 +8,8 @@ pub mod v1 {
     use crate::report::{one_line, visible};
     use crate::run::{Change, Comparison, Flaky, Quarantined, flaky};
     use crate::scsi::{SenseCode, Status, cdb_fields, host_status_name, sense_fields, sense_key_name};
-    use crate::suite::Exchange;
-    use crate::wire::{CommandOutcome, Direction, HexBytes};
+    use crate::suite::{Exchange, Performed};
+    use crate::wire::{CommandOutcome, Direction, HexBytes, OperationOutcome};
 
     /// The name of this contract.
     pub const SCHEMA: &str = "slotwise.test/1";
@@ -188,6 +188,9 @@ pub mod v1 {
         pub commands_sent: usize,
         /// The first of them, and all with a complaint.
         pub commands: Vec<SentCommand>,
+        /// What was done with the PCI function: the first operations, and all with a complaint.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub operations: Vec<DoneOperation>,
         /// What the guest's kernel logged.
         pub kernel_log: Vec<String>,
         /// The last lines of the guest's console, where the case did not pass.
@@ -202,6 +205,27 @@ pub mod v1 {
 
     fn first() -> u32 {
         1
+    }
+
+    /// Something done with the PCI function, and what came of it.
+    #[derive(Clone, Debug, Serialize, Deserialize)]
+    pub struct DoneOperation {
+        /// What was asked, in words.
+        pub title: String,
+        /// Line of its step in the case's file.
+        pub line: usize,
+        /// How the data that it brought begin.
+        pub data: Option<HexBytes>,
+        /// How many of what it counts.
+        pub result: Option<u64>,
+        /// How many frames came.
+        pub frames: Option<usize>,
+        /// From handing over to getting back.
+        pub microseconds: Option<u64>,
+        /// Why it could not be done.
+        pub failed: Option<String>,
+        /// What was wrong with it.
+        pub complaint: Option<String>,
     }
 
     /// A command, and what came back.
@@ -379,10 +403,37 @@ pub mod v1 {
                 line: row.line,
                 commands_sent: row.sent,
                 commands: row.exchanges.iter().map(SentCommand::from).collect(),
+                operations: row.operations.iter().map(DoneOperation::from).collect(),
                 kernel_log: row.kernel_log.iter().map(|line| one_line(line)).collect(),
                 console: row.console.as_deref().map(visible),
                 recovery: row.recovery.iter().map(|line| one_line(line)).collect(),
                 quarantined: row.quarantined.as_ref().map(KnownFailure::from),
+            }
+        }
+    }
+
+    impl From<&Performed> for DoneOperation {
+        fn from(own: &Performed) -> Self {
+            let bare = Self {
+                title: visible(&own.operation.to_string()),
+                line: own.line,
+                data: None,
+                result: None,
+                frames: None,
+                microseconds: None,
+                failed: None,
+                complaint: own.complaint.as_deref().map(visible),
+            };
+            match &own.outcome {
+                None => bare,
+                Some(OperationOutcome::Failed { reason }) => Self { failed: Some(visible(reason)), ..bare },
+                Some(OperationOutcome::Done { data, result, frames, elapsed_us }) => Self {
+                    data: Some(head(&data.0)),
+                    result: Some(*result),
+                    frames: Some(frames.len()),
+                    microseconds: Some(*elapsed_us),
+                    ..bare
+                },
             }
         }
     }

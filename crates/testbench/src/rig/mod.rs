@@ -6,14 +6,17 @@ mod powered;
 mod tail;
 
 use std::error::Error;
+use std::net::Ipv4Addr;
 
 pub use iscsi::IscsiRig;
 pub use machine::{Describe, MachineRig};
 pub use powered::PoweredRig;
 
+use slotwise_core::pci::PciId;
+
 use crate::guest::GuestDefinition;
 use crate::sight::Reference;
-use crate::suite::Harm;
+use crate::suite::{Harm, KNOWN};
 use crate::transport::Transport;
 use crate::wire::Nexus;
 
@@ -95,6 +98,55 @@ pub struct DeviceUnderTest {
     pub identity: Option<Identity>,
     /// The most that may be done to its contents.
     pub harm_limit: Harm,
+    /// The PCI function it is, or sits behind.
+    pub function: FunctionUnderTest,
+}
+
+/// What is declared of a PCI function under test.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FunctionUnderTest {
+    /// Its ids; without them it is the function that the SCSI device sits behind.
+    pub id: Option<PciId>,
+    /// What must be found for a case to begin.
+    pub serves: Serves,
+    /// Whom a network card under test can speak to.
+    pub peer: Option<Peer>,
+}
+
+/// What a function under test is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Serves {
+    /// A SCSI device, which must be found too.
+    #[default]
+    Scsi,
+    /// Anything: the function alone must be found.
+    Anything,
+}
+
+/// A host on the wire of a network card under test, which answers ARP and echo requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The address that the card speaks from; nobody else has it.
+    pub own: Ipv4Addr,
+    /// The host's.
+    pub peer: Ipv4Addr,
+}
+
+impl FunctionUnderTest {
+    /// What suites are told of it: the values of [`crate::suite::KNOWN`].
+    pub(crate) fn known(&self) -> [(&'static str, i64); 4] {
+        let id = self.id.map_or((0, 0), |id| (id.vendor, id.device));
+        let bits = |address: Option<Ipv4Addr>| address.map_or(0, |address| i64::from(address.to_bits()));
+        let values = [
+            i64::from(id.0),
+            i64::from(id.1),
+            bits(self.peer.map(|peer| peer.own)),
+            bits(self.peer.map(|peer| peer.peer)),
+        ];
+        let [vendor, device, own, peer] = values;
+        let [a, b, c, d] = KNOWN;
+        [(a, vendor), (b, device), (c, own), (d, peer)]
+    }
 }
 
 /// What a device says it is in its INQUIRY data, trailing spaces left out.

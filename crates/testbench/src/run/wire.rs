@@ -8,8 +8,8 @@ use serde_spanned::Spanned;
 use super::quarantine::{Date, Quarantined, Standing};
 use crate::matrix::{Outcome, Row, Start};
 use crate::sight::Reference;
-use crate::suite::Exchange;
-use crate::wire::{Command, CommandOutcome};
+use crate::suite::{Exchange, Performed};
+use crate::wire::{Command, CommandOutcome, Operation, OperationOutcome};
 
 /// The name of the journal's format.
 pub(super) const JOURNAL: &str = "slotwise.run-journal/1";
@@ -97,6 +97,8 @@ pub(super) struct RowLine {
     line: Option<usize>,
     sent: usize,
     exchanges: Vec<ExchangeLine>,
+    #[serde(default)]
+    operations: Vec<PerformedLine>,
     kernel_log: Vec<String>,
     console: Option<String>,
     recovery: Vec<String>,
@@ -109,6 +111,15 @@ struct ExchangeLine {
     line: usize,
     command: Command,
     outcome: Option<CommandOutcome>,
+    complaint: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct PerformedLine {
+    title: String,
+    line: usize,
+    operation: Operation,
+    outcome: Option<OperationOutcome>,
     complaint: Option<String>,
 }
 
@@ -155,6 +166,10 @@ impl From<&Row> for RowLine {
             let Exchange { title, line, command, outcome, complaint } = own;
             ExchangeLine { title, line, command, outcome, complaint }
         };
+        let performed = |own: Performed| {
+            let Performed { title, line, operation, outcome, complaint } = own;
+            PerformedLine { title, line, operation, outcome, complaint }
+        };
         let quarantined = row.quarantined.map(|known| QuarantinedLine {
             reason: known.reason,
             expires: known.expires.to_string(),
@@ -178,6 +193,7 @@ impl From<&Row> for RowLine {
             line: row.line,
             sent: row.sent,
             exchanges: row.exchanges.into_iter().map(exchange).collect(),
+            operations: row.operations.into_iter().map(performed).collect(),
             kernel_log: row.kernel_log,
             console: row.console,
             recovery: row.recovery,
@@ -192,6 +208,10 @@ impl RowLine {
         let exchange = |own: ExchangeLine| {
             let ExchangeLine { title, line, command, outcome, complaint } = own;
             Exchange { title, line, command, outcome, complaint }
+        };
+        let performed = |own: PerformedLine| {
+            let PerformedLine { title, line, operation, outcome, complaint } = own;
+            Performed { title, line, operation, outcome, complaint }
         };
         let known = |own: QuarantinedLine| {
             let standing = Standing::from_name(&own.standing)?;
@@ -219,6 +239,7 @@ impl RowLine {
             line: self.line,
             sent: self.sent,
             exchanges: self.exchanges.into_iter().map(exchange).collect(),
+            operations: self.operations.into_iter().map(performed).collect(),
             kernel_log: self.kernel_log,
             console: self.console,
             recovery: self.recovery,

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::ask::Ask;
 use super::command::CdbTemplate;
 use super::expression::Expression;
-use crate::capability::Capabilities;
+use crate::capability::{Capabilities, Capability};
 use crate::scsi::{SenseCode, Status};
 use crate::sight::Observation;
 use crate::transport::{Event, Route};
@@ -58,6 +59,7 @@ pub struct Case {
     pub(super) harm: Harm,
     pub(super) needs: Capabilities,
     pub(super) when: Option<Expression>,
+    pub(super) lacks: Option<String>,
     pub(super) setup: Vec<Step>,
     pub(super) steps: Vec<Step>,
     pub(super) clean_up: Vec<Step>,
@@ -115,9 +117,21 @@ impl Case {
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Send(Box<Send>),
+    Ask(Box<Ask>),
     Repeat(Box<Repeat>),
     /// Something done to the device.
     Event(Event),
+}
+
+impl Step {
+    /// Adds what a transport must be able to carry for it.
+    pub(super) fn needs(&self, needs: &mut Capabilities) {
+        match self {
+            Self::Send(_) | Self::Event(_) => needs.insert(Capability::Commands),
+            Self::Ask(_) => needs.insert(Capability::Function),
+            Self::Repeat(repeat) => repeat.steps.iter().for_each(|step| step.needs(needs)),
+        }
+    }
 }
 
 /// Steps done once for each value of a name.
@@ -176,6 +190,10 @@ pub(crate) enum Data {
 pub(crate) enum Content {
     /// A byte each.
     Bytes(Vec<Expression>),
+    /// As it is.
+    Text(String),
+    /// In decimal digits.
+    Number(Expression),
     /// One byte over and over.
     Fill(Expression),
     /// 00h, 01h … FFh, 00h …, each run of 256 one on from the run before, so that no two blocks are equal.

@@ -4,6 +4,7 @@
 //! `cases/*.toml`, a file a case, whose name is the case's id. Those under `data/suites` are part of the program; a
 //! user's own directory is read at run time. All of it is checked when it is read.
 
+mod ask;
 mod case;
 mod command;
 mod expression;
@@ -19,16 +20,20 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use case::{Case, Harm, Reading};
-pub use run::{Batch, CaseRun, Exchange, Finding, FindingKind, Names, Verdict};
+pub use run::{Batch, CaseRun, Exchange, Finding, FindingKind, Names, Performed, Verdict};
 
 use case::Step;
 use expression::{Kind, Scope};
 
+use crate::capability::Capability;
 use crate::embedded::{Embedded, SUITES};
 use crate::source::{FileError, Source};
 
 /// What stands behind a suite's name for the cases that only a strict reading of its standard demands.
 pub const STRICT: &str = "-strict";
+
+/// Numbers that the bench tells every suite of the device: what the spec declares of it, 0 where it declares nothing.
+pub const KNOWN: [&str; 4] = ["declared_vendor", "declared_device", "own_address", "peer_address"];
 
 /// A suite whose every case has been checked.
 #[derive(Clone, Debug)]
@@ -162,9 +167,10 @@ impl Suite {
         let timeout_ms = read::limited(&suite, &raw.command_timeout_ms)?;
         // Commands may use what the suite's own steps compute, so those names come first.
         let names = raw.setup.iter().flat_map(|step| step.lets.keys().cloned());
-        let names: Scope = names.map(|name| (name, Kind::Number)).collect();
+        let known: Scope = KNOWN.iter().map(|name| ((*name).to_owned(), Kind::Number)).collect();
+        let names: Scope = names.map(|name| (name, Kind::Number)).chain(known.clone()).collect();
         let commands = read::commands(commands, &names)?;
-        let mut reader = read::Reader { source: suite, commands: &commands, scope: Scope::new(), timeout_ms };
+        let mut reader = read::Reader { source: suite, commands: &commands, scope: known, timeout_ms };
         let setup = reader.steps(raw.setup, 0)?;
         let scope = reader.scope.clone();
         let after = reader.steps(raw.after, 0)?;
@@ -219,6 +225,11 @@ impl Suite {
             random::shuffle(&mut self.cases, seed);
         }
         self
+    }
+
+    /// Whether any case sends SCSI commands.
+    pub fn sends_commands(&self) -> bool {
+        self.cases.iter().any(|case| case.observation.is_none() && case.needs.has(Capability::Commands))
     }
 
     /// In the order of their ids.

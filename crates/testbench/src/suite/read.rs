@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use serde_spanned::Spanned;
 
+use super::ask::ASK_NAMES;
 use super::case::{Answer, Case, Content, Data, Harm, Reading, Repeat, Send, Step, Values};
 use super::command::{CdbTemplate, CommandDefinition, Field, Length};
 use super::expression::{Expression, Kind, Scope};
 use super::{observe, wire};
 use crate::capability::{Capabilities, Capability};
 use crate::scsi::{SenseCode, Status};
-use crate::sight::Observation;
 use crate::source::{FileError, Source};
 use crate::transport::{Event, Initiator, Route, SenseFetch};
 
@@ -97,7 +97,7 @@ fn expression(
 }
 
 impl Reader<'_> {
-    fn expression(&self, text: &Spanned<String>, kind: Kind) -> Result<Expression, FileError> {
+    pub(super) fn expression(&self, text: &Spanned<String>, kind: Kind) -> Result<Expression, FileError> {
         expression(&self.source, text, &self.scope, kind)
     }
 
@@ -110,14 +110,14 @@ impl Reader<'_> {
         }
     }
 
-    fn name(&mut self, name: &Spanned<String>, kind: Kind) -> Result<String, FileError> {
+    pub(super) fn name(&mut self, name: &Spanned<String>, kind: Kind) -> Result<String, FileError> {
         let text = name.get_ref();
         let fits = text.starts_with(|letter: char| letter.is_ascii_lowercase())
             && text
                 .bytes()
                 .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == b'_');
-        if !fits || ANSWER_NAMES.iter().any(|(own, _)| own == text) {
-            let hint = "small letters, digits and `_`, but not data, sense, residual, elapsed_us";
+        if !fits || ANSWER_NAMES.iter().chain(&ASK_NAMES).any(|(own, _)| own == text) {
+            let hint = "small letters, digits and `_`, but not data, sense, residual, result, elapsed_us";
             return Err(self.source.error_with_hint(
                 &name.span(),
                 format!("`{text}` cannot be a name"),
@@ -138,7 +138,6 @@ impl Reader<'_> {
         let mut needs: Capabilities =
             raw.needs.iter().map(|name| Capability::read(name, &self.source)).collect::<Result<_, _>>()?;
         let observation = observe::read(&self.source, &raw)?;
-        needs.insert(observation.as_ref().map_or(Capability::Commands, Observation::needs));
         let when = raw.when.as_ref().map(|text| self.expression(text, Kind::Truth)).transpose()?;
         let setup = self.steps(raw.setup, 0)?;
         let steps = match raw.step {
@@ -152,6 +151,11 @@ impl Reader<'_> {
                 steps
             }
         };
+        let clean_up = self.steps(raw.clean_up, 0)?;
+        match &observation {
+            Some(observation) => needs.insert(observation.needs()),
+            None => [&setup, &steps, &clean_up].into_iter().flatten().for_each(|step| step.needs(&mut needs)),
+        }
         Ok(Case {
             id: id.to_owned(),
             title: raw.title,
@@ -162,9 +166,10 @@ impl Reader<'_> {
             harm,
             needs,
             when,
+            lacks: raw.lacks,
             setup,
             steps,
-            clean_up: self.steps(raw.clean_up, 0)?,
+            clean_up,
             observation,
         })
     }
@@ -174,6 +179,12 @@ impl Reader<'_> {
     }
 
     fn step(&mut self, raw: wire::Step, depth: usize) -> Result<Step, FileError> {
+        if let Some(name) = &raw.ask {
+            return Ok(Step::Ask(Box::new(self.ask(name, &raw)?)));
+        }
+        if let Some(text) = &raw.attribute {
+            return Err(self.source.error(&text.span(), "`attribute` goes with `ask`"));
+        }
         if let Some(name) = &raw.event {
             return event(
                 &self.source,
@@ -371,14 +382,21 @@ impl Reader<'_> {
         }
     }
 
-    fn content(
+    pub(super) fn content(
         &mut self,
         data: &Spanned<wire::Data>,
         length: Option<Expression>,
         raw: &wire::Step,
     ) -> Result<Data, FileError> {
-        let wire::Data { hex, fill, pattern, seed, copy, flip, length: own } = data.get_ref();
+        let wire::Data { hex, text, number, fill, pattern, seed, copy, flip, length: own } = data.get_ref();
         let content = match (hex, fill, pattern, copy) {
+            (None, None, None, None) if text.is_some() != number.is_some() => match (text, number) {
+                (_, Some(number)) => Content::Number(self.scalar(number)?),
+                (text, None) => Content::Text(text.clone().unwrap_or_default()),
+            },
+            _ if text.is_some() || number.is_some() => {
+                return Err(self.source.error_with_hint(&data.span(), "data are one thing", DATA_HINT));
+            }
             (Some(text), None, None, None) => Content::Bytes(self.bytes(text)?),
             (None, Some(value), None, None) => Content::Fill(self.scalar(value)?),
             (None, None, Some(name), None) => match (name.get_ref().as_str(), seed) {
@@ -399,7 +417,7 @@ impl Reader<'_> {
         };
         let length = match own {
             Some(own) => Some(self.scalar(own)?),
-            None if matches!(content, Content::Bytes(_) | Content::Copy(..)) => None,
+            None if has_length(&content) => None,
             None => Some(length.ok_or_else(|| {
                 self.source.error_with_hint(&data.span(), "these data have no length", "add `length`")
             })?),
@@ -410,6 +428,9 @@ impl Reader<'_> {
 
     fn answer(&self, raw: &Spanned<wire::Expect>) -> Result<Answer, FileError> {
         let expect = raw.get_ref();
+        if expect.fails {
+            return Err(self.source.error(&raw.span(), "`fails` goes with `ask`; a command has a status"));
+        }
         let sense = expect.sense.as_ref().map(|text| {
             text.get_ref().parse::<SenseCode>().map_err(|_| {
                 let message = format!("`{}` is no sense code", text.get_ref());
@@ -446,6 +467,11 @@ fn event(source: &Source<'_>, name: &Spanned<String>, alone: bool) -> Result<Ste
 }
 
 const DATA_HINT: &str = "data = { hex = \"…\" }, { fill = 0x55 }, { pattern = \"…\" } or { copy = \"name\" }";
+
+/// Whether what is sent has a length of its own.
+fn has_length(content: &Content) -> bool {
+    matches!(content, Content::Bytes(_) | Content::Text(_) | Content::Number(_) | Content::Copy(..))
+}
 
 /// Names that every check may use.
 const ANSWER_NAMES: [(&str, Kind); 4] =

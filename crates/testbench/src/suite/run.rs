@@ -5,6 +5,7 @@
 
 mod build;
 mod judge;
+mod operation;
 mod walk;
 
 use std::time::Duration;
@@ -13,7 +14,9 @@ use super::Suite;
 use super::case::{Case, Send, Step};
 use super::expression::{Environment, Value};
 use crate::transport::{Event, Route};
-use crate::wire::{BATCH_COMMAND_LIMIT, BATCH_DATA_LIMIT_BYTES, Command, CommandOutcome};
+use crate::wire::{BATCH_COMMAND_LIMIT, BATCH_DATA_LIMIT_BYTES, Command, CommandOutcome, Operation};
+use operation::Asked;
+pub use operation::Performed;
 use walk::{Next, Walk};
 
 /// Values that a suite's setup has found out: the last block, the block's length.
@@ -21,6 +24,13 @@ use walk::{Next, Walk};
 pub struct Names(pub(super) Environment);
 
 impl Names {
+    /// The same with numbers that the bench knows of the device.
+    #[must_use]
+    pub fn with(mut self, known: &[(&str, i64)]) -> Self {
+        self.0.extend(known.iter().map(|(name, value)| ((*name).to_owned(), Value::Number(*value))));
+        self
+    }
+
     /// The same with a seed that changes the random data that cases send.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {
@@ -85,6 +95,8 @@ const COMMAND_LIMIT: usize = 50_000;
 pub enum Batch {
     /// Commands to send, one after another; their outcomes go to [`CaseRun::answer`].
     Commands(Route, Vec<Command>),
+    /// Something to do with the device's function; what comes of it goes to [`CaseRun::performed`].
+    Operation(Operation),
     /// Something to do to the device; nothing is answered.
     Event(Event),
 }
@@ -120,6 +132,9 @@ pub struct CaseRun<'a> {
     before: Environment,
     findings: Vec<Finding>,
     exchanges: Vec<Exchange>,
+    /// An operation on its way.
+    asked: Option<Asked<'a>>,
+    operations: Vec<Performed>,
     sent: usize,
 }
 
@@ -138,9 +153,9 @@ impl<'a> CaseRun<'a> {
         Self::of([&case.setup, &case.steps, &case.clean_up, &suite.after], names)
     }
 
-    /// Begins a suite's own setup.
-    pub fn setup(suite: &'a Suite) -> Self {
-        Self::of([&suite.setup, &[], &[], &suite.after], &Names::default())
+    /// Begins a suite's own setup, with what was known before.
+    pub fn setup(suite: &'a Suite, known: &Names) -> Self {
+        Self::of([&suite.setup, &[], &[], &suite.after], known)
     }
 
     fn of(parts: [&'a [Step]; 4], names: &Names) -> Self {
@@ -154,6 +169,8 @@ impl<'a> CaseRun<'a> {
             before: Environment::new(),
             findings: Vec::new(),
             exchanges: Vec::new(),
+            asked: None,
+            operations: Vec::new(),
             sent: 0,
         }
     }
@@ -165,8 +182,10 @@ impl<'a> CaseRun<'a> {
     /// Why it does not apply.
     pub fn applies(case: &Case, names: &Names) -> Result<(), String> {
         case.when.as_ref().map_or(Ok(()), |when| {
-            when.holds(&names.0)
-                .map_err(|error| format!("only where {} ({})", when.text(), error.into_reason()))
+            when.holds(&names.0).map_err(|error| match &case.lacks {
+                Some(lacks) => lacks.clone(),
+                None => format!("only where {} ({})", when.text(), error.into_reason()),
+            })
         })
     }
 
@@ -180,7 +199,11 @@ impl<'a> CaseRun<'a> {
                     self.walk.advance();
                     return Some(Batch::Event(event));
                 }
-                Ok(Some(Next::Event(_))) => break,
+                Ok(Some(Next::Ask(ask))) if self.pending.is_empty() => match self.begin(ask) {
+                    Some(operation) => return Some(Batch::Operation(operation)),
+                    None => continue,
+                },
+                Ok(Some(Next::Event(_) | Next::Ask(_))) => break,
                 Ok(None) if self.pending.is_empty() => {
                     self.enter(self.phase_after());
                     continue;
@@ -261,6 +284,7 @@ impl<'a> CaseRun<'a> {
         for pending in std::mem::take(&mut self.pending) {
             self.keep(pending, None, None);
         }
+        self.unanswered();
         self.findings.push(Finding { kind: FindingKind::Bench, reason, line: None });
         self.phase = Phase::Done;
     }
@@ -297,6 +321,11 @@ impl<'a> CaseRun<'a> {
         self.exchanges
     }
 
+    /// What was done with the function: the first operations, and all with a complaint.
+    pub fn take_operations(&mut self) -> Vec<Performed> {
+        std::mem::take(&mut self.operations)
+    }
+
     /// What was found out, for the cases after a setup.
     pub fn into_names(self) -> Names {
         Names(self.names)
@@ -328,17 +357,20 @@ impl<'a> CaseRun<'a> {
         });
     }
 
-    /// A wrong answer: the device's fault, but in a case's setup or clean-up the case could not be carried out.
     fn complain(&mut self, pending: &Pending<'_>, complaint: &str) {
-        let title = &pending.send.title;
-        let (kind, reason) = match pending.phase {
+        self.blame(pending.phase, &pending.send.title, pending.send.line, complaint);
+    }
+
+    /// A wrong answer: the device's fault, but in a case's setup or clean-up the case could not be carried out.
+    fn blame(&mut self, phase: Phase, title: &str, line: usize, complaint: &str) {
+        let (kind, reason) = match phase {
             Phase::Setup => (FindingKind::Bench, format!("in the setup: {title}: {complaint}")),
             Phase::CleanUp => (FindingKind::Bench, format!("in the clean-up: {title}: {complaint}")),
             Phase::After => (FindingKind::Device, format!("after the case: {title}: {complaint}")),
             Phase::Steps | Phase::Done => (FindingKind::Device, format!("{title}: {complaint}")),
         };
-        self.findings.push(Finding { kind, reason, line: Some(pending.send.line) });
-        self.abandon(pending.phase);
+        self.findings.push(Finding { kind, reason, line: Some(line) });
+        self.abandon(phase);
     }
 
     /// The case cannot go on, by no fault of the device.

@@ -73,6 +73,8 @@ pub(super) struct CaseFile {
     #[serde(default)]
     pub(super) needs: Vec<Spanned<String>>,
     pub(super) when: Option<Spanned<String>>,
+    /// What the device or guest lacks where `when` does not hold.
+    pub(super) lacks: Option<String>,
     #[serde(default)]
     pub(super) setup: Vec<Step>,
     pub(super) step: Option<Spanned<Vec<Step>>>,
@@ -106,6 +108,10 @@ pub(super) struct Step {
     pub(super) sense: Option<SenseFetch>,
     /// Something done to the device, instead of a command.
     pub(super) event: Option<Spanned<String>>,
+    /// An operation on the device's function, instead of a command.
+    pub(super) ask: Option<Spanned<String>>,
+    /// The file of the kernel's that the operation is about.
+    pub(super) attribute: Option<Spanned<String>>,
     pub(super) timeout_ms: Option<Spanned<u32>>,
     pub(super) repeat: Option<Spanned<Repeat>>,
     #[serde(default)]
@@ -138,6 +144,10 @@ pub(super) enum Scalar {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Data {
     pub(super) hex: Option<Spanned<String>>,
+    /// The bytes of a text.
+    pub(super) text: Option<String>,
+    /// A number as text.
+    pub(super) number: Option<Spanned<Scalar>>,
     pub(super) fill: Option<Spanned<Scalar>>,
     pub(super) pattern: Option<Spanned<String>>,
     pub(super) seed: Option<Spanned<Scalar>>,
@@ -161,6 +171,9 @@ pub(super) struct Expect {
     #[serde(default)]
     pub(super) check: Vec<Spanned<String>>,
     pub(super) within_ms: Option<u32>,
+    /// The operation cannot be done.
+    #[serde(default)]
+    pub(super) fails: bool,
 }
 
 #[derive(Debug, Deserialize)]

@@ -6,14 +6,18 @@ use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::{Transport, TransportError};
-use crate::capability::Capabilities;
+use crate::capability::{Capabilities, Capability};
 use crate::wire::{
     Answer, AnswerLine, Command, CommandOutcome, DeviceAddress, Direction, FoundDevice, LINE_LIMIT_BYTES,
-    LogRecord, Nexus, PROTOCOL_VERSION, PciFunction, Request, RequestLine,
+    LogRecord, Nexus, OPERATIONS_VERSION, Operation, OperationOutcome, PROTOCOL_VERSION, PciFunction,
+    Request, RequestLine,
 };
 
 /// How long an answer may take that costs the guest no more than a look at its files.
 const QUICK: Duration = Duration::from_secs(20);
+/// How long an operation on a function may take: the kernel waits a minute for a device to come back from a reset
+/// (`PCIE_RESET_READY_POLL_MS`, `drivers/pci/pci.c`), and a driver as long for its device.
+const PERFORM: Duration = Duration::from_secs(150);
 /// The most sense there is: eight bytes, and as many as their length field can say (X3.131-1994, 8.2.14).
 const SENSE_LIMIT_BYTES: usize = 8 + 255;
 
@@ -71,7 +75,10 @@ impl<L: Link> AgentTransport<L> {
             complaints: Vec::new(),
         };
         match transport.ask(Request::Hello { version: PROTOCOL_VERSION }, limit)? {
-            Answer::Hello { version: PROTOCOL_VERSION, kernel, complaints, .. } => {
+            Answer::Hello { version: PROTOCOL_VERSION, kernel, complaints, operations, .. } => {
+                if operations < OPERATIONS_VERSION {
+                    transport.capabilities.remove(Capability::Function);
+                }
                 transport.kernel = kernel;
                 transport.complaints = complaints;
                 Ok(transport)
@@ -243,6 +250,14 @@ impl<L: Link> Transport for AgentTransport<L> {
     fn functions(&mut self) -> Result<Vec<PciFunction>, TransportError> {
         match self.ask(Request::Pci, QUICK)? {
             Answer::Pci { functions } => Ok(functions),
+            other => Err(unexpected(&other)),
+        }
+    }
+
+    fn perform(&mut self, function: &str, operation: &Operation) -> Result<OperationOutcome, TransportError> {
+        let request = Request::Perform { function: function.to_owned(), operation: operation.clone() };
+        match self.ask(request, PERFORM)? {
+            Answer::Performed { outcome } => Ok(outcome),
             other => Err(unexpected(&other)),
         }
     }

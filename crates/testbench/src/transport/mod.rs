@@ -16,7 +16,10 @@ pub use route::{Event, Initiator, Route, SenseFetch};
 
 use crate::capability::Capabilities;
 use crate::sight::{Look, Sight};
-use crate::wire::{Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus, PciFunction};
+use crate::wire::{
+    Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus, Operation, OperationOutcome,
+    PciFunction,
+};
 
 /// A way to the SCSI devices of one guest, or to a device without any guest.
 pub trait Transport {
@@ -92,6 +95,16 @@ pub trait Transport {
     /// As for [`scan`](Self::scan).
     fn functions(&mut self) -> Result<Vec<PciFunction>, TransportError> {
         Err(TransportError::Refused { reason: "no guest whose PCI functions could be listed".into() })
+    }
+
+    /// Does something with one PCI function of the guest, `dddd:bb:dd.f`. Refused by a transport that has no guest with an
+    /// agent.
+    ///
+    /// # Errors
+    ///
+    /// As for [`scan`](Self::scan).
+    fn perform(&mut self, function: &str, operation: &Operation) -> Result<OperationOutcome, TransportError> {
+        Err(TransportError::Refused { reason: format!("no way to do `{operation}` with {function}") })
     }
 
     /// What the guest's kernel logged from record `since` on, and the number to go on from. Empty without a guest.

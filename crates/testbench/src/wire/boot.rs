@@ -24,6 +24,10 @@ pub struct Module {
     /// To do before it is loaded.
     #[serde(default)]
     pub prepare: Vec<PrepareStep>,
+    /// Loaded only where a PCI function's `modalias` fits one of these patterns, in which `*` stands for anything; always if
+    /// there are none.
+    #[serde(default)]
+    pub functions: Vec<String>,
 }
 
 /// Registers to read on each PCI function of one kind.

@@ -9,12 +9,18 @@
 //! that an older agent in a cached guest image still answers `hello`.
 
 mod boot;
+mod function;
 mod hex;
 mod scsi;
 
 use serde::{Deserialize, Serialize};
 
 pub use boot::{BootConfig, IoRead, Module, PrepareStep};
+pub use function::{
+    Attribute, AttributePlace, FRAME_COUNT_LIMIT, FRAME_LIMIT_BYTES, FrameBytes, FrameExchange,
+    InterruptKind, OPERATION_DATA_LIMIT_BYTES, OPERATION_WAIT_LIMIT_MS, OPERATIONS_VERSION, Operation,
+    OperationOutcome,
+};
 pub use hex::{HexBytes, HexError};
 pub use scsi::{Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, Nexus};
 
@@ -71,6 +77,14 @@ pub enum Request {
     },
     /// The PCI functions the guest has; answered with [`Answer::Pci`].
     Pci,
+    /// Do something with one PCI function; answered with [`Answer::Performed`]. Asked only of an agent whose hello tells
+    /// a version of the operations.
+    Perform {
+        /// The function, `dddd:bb:dd.f`.
+        function: String,
+        /// What.
+        operation: Operation,
+    },
     /// Switch the guest off; answered with [`Answer::Bye`].
     PowerOff,
 }
@@ -99,6 +113,9 @@ pub enum Answer {
         /// What went wrong while the agent set up the guest, a line each; it goes on all the same.
         #[serde(default)]
         complaints: Vec<String>,
+        /// Which version of the operations on PCI functions it has; 0 for none.
+        #[serde(default)]
+        operations: u32,
     },
     /// To [`Request::Scan`].
     Scanned {
@@ -126,6 +143,11 @@ pub enum Answer {
     Pci {
         /// In the order of their addresses.
         functions: Vec<PciFunction>,
+    },
+    /// To [`Request::Perform`].
+    Performed {
+        /// What came of it.
+        outcome: OperationOutcome,
     },
     /// To [`Request::PowerOff`].
     Bye,

@@ -10,7 +10,9 @@ use slotwise_core::vm::{HookWord, TestRequest, WriteLeave};
 use slotwise_host::kernel_messages::KernelMessages;
 use slotwise_testbench::guest::{BootFiles, GuestDefinition, PrepareConfig};
 use slotwise_testbench::matrix::{Finished, Matrix, Options, Row, Run, Until, run_with};
-use slotwise_testbench::rig::{DeviceUnderTest, Identity, IscsiRig, MachineRig, PoweredRig, Rig};
+use slotwise_testbench::rig::{
+    DeviceUnderTest, FunctionUnderTest, Identity, IscsiRig, MachineRig, Peer, PoweredRig, Rig, Serves,
+};
 use slotwise_testbench::run::{Folder, FolderError, HookError, Pattern, Quarantine, Recipe, run_hook};
 use slotwise_testbench::suite::{Harm, Suite};
 use slotwise_testbench::transport::IscsiUrl;
@@ -88,7 +90,7 @@ impl Bench {
         let mut rig = IscsiRig { url: url.clone() };
         let guests = [rig.no_guest()];
         let nexus = Nexus { channel: None, id: None, lun: None };
-        let device = device_under_test(url.to_string(), nexus, target.test);
+        let device = device_under_test(url.to_string(), nexus, target.test, FunctionUnderTest::default());
         self.keep_in(folder, target, std::slice::from_ref(&device.name), &[guests[0].id().to_owned()])?;
         let mut whole = self.begin();
         self.one(target, &mut rig, (&device, &guests), &mut whole)?;
@@ -103,7 +105,9 @@ impl Bench {
         if !host::may_go_on(&plan, &target.given.despite)? {
             return Ok(None);
         }
-        let jobs = jobs(&plan, target.test)?;
+        let serves =
+            if self.suites.iter().any(Suite::sends_commands) { Serves::Scsi } else { Serves::Anything };
+        let jobs = jobs(&plan, target.test, serves)?;
         let prepare = launch::prepare_config()?;
         let devices: Vec<String> = jobs.iter().map(|job| job.device.name.clone()).collect();
         let mut guests: Vec<String> =
@@ -266,7 +270,7 @@ struct Job<'p> {
     device: DeviceUnderTest,
 }
 
-fn jobs<'p>(plan: &'p Plan, test: &TestRequest) -> Result<Vec<Job<'p>>, Failure> {
+fn jobs<'p>(plan: &'p Plan, test: &TestRequest, serves: Serves) -> Result<Vec<Job<'p>>, Failure> {
     let mut jobs = Vec::new();
     for vm in plan.vms.iter().filter(|vm| !vm.devices.is_empty()) {
         let guests = if test.guests.is_empty() {
@@ -276,7 +280,9 @@ fn jobs<'p>(plan: &'p Plan, test: &TestRequest) -> Result<Vec<Job<'p>>, Failure>
         };
         let backend = launch::backend(vm)?;
         let addresses: Vec<String> = vm.devices.iter().map(|device| device.address.to_string()).collect();
-        let device = device_under_test(addresses.join(" "), nexus(test), test);
+        let peer = test.net.map(|net| Peer { own: net.own, peer: net.peer });
+        let function = FunctionUnderTest { id: function(vm), serves, peer };
+        let device = device_under_test(addresses.join(" "), nexus(test), test, function);
         jobs.push(Job { vm, backend, guests, device });
     }
     if jobs.is_empty() { Err(Failure::new("the spec gives no VM a device to test")) } else { Ok(jobs) }
@@ -300,7 +306,12 @@ fn nexus(test: &TestRequest) -> Nexus {
     }
 }
 
-fn device_under_test(name: String, nexus: Nexus, test: &TestRequest) -> DeviceUnderTest {
+fn device_under_test(
+    name: String,
+    nexus: Nexus,
+    test: &TestRequest,
+    function: FunctionUnderTest,
+) -> DeviceUnderTest {
     let disk = &test.disk;
     let identity = disk.vendor.clone().zip(disk.product.clone());
     DeviceUnderTest {
@@ -311,5 +322,6 @@ fn device_under_test(name: String, nexus: Nexus, test: &TestRequest) -> DeviceUn
             WriteLeave::ReadOnly => Harm::None,
             WriteLeave::Data => Harm::Data,
         },
+        function,
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -11,7 +12,7 @@ use super::{SpecFault, wire};
 use crate::pci::PciAddress;
 use crate::vm::{
     BackendKind, CpuCount, DeviceRequest, DiskIdentity, HookCommand, HookWord, KeepRequest, MAX_CPUS,
-    MachineType, Pick, Placed, Request, ReserveRequest, TestRequest, UsbId, VmRequest, WriteLeave,
+    MachineType, NetPeer, Pick, Placed, Request, ReserveRequest, TestRequest, UsbId, VmRequest, WriteLeave,
 };
 
 /// Everything that is wrong so far.
@@ -239,11 +240,31 @@ fn test(test: wire::Test, faults: &mut Faults) -> TestRequest {
     TestRequest {
         flash,
         power,
+        net: test.net.and_then(|net| self::net(&net, faults)),
         suites: test.suites.into_iter().map(placed).collect(),
         guests: test.guests.into_iter().map(placed).collect(),
         writes: if test.writes { WriteLeave::Data } else { WriteLeave::ReadOnly },
         disk,
     }
+}
+
+/// The two ends of the wire of a network card under test.
+fn net(net: &wire::Net, faults: &mut Faults) -> Option<NetPeer> {
+    let mut end = |key: &str, text: &Spanned<String>| {
+        let usable = |own: &Ipv4Addr| !own.is_unspecified() && !own.is_multicast() && !own.is_broadcast();
+        let address = text.get_ref().parse().ok().filter(usable);
+        if address.is_none() {
+            let fault = SpecFault::new(format!("{key} is no IPv4 address of a host"), text.span());
+            faults.0.push(fault.help("four numbers, as in \"192.0.2.1\""));
+        }
+        address
+    };
+    let (own, peer) = (end("own", &net.own), end("peer", &net.peer));
+    if own.is_some() && own == peer {
+        faults.0.push(SpecFault::new("own and peer are the same address", net.peer.span()));
+        return None;
+    }
+    Some(NetPeer { own: own?, peer: peer? })
 }
 
 /// A user's command; `allowed` is the one word that stands for something in it.

@@ -75,6 +75,7 @@ suites = ["scsi-2"]
 guests = ["debian-12", "seabios"]
 writes = true
 disk = { vendor = "SEAGATE", product = "ST32550N" }
+net = { own = "192.0.2.7", peer = "192.0.2.1" }
 flash = ["fwtool", "--write", "file={firmware}"]
 power = ["slotctl", "cycle", "{device}"]
 "#;
@@ -87,6 +88,7 @@ power = ["slotctl", "cycle", "{device}"]
         let test = request.test.expect("test");
         assert_eq!(test.guests.len(), 2);
         assert_eq!(test.disk.vendor.as_deref(), Some("SEAGATE"));
+        assert_eq!(test.net.expect("net").peer.octets(), [192, 0, 2, 1]);
         let flash = test.flash.expect("flash").value;
         assert_eq!(flash.program(), "fwtool");
         assert_eq!(flash.arguments(&[(HookWord::Firmware, "a b.bin")]), ["--write", "file=a b.bin"]);
@@ -101,6 +103,18 @@ power = ["slotctl", "cycle", "{device}"]
             ("flash = [\"\", \"{firmware}\"]", "line 6, column 9: flash names no program"),
             ("flash = [\"fw\"]", "line 6, column 9: flash does not say which firmware it installs"),
             ("power = [\"p\", \"{firmware}\"]", "line 6, column 9: {firmware} stands for nothing in power"),
+            (
+                "net = { own = \"192.0.2.7\", peer = \"host\" }",
+                "line 6, column 34: peer is no IPv4 address of a host",
+            ),
+            (
+                "net = { own = \"192.0.2.7\", peer = \"192.0.2.7\" }",
+                "line 6, column 34: own and peer are the same address",
+            ),
+            (
+                "net = { own = \"224.0.0.1\", peer = \"192.0.2.7\" }",
+                "line 6, column 15: own is no IPv4 address of a host",
+            ),
             ("power = \"p\"", "line 6, column 9: invalid type: string \"p\", expected a sequence"),
         ] {
             assert_eq!(faults(&format!("{head}{hook}\n")), [message]);

@@ -75,8 +75,16 @@ pub(super) struct Test {
     pub writes: bool,
     #[serde(default)]
     pub disk: Disk,
+    pub net: Option<Net>,
     pub flash: Option<Spanned<Vec<String>>>,
     pub power: Option<Spanned<Vec<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Net {
+    pub own: Spanned<String>,
+    pub peer: Spanned<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

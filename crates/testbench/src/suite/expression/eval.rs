@@ -1,6 +1,8 @@
 //! Computes expressions. What cannot be computed is an error with the part of the text it is in, never a panic.
 
-use super::{Environment, Expression, Function, Node, Operator, Term, Value};
+use slotwise_core::pci::Space;
+
+use super::{Environment, Expression, Function, Node, Operator, Term, Value, pci};
 
 /// Why an expression does not hold, or gives nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +60,7 @@ impl Evaluator<'_> {
     fn value(&self, node: &Node) -> Evaluated {
         match &node.term {
             Term::Number(value) => Ok(Value::Number(*value)),
+            Term::Text(text) => Ok(Value::Bytes(text.as_bytes().to_vec())),
             Term::Name(name) => {
                 self.names.get(name).cloned().ok_or_else(|| self.impossible(node, "not known yet"))
             }
@@ -107,14 +110,15 @@ impl Evaluator<'_> {
 
     fn call(&self, node: &Node, function: Function, arguments: &[Node]) -> Evaluated {
         let argument = |at: usize| arguments.get(at).ok_or_else(|| self.impossible(node, "too few values"));
-        let big_endian = |width: usize| {
+        let part = |width: usize| {
             let bytes = self.bytes(argument(0)?)?;
             let at = usize::try_from(self.number(argument(1)?)?).ok();
-            let part = at
-                .and_then(|at| bytes.get(at..at.checked_add(width)?))
-                .ok_or_else(|| self.too_short(node, &bytes))?;
-            Ok(Value::Number(part.iter().fold(0, |value, byte| value << 8 | i64::from(*byte))))
+            let part = at.and_then(|at| bytes.get(at..at.checked_add(width)?));
+            part.map(<[u8]>::to_vec).ok_or_else(|| self.too_short(node, &bytes))
         };
+        let push = |value: i64, byte: &u8| value << 8 | i64::from(*byte);
+        let big_endian = |width: usize| Ok(Value::Number(part(width)?.iter().fold(0, push)));
+        let little_endian = |width: usize| Ok(Value::Number(part(width)?.iter().rev().fold(0, push)));
         Ok(match function {
             Function::Len => {
                 Value::Number(i64::try_from(self.bytes(argument(0)?)?.len()).unwrap_or(i64::MAX))
@@ -132,6 +136,22 @@ impl Evaluator<'_> {
                 Value::Truth(self.bytes(argument(0)?)?.iter().all(|byte| (0x20..=0x7e).contains(byte)))
             }
             Function::Zero => Value::Truth(self.bytes(argument(0)?)?.iter().all(|byte| *byte == 0)),
+            Function::Le16 => little_endian(2)?,
+            Function::Le32 => little_endian(4)?,
+            Function::Ones => {
+                let ones = self.bytes(argument(0)?)?.iter().filter(|byte| **byte == 0xff).count();
+                Value::Number(i64::try_from(ones).unwrap_or(i64::MAX))
+            }
+            Function::Word => {
+                let (text, word) = (self.bytes(argument(0)?)?, self.bytes(argument(1)?)?);
+                Value::Truth(text.split(u8::is_ascii_whitespace).any(|own| own == word))
+            }
+            Function::Capability | Function::Extended => {
+                let space = if function == Function::Capability { Space::Standard } else { Space::Extended };
+                Value::Number(pci::capability(&self.bytes(argument(0)?)?, space, self.number(argument(1)?)?))
+            }
+            Function::Chains => Value::Truth(pci::chains(&self.bytes(argument(0)?)?)),
+            Function::Bars => Value::Bytes(pci::bars(&self.bytes(argument(0)?)?)),
             Function::Prefix => {
                 Value::Truth(self.bytes(argument(1)?)?.starts_with(&self.bytes(argument(0)?)?))
             }

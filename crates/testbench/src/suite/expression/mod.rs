@@ -10,6 +10,7 @@
 
 mod eval;
 mod parse;
+mod pci;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -67,6 +68,8 @@ struct Node {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Term {
     Number(i64),
+    /// `'text'`: its bytes.
+    Text(String),
     Name(String),
     Index(Box<Node>, Box<Node>),
     Slice(Box<Node>, Box<Node>, Box<Node>),
@@ -116,10 +119,26 @@ enum Function {
     Zero,
     /// `prefix(b, whole)`: `b` is how `whole` begins.
     Prefix,
+    /// `le16(b, i)`: the two bytes at `i`, the less significant first.
+    Le16,
+    /// `le32(b, i)`: four bytes.
+    Le32,
+    /// `ones(b)`: how many bytes are FFh, which is what is read where nobody answers.
+    Ones,
+    /// `word(b, w)`: `w` is one of the words of the text `b`.
+    Word,
+    /// `capability(config, id)`: the offset of a capability; 0 if there is none.
+    Capability,
+    /// `extended(config, id)`: the same of the extended ones.
+    Extended,
+    /// `chains(config)`: the lists of capabilities can be walked to their ends.
+    Chains,
+    /// `bars(config)`: the indices of the base address registers that are set, a byte each.
+    Bars,
 }
 
 impl Function {
-    const ALL: [(&'static str, Self); 10] = [
+    const ALL: [(&'static str, Self); 18] = [
         ("len", Self::Len),
         ("be16", Self::Be16),
         ("be24", Self::Be24),
@@ -130,16 +149,26 @@ impl Function {
         ("ascii", Self::Ascii),
         ("zero", Self::Zero),
         ("prefix", Self::Prefix),
+        ("le16", Self::Le16),
+        ("le32", Self::Le32),
+        ("ones", Self::Ones),
+        ("word", Self::Word),
+        ("capability", Self::Capability),
+        ("extended", Self::Extended),
+        ("chains", Self::Chains),
+        ("bars", Self::Bars),
     ];
 
     fn signature(self) -> (&'static [Kind], Kind) {
         use Kind::{Bytes, Number, Truth};
         match self {
-            Self::Len => (&[Bytes], Number),
-            Self::Be16 | Self::Be24 | Self::Be32 => (&[Bytes, Number], Number),
+            Self::Len | Self::Ones => (&[Bytes], Number),
+            Self::Be16 | Self::Be24 | Self::Be32 | Self::Le16 | Self::Le32 => (&[Bytes, Number], Number),
+            Self::Capability | Self::Extended => (&[Bytes, Number], Number),
+            Self::Bars => (&[Bytes], Bytes),
             Self::Min | Self::Max | Self::NonZero => (&[Number, Number], Number),
-            Self::Ascii | Self::Zero => (&[Bytes], Truth),
-            Self::Prefix => (&[Bytes, Bytes], Truth),
+            Self::Ascii | Self::Zero | Self::Chains => (&[Bytes], Truth),
+            Self::Prefix | Self::Word => (&[Bytes, Bytes], Truth),
         }
     }
 }
@@ -170,7 +199,7 @@ impl Expression {
 impl Node {
     fn each_name<'a>(&'a self, seen: &mut dyn FnMut(&'a str)) {
         match &self.term {
-            Term::Number(_) => {}
+            Term::Number(_) | Term::Text(_) => {}
             Term::Name(name) => seen(name),
             Term::Index(a, b) | Term::Binary(_, a, b) => {
                 a.each_name(seen);
@@ -217,11 +246,24 @@ mod tests {
             "data[1..3] == full[1..3]",
             "zero(full[3..4]) or n > 9",
             "nonzero(n - 3, 256) == 256",
+            "le16(full, 0) == 0x201 and le32(full, 0) == 0x7f0201",
+            "word('flr bus', 'bus') and word('a', 'a') and data[0..0] == ''",
+            "word('flrx', 'flr') or n == 3",
             "2 + 3 * 4 == 14 and (2 + 3) * 4 == 20 and 7 / 2 == 3 and 7 % 4 == 3",
         ] {
             assert_eq!(truth(text), Ok(true), "{text}");
         }
-        for text in ["n != 3", "n < 3", "ascii(data)", "data == full", "n >= 4", "n <= 2", "1 | 2 == 2"] {
+        for text in [
+            "ones(data) == 1",
+            "word('flrx', 'flr')",
+            "n != 3",
+            "n < 3",
+            "ascii(data)",
+            "data == full",
+            "n >= 4",
+            "n <= 2",
+            "1 | 2 == 2",
+        ] {
             assert_eq!(truth(text), Ok(false), "{text}");
         }
     }
@@ -256,6 +298,7 @@ mod tests {
             ("min(n) == 1", 0, "`min` takes 2 values, not 1"),
             ("n ==", 4, "something is missing here"),
             ("n == 1)", 6, "`)` is not expected here"),
+            ("data == 'x", 8, "this text is not closed"),
             ("n $ 1", 2, "`$` is not expected here"),
             ("n == 0xg", 5, "`0xg` is no number"),
         ] {

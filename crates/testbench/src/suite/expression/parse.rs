@@ -58,6 +58,9 @@ fn tokens(text: &str) -> Vec<Token<'_>> {
         let at = text.len() - rest.len();
         let length = if letter.is_whitespace() {
             letter.len_utf8()
+        } else if letter == '\'' {
+            // One that is not closed ends with the text, and is told when it is read.
+            rest.get(1..).and_then(|inner| inner.find('\'')).map_or(rest.len(), |at| at + 2)
         } else if is_word(letter) {
             rest.find(|letter| !is_word(letter)).unwrap_or(rest.len())
         } else if ["==", "!=", "<=", ">=", ".."].iter().any(|pair| rest.starts_with(pair)) {
@@ -216,6 +219,11 @@ impl<'a> Parser<'a> {
             let value = number(token.text)
                 .ok_or_else(|| error(token.at, format!("`{}` is no number", token.text)))?;
             return Ok((Node { span, term: Term::Number(value) }, Kind::Number));
+        }
+        if first == '\'' {
+            let inner = token.text.strip_prefix('\'').and_then(|inner| inner.strip_suffix('\''));
+            let inner = inner.ok_or_else(|| error(token.at, "this text is not closed"))?;
+            return Ok((Node { span, term: Term::Text(inner.to_owned()) }, Kind::Bytes));
         }
         if !(first.is_ascii_alphabetic() || first == '_') {
             return Err(error(token.at, format!("`{}` is not expected here", token.text)));

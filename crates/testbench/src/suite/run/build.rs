@@ -57,7 +57,11 @@ fn length(value: i64, text: &str) -> Result<usize, String> {
         .ok_or_else(|| format!("{text} is {value} bytes, and a command moves 0 to {BATCH_DATA_LIMIT_BYTES}"))
 }
 
-fn bytes(content: &Content, length: Option<usize>, names: &Environment) -> Result<Vec<u8>, String> {
+pub(super) fn bytes(
+    content: &Content,
+    length: Option<usize>,
+    names: &Environment,
+) -> Result<Vec<u8>, String> {
     let byte = |expression: &Expression| {
         let value = expression.as_number(names).map_err(EvalError::into_reason)?;
         u8::try_from(value)
@@ -66,6 +70,10 @@ fn bytes(content: &Content, length: Option<usize>, names: &Environment) -> Resul
     let wanted = length.unwrap_or_default();
     let mut data = match content {
         Content::Bytes(parts) => parts.iter().map(byte).collect::<Result<Vec<_>, _>>()?,
+        Content::Text(text) => text.as_bytes().to_vec(),
+        Content::Number(value) => {
+            value.as_number(names).map_err(EvalError::into_reason)?.to_string().into_bytes()
+        }
         Content::Fill(value) => vec![byte(value)?; wanted],
         // Truncation to a byte is what makes it count over and over.
         Content::Counting => (0..wanted).map(|at| (at.wrapping_add(at / 256) & 0xff) as u8).collect(),
@@ -112,8 +120,8 @@ pub(super) fn each_name<'a>(send: &'a Send, seen: &mut dyn FnMut(&'a str)) {
             }
             match content {
                 Content::Bytes(parts) => parts.iter().for_each(|part| part.each_name(seen)),
-                Content::Fill(one) | Content::Random(one) => one.each_name(seen),
-                Content::Counting | Content::WalkingOnes => {}
+                Content::Fill(one) | Content::Random(one) | Content::Number(one) => one.each_name(seen),
+                Content::Text(_) | Content::Counting | Content::WalkingOnes => {}
                 Content::Copy(source, flip) => {
                     source.each_name(seen);
                     if let Some((at, _)) = flip {

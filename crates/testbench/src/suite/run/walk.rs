@@ -1,5 +1,6 @@
 //! Goes through steps and their repeats, one command at a time.
 
+use crate::suite::ask::Ask;
 use crate::suite::case::{Send, Step, Values};
 use crate::suite::expression::{Environment, Value};
 use crate::transport::Event;
@@ -18,6 +19,7 @@ struct Frame<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Next<'a> {
     Send(&'a Send),
+    Ask(&'a Ask),
     Event(Event),
 }
 
@@ -40,6 +42,10 @@ impl<'a> Walk<'a> {
                     // Judging what was sent before has given the repeats' names older values.
                     self.name_repeats(names);
                     return Ok(Some(Next::Send(send)));
+                }
+                Some(Step::Ask(ask)) => {
+                    self.name_repeats(names);
+                    return Ok(Some(Next::Ask(ask)));
                 }
                 Some(Step::Event(event)) => return Ok(Some(Next::Event(*event))),
                 Some(Step::Repeat(repeat)) => {

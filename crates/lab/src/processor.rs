@@ -1,0 +1,234 @@
+//! A SCSI-2 processor device whose firmware is this program: it gives back what it was sent, sound (X3.131-1994, clause 12)
+//! or with one defect switched on.
+//!
+//! Like the disk in [`target`](crate::target) it has no bus: a command goes in, status and data come out. It knows one
+//! initiator, fetches nothing by itself, and has no time of its own.
+
+use std::collections::VecDeque;
+
+use crate::target::Response;
+
+macro_rules! defects {
+    ($($name:ident $fault:literal;)*) => {
+        /// One thing the firmware does wrong.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum ProcessorDefect { $(#[doc = $fault] $name,)* }
+
+        /// All there are, each with what it does.
+        pub const PROCESSOR_DEFECTS: &[(ProcessorDefect, &str)] = &[$((ProcessorDefect::$name, $fault),)*];
+    };
+}
+
+defects! {
+    Disk "INQUIRY says that it is a disk";
+    ZeroIs256 "a length of 0 means 256";
+    ZeroRefused "a length of 0 is refused";
+    LengthOneByte "only the last byte of a length counts";
+    EmptyHangs "RECEIVE hangs where nothing was sent";
+    EmptyInvents "RECEIVE gives zeros where nothing was sent";
+    OddCut "the last byte of a message of odd length is lost";
+    LastFirst "of several messages the last is received first";
+    KeepsMessage "a message that was received is received again";
+    TailLost "what RECEIVE had no room for is gone though none of it was asked for";
+    ReservedTaken "reserved bits of RECEIVE are ignored";
+    SenseStays "sense is still there after it was read";
+    OpcodeSilent "an unknown command is carried out as if it did nothing";
+    FirstByteFlipped "the first byte is received with a bit flipped";
+    ResetKeeps "a reset leaves messages that were not received";
+    AttentionMissing "no attention after power-on or reset";
+}
+
+/// Messages that are kept; a further one finds the device busy.
+const MESSAGE_LIMIT: usize = 16;
+/// The longest message, in bytes.
+const MESSAGE_BYTES: usize = 64 << 10;
+const SENSE_BYTES: usize = 18;
+
+/// How a command ends that was not carried out: key and additional code.
+#[derive(Clone, Copy, Debug)]
+enum Refusal {
+    Sense(u8, u8),
+    Busy,
+    Silence,
+}
+
+const OPCODE: Refusal = Refusal::Sense(5, 0x20);
+const FIELD: Refusal = Refusal::Sense(5, 0x24);
+
+/// The device.
+#[derive(Debug)]
+pub struct Processor {
+    defect: Option<ProcessorDefect>,
+    messages: VecDeque<Vec<u8>>,
+    sense: (u8, u8),
+    attention: bool,
+}
+
+fn byte(cdb: &[u8], at: usize) -> u8 {
+    cdb.get(at).copied().unwrap_or_default()
+}
+
+impl Processor {
+    /// One that was just switched on.
+    #[must_use]
+    pub fn new(defect: Option<ProcessorDefect>) -> Self {
+        let attention = defect != Some(ProcessorDefect::AttentionMissing);
+        Self { defect, messages: VecDeque::new(), sense: (0, 0), attention }
+    }
+
+    fn has(&self, defect: ProcessorDefect) -> bool {
+        self.defect == Some(defect)
+    }
+
+    /// Power off and on, or a hard reset (6.2.2.1): the same to a device that keeps nothing.
+    pub fn reset(&mut self) {
+        if !self.has(ProcessorDefect::ResetKeeps) {
+            self.messages.clear();
+        }
+        self.sense = (0, 0);
+        self.attention = !self.has(ProcessorDefect::AttentionMissing);
+    }
+
+    /// Carries out one command: `out` is what the initiator has to send, `expected` how many bytes it can take.
+    pub fn execute(&mut self, cdb: &[u8], out: &[u8], expected: usize) -> Response {
+        // Sense lasts until the next command (7.6).
+        if byte(cdb, 0) != 0x03 && !self.has(ProcessorDefect::SenseStays) {
+            self.sense = (0, 0);
+        }
+        let (status, mut data) = match self.run(cdb, out) {
+            Ok(data) => (Some(0x00), data),
+            Err(Refusal::Sense(key, code)) => {
+                self.sense = (key, code);
+                (Some(0x02), Vec::new())
+            }
+            Err(Refusal::Busy) => (Some(0x08), Vec::new()),
+            Err(Refusal::Silence) => (None, Vec::new()),
+        };
+        data.truncate(expected);
+        let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let residual = match (out.is_empty(), status) {
+            (true, _) => length(expected) - length(data.len()),
+            (false, Some(0)) => 0,
+            (false, _) => length(out.len()),
+        };
+        Response { status, data, residual, elapsed: std::time::Duration::from_micros(100) }
+    }
+
+    fn run(&mut self, cdb: &[u8], out: &[u8]) -> Result<Vec<u8>, Refusal> {
+        let opcode = byte(cdb, 0);
+        if self.attention && !matches!(opcode, 0x03 | 0x12) {
+            self.attention = false;
+            return Err(Refusal::Sense(6, 0x29));
+        }
+        if byte(cdb, 1) >> 5 != 0 {
+            return Err(Refusal::Sense(5, 0x25));
+        }
+        let reserved = match opcode {
+            0x00 => cdb.iter().take(5).skip(1).any(|byte| *byte != 0),
+            0x03 => byte(cdb, 1) | byte(cdb, 2) | byte(cdb, 3) != 0,
+            // Vital product data there are none.
+            0x12 => byte(cdb, 1) | byte(cdb, 2) | byte(cdb, 3) != 0,
+            0x08 => byte(cdb, 1) != 0 && !self.has(ProcessorDefect::ReservedTaken),
+            // AEN is the lowest bit of byte 1; the rest is reserved (12.2.2).
+            0x0a => byte(cdb, 1) & 0xfe != 0,
+            _ if self.has(ProcessorDefect::OpcodeSilent) => return Ok(Vec::new()),
+            _ => return Err(OPCODE),
+        };
+        // The control byte: neither link nor flag (7.2.7).
+        if reserved || byte(cdb, 5) != 0 {
+            return Err(FIELD);
+        }
+        match opcode {
+            0x03 => Ok(self.sense_data(usize::from(byte(cdb, 4)))),
+            0x12 => Ok(self.inquiry(usize::from(byte(cdb, 4)))),
+            0x08 => self.receive(self.length(cdb)?),
+            0x0a => self.send(self.length(cdb)?, out),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The length of SEND and RECEIVE: bytes 2 to 4 (12.2.1, 12.2.2).
+    fn length(&self, cdb: &[u8]) -> Result<usize, Refusal> {
+        let wide = !self.has(ProcessorDefect::LengthOneByte);
+        let bytes =
+            [0, if wide { byte(cdb, 2) } else { 0 }, if wide { byte(cdb, 3) } else { 0 }, byte(cdb, 4)];
+        match usize::try_from(u32::from_be_bytes(bytes)).unwrap_or(usize::MAX) {
+            0 if self.has(ProcessorDefect::ZeroIs256) => Ok(256),
+            0 if self.has(ProcessorDefect::ZeroRefused) => Err(FIELD),
+            length => Ok(length),
+        }
+    }
+
+    fn send(&mut self, length: usize, out: &[u8]) -> Result<Vec<u8>, Refusal> {
+        if length == 0 {
+            return Ok(Vec::new());
+        }
+        if length > MESSAGE_BYTES {
+            return Err(FIELD);
+        }
+        if self.messages.len() >= MESSAGE_LIMIT {
+            return Err(Refusal::Busy);
+        }
+        let mut message: Vec<u8> = out.iter().take(length).copied().collect();
+        message.resize(length, 0);
+        if self.has(ProcessorDefect::OddCut) && message.len() % 2 == 1 {
+            message.pop();
+        }
+        if let (true, Some(first)) = (self.has(ProcessorDefect::FirstByteFlipped), message.first_mut()) {
+            *first ^= 0x01;
+        }
+        self.messages.push_back(message);
+        Ok(Vec::new())
+    }
+
+    /// The oldest message; what does not fit is kept for the next RECEIVE.
+    fn receive(&mut self, allocation: usize) -> Result<Vec<u8>, Refusal> {
+        if allocation == 0 {
+            if self.has(ProcessorDefect::TailLost) {
+                self.messages.pop_front();
+            }
+            return Ok(Vec::new());
+        }
+        let taken = match self.defect {
+            Some(ProcessorDefect::LastFirst) => self.messages.pop_back(),
+            Some(ProcessorDefect::KeepsMessage) => self.messages.front().cloned(),
+            _ => self.messages.pop_front(),
+        };
+        match taken {
+            Some(mut message) => {
+                let rest = message.split_off(allocation.min(message.len()));
+                if !rest.is_empty() && !self.has(ProcessorDefect::KeepsMessage) {
+                    self.messages.push_front(rest);
+                }
+                Ok(message)
+            }
+            None if self.has(ProcessorDefect::EmptyHangs) => Err(Refusal::Silence),
+            None if self.has(ProcessorDefect::EmptyInvents) => Ok(vec![0; allocation]),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn sense_data(&mut self, allocation: usize) -> Vec<u8> {
+        let (key, code) = if self.attention { (6, 0x29) } else { self.sense };
+        self.attention = false;
+        if !self.has(ProcessorDefect::SenseStays) {
+            self.sense = (0, 0);
+        }
+        let mut data = vec![0; SENSE_BYTES];
+        for (at, value) in [(0, 0x70), (2, key), (7, 10), (12, code)] {
+            if let Some(place) = data.get_mut(at) {
+                *place = value;
+            }
+        }
+        data.truncate(allocation);
+        data
+    }
+
+    fn inquiry(&self, allocation: usize) -> Vec<u8> {
+        let kind = if self.has(ProcessorDefect::Disk) { 0 } else { 3 };
+        let mut data = vec![kind, 0, 2, 2, 31, 0, 0, 0];
+        data.extend(b"SLOTWISEPROCESSOR       0001");
+        data.truncate(allocation);
+        data
+    }
+}
