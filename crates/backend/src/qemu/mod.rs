@@ -2,6 +2,7 @@
 
 pub mod capabilities;
 mod control;
+mod hotplug;
 mod invocation;
 mod render;
 mod run;
