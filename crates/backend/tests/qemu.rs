@@ -171,7 +171,7 @@ fn another_process_controls_the_machine_by_its_name() {
     let mut other = connect(&bench, MachineType::Pc).expect("connected");
     assert_eq!(other.qmp().query_status().expect("an answer"), RunState::Running);
     let absent = PassthroughDevice::new("0000:ff:1f.7".parse().expect("an address"));
-    let refused = other.attach(&[absent.clone()], LONG).expect_err("no such device");
+    let refused = other.attach(std::slice::from_ref(&absent), LONG).expect_err("no such device");
     let ControlError::Attach { source: QmpError::Refused { description, .. }, .. } = &refused else {
         panic!("{refused:?}")
     };

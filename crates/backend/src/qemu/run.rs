@@ -93,7 +93,7 @@ pub enum StartError {
         machine: VmName,
         /// What happened.
         #[source]
-        source: QmpError,
+        source: Box<QmpError>,
         /// What QEMU said by then.
         messages: String,
     },
@@ -432,7 +432,7 @@ impl Start<'_> {
             // QEMU ends where a state does not fit its machine, and says so.
             let _ = self.process.wait(LAST_BREATH);
             let messages = self.process.messages().capture().text();
-            StartError::State { machine: self.name.clone(), source, messages }
+            StartError::State { machine: self.name.clone(), source: Box::new(source), messages }
         })
     }
 
