@@ -45,6 +45,8 @@ enum Task {
     },
     /// Let misfortunes happen in the virtual lab: kills, full disks, hung guests; the host must stay as it was
     Faults,
+    /// Hot-plug a card in the virtual lab, and take it back
+    Attach,
     /// Build all programs, static, into target/dist
     Dist,
     /// Install the distribution's packages that demo and tests need
@@ -114,6 +116,7 @@ fn main() -> ExitCode {
         Task::Demo => demo::run(),
         Task::Test { fast } => check::run(fast),
         Task::Faults => build::dist().and_then(|dist| story::faults::befall(&dist)),
+        Task::Attach => build::dist().and_then(|dist| story::attach::play(&dist)),
         Task::Dist => build::dist().map(|dist| {
             // It needs Debian's archive; without it all else works.
             if let Err(error) = agent_i386::build(&dist) {

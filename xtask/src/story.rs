@@ -4,6 +4,7 @@
 //! user would not type.
 
 mod asserts;
+pub(crate) mod attach;
 pub(crate) mod faults;
 pub(crate) mod lab;
 

@@ -93,6 +93,8 @@ pub struct Summary {
     pub name: &'static str,
     /// Its version.
     pub version: String,
+    /// What tells this build of it from another: where its program is, its size and time.
+    pub build: String,
     /// Why machines cannot run on the processor itself, if so.
     pub no_acceleration: Option<String>,
 }
