@@ -47,6 +47,8 @@ enum Task {
     Faults,
     /// Run the suites of any PCI function in the virtual lab, on cards given to a guest
     Functions,
+    /// Hot-plug a card in the virtual lab, and take it back
+    Attach,
     /// Build all programs, static, into target/dist
     Dist,
     /// Install the distribution's packages that demo and tests need
@@ -117,6 +119,7 @@ fn main() -> ExitCode {
         Task::Test { fast } => check::run(fast),
         Task::Faults => build::dist().and_then(|dist| story::faults::befall(&dist)),
         Task::Functions => build::dist().and_then(|dist| story::functions::tell(&dist)),
+        Task::Attach => build::dist().and_then(|dist| story::attach::play(&dist)),
         Task::Dist => build::dist().map(|dist| {
             // It needs Debian's archive; without it all else works.
             if let Err(error) = agent_i386::build(&dist) {

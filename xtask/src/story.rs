@@ -4,6 +4,7 @@
 //! user would not type.
 
 mod asserts;
+pub(crate) mod attach;
 pub(crate) mod faults;
 pub(crate) mod functions;
 pub(crate) mod lab;
@@ -20,7 +21,7 @@ use lab::{Lab, Said};
 
 /// Where the card sits first, and where the plan says it should.
 const CLASHING_SLOT: u8 = 4;
-const FREE_SLOT: u8 = 6;
+pub(crate) const FREE_SLOT: u8 = 6;
 
 /// Cases of the suite that QEMU's emulated disk does not pass; `crates/testbench/tests/guest.rs` says why for each.
 const DEVIATIONS: [&str; 22] = [
@@ -106,7 +107,7 @@ impl Teller {
 }
 
 /// The spec, with the card in a slot of the bridge.
-fn spec(slot: u8) -> String {
+pub(crate) fn spec(slot: u8) -> String {
     format!(
         r#"[[vm]]
 name    = "bench"

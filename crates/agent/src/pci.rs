@@ -23,8 +23,18 @@ fn function(path: &Path) -> PciFunction {
         vendor: id("vendor"),
         device: id("device"),
         class: id("class"),
-        driver: link_name(&path.join("driver")),
+        driver: bound(path),
     }
+}
+
+/// The driver that has taken a function. One is linked before it is asked to take it, and `driver_override` is read under
+/// the lock that is held meanwhile (`drivers/base/dd.c`, `really_probe`; `drivers/pci/pci-sysfs.c`,
+/// `driver_override_show`; Linux 6.1): what is still linked after that read has taken it.
+fn bound(path: &Path) -> Option<String> {
+    link_name(&path.join("driver"))?;
+    // What it says does not matter.
+    let _ = fs::read(path.join("driver_override"));
+    link_name(&path.join("driver"))
 }
 
 /// The last part of where a link points to.

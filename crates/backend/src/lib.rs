@@ -8,7 +8,7 @@
 
 use std::fmt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use slotwise_core::pci::PciAddress;
@@ -53,17 +53,25 @@ pub trait Machine: fmt::Debug + Send {
     /// No such channel, or the machine is gone.
     fn open_channel(&self, name: &ChannelName) -> Result<UnixStream, BackendError>;
 
-    /// Plugs a host device in. This pins all of the guest's memory: seconds for each GiB.
+    /// Plugs host devices in, all of them or none. This pins all of the guest's memory: seconds for each GiB. That the
+    /// guest has taken them is not waited for.
     ///
     /// # Errors
-    /// The monitor refuses, or does not answer in time.
-    fn attach(&mut self, device: &PassthroughDevice, within: Duration) -> Result<(), BackendError>;
+    /// The monitor refuses one, or does not answer in time.
+    fn attach(&mut self, devices: &[PassthroughDevice], within: Duration) -> Result<(), BackendError>;
 
-    /// Takes a host device away, with the guest's consent, and waits until it is free.
+    /// Takes host devices away, with the guest's consent, and waits until they are free.
     ///
     /// # Errors
     /// The guest does not let go in time, or refuses.
-    fn detach(&mut self, device: PciAddress, within: Duration) -> Result<(), BackendError>;
+    fn detach(&mut self, devices: &[PciAddress], within: Duration) -> Result<(), BackendError>;
+
+    /// Writes the machine's state into a new file, for [`StartOptions::state`], and goes on. A machine that has host
+    /// devices cannot be saved: what is in them is not the monitor's.
+    ///
+    /// # Errors
+    /// The monitor cannot save it, or not in time; the file cannot be written. The machine goes on where it can.
+    fn save(&mut self, path: &Path, within: Duration) -> Result<(), BackendError>;
 
     /// Waits for the machine to end by itself; none if it still runs after `within`.
     fn wait(&mut self, within: Duration) -> Option<Exit>;
@@ -85,6 +93,8 @@ pub struct Summary {
     pub name: &'static str,
     /// Its version.
     pub version: String,
+    /// What tells this build of it from another: where its program is, its size and time.
+    pub build: String,
     /// Why machines cannot run on the processor itself, if so.
     pub no_acceleration: Option<String>,
 }
@@ -101,13 +111,23 @@ pub struct StartOptions {
     pub messages: Option<Tee>,
     /// Where the guest's console output is copied to.
     pub console: Option<Tee>,
+    /// Go on from this state, saved by [`Machine::save`], in place of booting. The machine is otherwise the one that was
+    /// saved.
+    pub state: Option<PathBuf>,
 }
 
 impl StartOptions {
-    /// Two minutes to come up, no nodes to look at, no copies.
+    /// Two minutes to boot, no nodes to look at, no copies.
     #[must_use]
     pub const fn new(machines: PathBuf) -> Self {
-        Self { machines, nodes: Vec::new(), within: Duration::from_secs(120), messages: None, console: None }
+        Self {
+            machines,
+            nodes: Vec::new(),
+            within: Duration::from_secs(120),
+            messages: None,
+            console: None,
+            state: None,
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -80,6 +81,10 @@ fn spec(config: VmConfig) -> VmSpec {
     VmSpec::new(config).expect("a machine without faults")
 }
 
+fn connect(bench: &Bench, machine: MachineType) -> Result<Control, ControlError> {
+    Control::connect(&bench.folder(), &config().name, machine, LONG)
+}
+
 /// Whether a process is gone with all its threads, or dead and waiting for whoever inherited it.
 fn gone(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -128,19 +133,50 @@ fn a_reset_completes_a_removal_that_the_guest_did_not_answer() {
 }
 
 #[test]
+fn a_saved_machine_goes_on_in_another_process() {
+    let Some(bench) = Bench::new() else { return };
+    let state = bench.machines.path().join("state");
+    let mut first = bench.qemu.run(&spec(config()), bench.options()).expect("it starts");
+    first.save(&state, LONG).expect("saved");
+    assert_eq!(first.qmp().query_status().expect("an answer"), RunState::Running);
+    let again = first.save(&state, LONG);
+    assert!(matches!(again, Err(BackendError::Run(RunError::StateFile { .. }))), "{again:?}");
+    drop(first);
+    assert_eq!(fs::metadata(&state).expect("there").permissions().mode() & 0o777, 0o600);
+
+    let from = |path: &Path| StartOptions { state: Some(path.to_owned()), ..bench.options() };
+    let mut second = bench.qemu.run(&spec(config()), from(&state)).expect("it goes on");
+    assert_eq!(second.qmp().query_status().expect("an answer"), RunState::Running);
+    drop(second.open_channel(&ChannelName::agent()).expect("its channels are open"));
+    drop(second);
+
+    // A machine of another size, a file of another kind: QEMU's words are in the error.
+    let larger = VmConfig { memory: MemorySize::from_mib(32).expect("a size"), ..config() };
+    let torn = bench.machines.path().join("torn");
+    fs::write(&torn, &fs::read(&state).expect("read")[..100_000]).expect("written");
+    let nonsense = bench.machines.path().join("nonsense");
+    fs::write(&nonsense, [b'x'; 4096]).expect("written");
+    for (config, path) in [(larger, &state), (config(), &torn), (config(), &nonsense)] {
+        let error = bench.qemu.run(&spec(config), from(path)).expect_err("it does not fit");
+        assert!(matches!(error, StartError::State { .. }), "{error:?}");
+        assert!(error.messages().is_some_and(|said| !said.is_empty()), "{error:?}");
+    }
+}
+
+#[test]
 fn another_process_controls_the_machine_by_its_name() {
     let Some(bench) = Bench::new() else { return };
     let spec = spec(config());
     let machine = bench.qemu.run(&spec, bench.options()).expect("it starts");
-    let mut other = Control::connect(&bench.folder(), &spec, LONG).expect("connected");
+    let mut other = connect(&bench, MachineType::Pc).expect("connected");
     assert_eq!(other.qmp().query_status().expect("an answer"), RunState::Running);
     let absent = PassthroughDevice::new("0000:ff:1f.7".parse().expect("an address"));
-    let refused = other.attach(&absent, LONG).expect_err("no such device");
+    let refused = other.attach(std::slice::from_ref(&absent), LONG).expect_err("no such device");
     let ControlError::Attach { source: QmpError::Refused { description, .. }, .. } = &refused else {
         panic!("{refused:?}")
     };
     assert!(description.contains("no such host device"), "{description}");
-    let unknown = other.detach(absent.host, LONG);
+    let unknown = other.detach(&[absent.host], LONG);
     assert!(matches!(unknown, Err(ControlError::Detach { source: QmpError::Refused { .. }, .. })));
     let second = bench.qemu.run(&spec, bench.options());
     assert!(matches!(second, Err(StartError::Runtime(_))), "{second:?}");
@@ -155,7 +191,7 @@ fn a_q35_machine_takes_devices_behind_its_ports() {
     let Some(bench) = Bench::new() else { return };
     let spec = spec(VmConfig { machine: MachineType::Q35, ..config() });
     let _machine = bench.qemu.run(&spec, bench.options()).expect("it starts");
-    let mut control = Control::connect(&bench.folder(), &spec, LONG).expect("connected");
+    let mut control = connect(&bench, MachineType::Q35).expect("connected");
     assert_eq!(control.free_port().expect("an answer"), Some(0));
     let port = Arguments::from_iter([("bus".to_owned(), "port0".into())]);
     control.qmp().device_add("virtio-rng-pci", "rng", port, LONG).expect("plugged in");
@@ -297,7 +333,7 @@ fn killing_us_leaves_no_qemu() {
     holder.wait().expect("reaped");
     assert!(up && alive, "the machine did not come up");
     let followed = wait_until(|| pid.is_some_and(gone));
-    if !followed && let Ok(mut left) = Control::connect(&bench.folder(), &spec(config()), LONG) {
+    if !followed && let Ok(mut left) = connect(&bench, MachineType::Pc) {
         // The test fails below; its QEMU goes all the same.
         let _ = left.qmp().quit(Duration::from_secs(10));
     }

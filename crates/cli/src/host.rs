@@ -1,19 +1,22 @@
 //! This host, to be changed: one at a time, journalled, and taken back.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use slotwise_backend::qemu::Sockets;
 use slotwise_core::facts::Origin;
 use slotwise_core::plan::Plan;
 use slotwise_core::report::Role;
 use slotwise_core::rules::Severity;
 use slotwise_core::topology::Topology;
+use slotwise_core::vm::VmName;
 use slotwise_host::apply::{self, Applied, ApplyError, ApplyRequest, UndoReport, UndoRequest};
 use slotwise_host::journal::{ApplyId, JournalError, StateDir};
 use slotwise_host::live::{LiveHost, NotLive};
-use slotwise_host::lock::{HOST_LOCK, HostLock, LockError, Owner};
+use slotwise_host::lock::{HOST_LOCK, HostLock, Lender, LockError, Owner};
 
 use crate::error::{Failure, Hint};
 use crate::{paths, print};
@@ -27,6 +30,14 @@ pub(crate) struct Host {
     interrupted: Arc<AtomicBool>,
 }
 
+/// How long another may have the lock that is borrowed here: an attach waits for its guest.
+const BORROW: Duration = Duration::from_secs(120);
+
+/// Where the run of a VM lends its lock: in the machine's own folder, which is ours alone.
+fn lender(vm: &VmName) -> PathBuf {
+    Sockets::of(&paths::runtime().join("machines"), vm).folder().join("host-lock.sock")
+}
+
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
@@ -34,6 +45,19 @@ fn now() -> u64 {
 impl Host {
     /// Locks the host. From here on signals are heard, not died of: what was begun is finished or taken back.
     pub(crate) fn lock() -> Result<Self, Failure> {
+        Self::lock_or_borrow(None)
+    }
+
+    /// The same beside the run of a VM, which lends its lock.
+    pub(crate) fn lock_beside(vm: &str) -> Result<Self, Failure> {
+        match vm.parse() {
+            Ok(name) => Self::lock_or_borrow(Some(&lender(&name))),
+            // No VM has such a name, which the spec will tell.
+            Err(_) => Self::lock(),
+        }
+    }
+
+    fn lock_or_borrow(lender: Option<&Path>) -> Result<Self, Failure> {
         let command = std::env::args().collect::<Vec<_>>().join(" ");
         let interrupted = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGTERM, SIGHUP] {
@@ -41,11 +65,22 @@ impl Host {
         }
         let live = LiveHost::running()?;
         let owner = Owner { pid: std::process::id(), command: command.clone(), since_unix_s: now() };
-        let lock = HostLock::acquire(HOST_LOCK.as_ref(), &owner).map_err(Failure::hinted(LockError::hint))?;
+        let lock = match (HostLock::acquire(HOST_LOCK.as_ref(), &owner), lender) {
+            (Err(held @ LockError::Held { .. }), Some(lender)) => {
+                HostLock::borrow_at(lender, BORROW).map_err(|_| held)
+            }
+            (lock, _) => lock,
+        };
+        let lock = lock.map_err(Failure::hinted(LockError::hint))?;
         lock.share_with_children()?;
         let state =
             StateDir::create(&paths::state()).hint("run it as root: changing a host's drivers needs it")?;
         Ok(Self { live, lock, state, command, interrupted })
+    }
+
+    /// Lends the lock while a VM runs, to whoever changes what it has. Nothing is to be changed before it is ended.
+    pub(crate) fn lend_beside(&self, vm: &VmName) -> Result<Lender, Failure> {
+        Lender::start(&self.lock, &lender(vm)).map_err(Failure::hinted(LockError::hint))
     }
 
     /// Whether the user asked to end.
@@ -62,6 +97,12 @@ impl Host {
     pub(crate) fn topology(&self) -> Topology {
         let boot_id = self.live.live().ok().map(|live| live.boot_id().to_string());
         Topology::new(slotwise_host::read(&self.live, Origin::Live { boot_id }))
+    }
+
+    /// Names this boot of the host.
+    pub(crate) fn boot_id(&self) -> Result<String, Failure> {
+        let live = self.live.live().map_err(Failure::hinted(NotLive::hint))?;
+        Ok(live.boot_id().to_string())
     }
 
     /// Carries a plan out, if the host still is what it rests on.
@@ -155,6 +196,11 @@ impl<'h> Loan<'h> {
             }
         };
         Ok(Self { host, id })
+    }
+
+    /// Leaves everything as it is: another is at work on the host, and `slotwise undo` takes it back.
+    pub(crate) fn leave(mut self) {
+        self.id = None;
     }
 
     /// Gives everything back. An error, or what could not be restored, is the caller's to tell.

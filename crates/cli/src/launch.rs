@@ -144,6 +144,9 @@ pub(crate) struct RunLogs {
 /// Names of the logs of a run.
 pub(crate) const LOGS: [&str; 3] = ["monitor.log", "kernel.log", "console.log"];
 
+/// Name of the log of an attachment.
+const ATTACHMENT: &str = "attach.log";
+
 impl RunLogs {
     /// Where the logs of a VM's last run are.
     pub(crate) fn of(vm: &VmName) -> Self {
@@ -153,6 +156,19 @@ impl RunLogs {
     /// The files there are.
     pub(crate) fn files(&self) -> Vec<PathBuf> {
         LOGS.iter().map(|log| self.folder.join(log)).filter(|path| path.is_file()).collect()
+    }
+
+    /// What came of the last attachment that failed.
+    pub(crate) fn attachment(&self) -> Vec<PathBuf> {
+        vec![self.folder.join(ATTACHMENT)]
+    }
+
+    /// Keeps what an attachment failed with, beside the logs of the run.
+    pub(crate) fn keep_attachment(&self, text: &str) -> Result<(), Failure> {
+        fs::create_dir_all(&self.folder)?;
+        let path = self.folder.join(ATTACHMENT);
+        fs::write(&path, text)
+            .map_err(|error| Failure::new(format!("cannot write {}: {error}", path.display())))
     }
 
     /// Keeps the logs of a run in place of those of the last.

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod attachment;
 mod commands;
 mod error;
 mod host;

@@ -3,12 +3,17 @@
 //! The lock is `flock(2)`: the kernel drops it when its holder ends, however it ends, so it is never stale. The file
 //! stays, since removing it would let two programs lock two files of one name. Times are seconds since 1970, UTC.
 
+mod lend;
+
 use std::fmt;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{self, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, FdFlags};
+
+pub use lend::Lender;
 
 /// Where the lock of a host lies by default: one for the host, wherever its journals are, and gone with its boot.
 pub const HOST_LOCK: &str = "/run/slotwise.lock";
@@ -84,6 +89,8 @@ impl LockError {
 pub struct HostLock {
     file: OwnedFd,
     path: PathBuf,
+    /// Closed after the lock, which tells its lender that it is back.
+    _lease: Option<UnixStream>,
 }
 
 impl HostLock {
@@ -102,7 +109,7 @@ impl HostLock {
         }
         fs::ftruncate(&file, 0).map_err(fail)?;
         rustix::io::pwrite(&file, owner.to_text().as_bytes(), 0).map_err(fail)?;
-        Ok(Self { file, path: path.to_owned() })
+        Ok(Self { file, path: path.to_owned(), _lease: None })
     }
 
     /// Lets programs that this process starts hold the lock with it, until the last of them has ended: a `modprobe` that

@@ -370,6 +370,7 @@ pub(crate) fn row(case: &str, outcome: Outcome) -> Row {
         outcome,
         elapsed: Duration::from_millis(20),
         in_guest: Duration::from_millis(19),
+        prepared_in: Duration::ZERO,
         reason: outcome.is_bad().then(|| "wrong".into()),
         line: None,
         sent: 0,

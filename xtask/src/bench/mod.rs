@@ -1,5 +1,6 @@
 //! The parts of the main job, timed, beside the figures that were made by hand (`docs/reference/figures.md`).
 
+mod attach;
 pub(crate) mod diagnosis;
 mod overhead;
 pub(crate) mod reading;
@@ -29,6 +30,8 @@ pub(crate) enum Part {
     Planning,
     /// What the bench takes of a run's time
     Overhead,
+    /// Keeping cases apart: by booting, restoring, or resetting the device, side by side in the virtual lab
+    Attach,
     /// The main job in the virtual lab
     Job,
 }
@@ -40,12 +43,14 @@ pub(crate) fn run(part: Option<Part>) -> Result {
         Some(Part::Planning) => planning::run(),
         Some(Part::Diagnosis) => diagnosis::run(),
         Some(Part::Overhead) => overhead::run(),
+        Some(Part::Attach) => attach::run(),
         Some(Part::Job) => job(),
         None => {
             reading::run()?;
             planning::run()?;
             diagnosis::run()?;
             overhead::run()?;
+            attach::run()?;
             job()
         }
     }

@@ -36,7 +36,7 @@ echo "monitors:" $(pidof qemu-system-x86_64)
 "#;
 
 /// Shell functions for the misfortunes.
-const PRELUDE: &str = r#"
+pub(super) const PRELUDE: &str = r#"
 cd /root
 trap 'kill -KILL $(jobs -p) 2>/dev/null; wait' EXIT
 # Waits a minute at most until a condition holds.

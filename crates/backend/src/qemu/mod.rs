@@ -2,10 +2,13 @@
 
 pub mod capabilities;
 mod control;
+mod hotplug;
 mod invocation;
 mod render;
 mod run;
 mod wiring;
+
+use std::os::unix::fs::MetadataExt;
 
 use slotwise_core::vm::VmSpec;
 
@@ -54,7 +57,14 @@ impl Backend for Qemu {
             Kvm::Usable => None,
             Kvm::Unusable(fault) => Some(fault.to_string()),
         };
-        Summary { name: "qemu", version: self.capabilities.version.to_string(), no_acceleration }
+        let Capabilities { program, version, .. } = &self.capabilities;
+        let build = match program.metadata() {
+            Ok(found) => {
+                format!("{} {} {}.{}", program.display(), found.len(), found.mtime(), found.mtime_nsec())
+            }
+            Err(_) => program.display().to_string(),
+        };
+        Summary { name: "qemu", version: version.to_string(), build, no_acceleration }
     }
 
     fn render(&self, spec: &VmSpec) -> Result<String, BackendError> {

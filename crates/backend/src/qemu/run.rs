@@ -4,10 +4,13 @@
 //! for or polled and not a byte of the console is lost. It listens for channels, and for a second control
 //! connection that another process can use to attach and detach devices.
 
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::ExitStatusExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -83,6 +86,17 @@ pub enum StartError {
         /// What QEMU said by then.
         messages: String,
     },
+    /// A saved state was not taken over.
+    #[error("machine {machine} does not go on from its saved state")]
+    State {
+        /// The machine.
+        machine: VmName,
+        /// What happened.
+        #[source]
+        source: Box<QmpError>,
+        /// What QEMU said by then.
+        messages: String,
+    },
     /// QEMU is there and does not speak as it should.
     #[error("control connection to machine {machine} failed at start")]
     Control {
@@ -107,6 +121,7 @@ impl StartError {
         match self {
             Self::GaveUp { messages, .. }
             | Self::Deadline { messages, .. }
+            | Self::State { messages, .. }
             | Self::Control { messages, .. } => Some(messages),
             _ => None,
         }
@@ -146,6 +161,24 @@ pub enum RunError {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+    /// The file for its state cannot be had.
+    #[error("cannot write {}", path.display())]
+    StateFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// Its state was not written.
+    #[error("cannot save machine {machine}")]
+    Save {
+        /// The machine.
+        machine: VmName,
+        /// Why.
+        #[source]
+        source: QmpError,
     },
     /// Killed, and not gone.
     #[error("process {pid} of machine {machine} was killed and does not go")]
@@ -189,13 +222,17 @@ impl Running {
     pub fn start(spec: &VmSpec, caps: &Capabilities, options: StartOptions) -> Result<Self, StartError> {
         let config = spec.config();
         let name = &config.name;
-        let StartOptions { machines, nodes, within, messages, console } = options;
+        let StartOptions { machines, nodes, within, messages, console, state } = options;
         let deadline = Instant::now() + within;
         check_nodes(&nodes).map_err(|faults| StartError::Nodes { machine: name.clone(), faults })?;
         let folder = RuntimeFolder::create(&machines, name)?;
         let sockets = folder.sockets();
-        let line = render(spec, caps, Wiring::Sockets(sockets))?;
+        let mut line = render(spec, caps, Wiring::Sockets(sockets))?;
         let prepared = |what| move |source| StartError::Prepare { what, machine: name.clone(), source };
+        let state = state.map(File::open).transpose().map_err(prepared("saved state"))?;
+        if state.is_some() {
+            line.option("-incoming", "defer");
+        }
         let control = listen(&sockets.own_qmp()).map_err(prepared("control socket"))?;
         let serial = match config.console {
             ConsoleKind::Serial | ConsoleKind::DebugPort => {
@@ -217,9 +254,12 @@ impl Running {
             }
             None => None,
         };
-        let qmp = start.negotiate(start.accept(&control, "control connection")?)?;
+        let mut qmp = start.negotiate(start.accept(&control, "control connection")?)?;
+        if let Some(state) = &state {
+            start.take_over(&mut qmp, state)?;
+        }
         Ok(Self {
-            control: Control::over(spec, qmp),
+            control: Control::over(name.clone(), config.machine, qmp),
             channels: config.channels.clone(),
             console,
             process,
@@ -255,6 +295,20 @@ impl Running {
         Exit { cause, messages: self.process.messages_to_end() }
     }
 
+    /// Writes the whole machine into a new file that only we may read, and lets it run on.
+    fn save_state(&mut self, path: &Path, within: Duration) -> Result<(), RunError> {
+        let machine = self.control.name().clone();
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = file.map_err(|source| RunError::StateFile { path: path.to_owned(), source })?;
+        let saved = self.qmp().save_to(file.as_fd(), within);
+        let resumed = self.qmp().cont();
+        saved.and(resumed).map_err(|source| {
+            // What is in it now is no state.
+            let _ = fs::remove_file(path);
+            RunError::Save { machine, source }
+        })
+    }
+
     fn find_channel(&self, name: &ChannelName) -> Result<UnixStream, RunError> {
         let (machine, channel) = (self.control.name().clone(), name.clone());
         let Some(index) = self.channels.iter().position(|channel| channel == name) else {
@@ -274,12 +328,16 @@ impl crate::Machine for Running {
         Ok(self.find_channel(name)?)
     }
 
-    fn attach(&mut self, device: &PassthroughDevice, within: Duration) -> Result<(), crate::BackendError> {
-        Ok(self.control.attach(device, within)?)
+    fn attach(&mut self, devices: &[PassthroughDevice], within: Duration) -> Result<(), crate::BackendError> {
+        Ok(self.control.attach(devices, within)?)
     }
 
-    fn detach(&mut self, device: PciAddress, within: Duration) -> Result<(), crate::BackendError> {
-        Ok(self.control.detach(device, within)?)
+    fn detach(&mut self, devices: &[PciAddress], within: Duration) -> Result<(), crate::BackendError> {
+        Ok(self.control.detach(devices, within)?)
+    }
+
+    fn save(&mut self, path: &Path, within: Duration) -> Result<(), crate::BackendError> {
+        Ok(self.save_state(path, within)?)
     }
 
     fn wait(&mut self, within: Duration) -> Option<Exit> {
@@ -365,6 +423,17 @@ impl Start<'_> {
                 }
             },
         }
+    }
+
+    /// Fills the machine with a saved state, and lets it run on.
+    fn take_over(&self, qmp: &mut Qmp, state: &File) -> Result<(), StartError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        qmp.load_from(state.as_fd(), left).and_then(|()| qmp.cont()).map_err(|source| {
+            // QEMU ends where a state does not fit its machine, and says so.
+            let _ = self.process.wait(LAST_BREATH);
+            let messages = self.process.messages().capture().text();
+            StartError::State { machine: self.name.clone(), source: Box::new(source), messages }
+        })
     }
 
     fn gave_up(&self, status: ExitStatus) -> StartError {

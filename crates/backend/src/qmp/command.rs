@@ -40,7 +40,7 @@ impl From<&str> for RunState {
     }
 }
 
-fn arguments<const N: usize>(members: [(&str, Value); N]) -> Arguments {
+pub(super) fn arguments<const N: usize>(members: [(&str, Value); N]) -> Arguments {
     members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
@@ -114,6 +114,7 @@ impl Qmp {
         mut properties: Arguments,
         within: Duration,
     ) -> Result<(), QmpError> {
+        self.forget(id);
         properties.insert("driver".into(), json!(driver));
         properties.insert("id".into(), json!(id));
         self.execute("device_add", &properties, within).map(|_| ())
@@ -126,8 +127,24 @@ impl Qmp {
     /// [`QmpError::ReleaseRefused`] when it says no (event `DEVICE_UNPLUG_GUEST_ERROR`, QEMU 6.2).
     pub fn device_del(&mut self, id: &str, within: Duration) -> Result<(), QmpError> {
         let deadline = Instant::now() + within;
-        self.execute("device_del", &arguments([("id", json!(id))]), within)?;
+        self.ask_release(id, within)?;
         self.wait_device_deleted(id, deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Asks the guest to release a device. One that was asked already is not asked again: the request stays with it.
+    ///
+    /// # Errors
+    /// As for [`Qmp::execute`].
+    pub fn ask_release(&mut self, id: &str, within: Duration) -> Result<(), QmpError> {
+        match self.execute("device_del", &arguments([("id", json!(id))]), within) {
+            // QEMU `softmmu/qdev-monitor.c`, `qmp_device_del`, from 6.1 on.
+            Err(QmpError::Refused { description, .. })
+                if description.contains("already in the process of unplug") =>
+            {
+                Ok(())
+            }
+            answer => answer.map(drop),
+        }
     }
 
     /// Waits until a device whose removal was asked for is gone.

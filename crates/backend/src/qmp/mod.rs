@@ -9,6 +9,7 @@
 mod command;
 mod error;
 mod line;
+mod migration;
 mod wire;
 
 use std::collections::VecDeque;
@@ -201,6 +202,11 @@ impl Qmp {
         }
     }
 
+    /// Drops what is queued about a device: a new one of its name must not be taken for it.
+    fn forget(&mut self, device: &str) {
+        self.events.retain(|event| event.data.get("device").and_then(Value::as_str) != Some(device));
+    }
+
     fn queue(&mut self, event: Event) {
         if self.events.len() >= MAX_EVENTS {
             self.events.pop_front();
@@ -232,5 +238,7 @@ fn shown(line: &[u8]) -> String {
     String::from_utf8_lossy(line).chars().take(120).collect()
 }
 
+#[cfg(test)]
+pub(crate) mod fake;
 #[cfg(test)]
 mod tests;

@@ -1,64 +1,13 @@
 //! A client against servers that behave badly, over a socket pair.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::fd::AsFd;
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use serde_json::json;
 
+use super::fake::{BRIEF, LONG, Server, connected, serve};
 use super::*;
-
-const LONG: Duration = Duration::from_secs(20);
-const BRIEF: Duration = Duration::from_millis(100);
-const GREETING: &str = r#"{"QMP": {"version": {"qemu": {"micro": 22, "minor": 2, "major": 7}, "package": ""}, "capabilities": ["oob"]}}"#;
-
-/// The server's end: reads commands, writes whatever the test wants.
-struct Server {
-    reader: BufReader<UnixStream>,
-}
-
-impl Server {
-    fn say(&mut self, text: &str) {
-        // A client that has given up hangs up.
-        let _ = self.reader.get_mut().write_all(text.as_bytes());
-    }
-
-    fn hear(&mut self) -> Value {
-        let mut line = String::new();
-        self.reader.read_line(&mut line).expect("readable");
-        serde_json::from_str(&line).unwrap_or(Value::Null)
-    }
-
-    /// Hears a command and answers it with its own id.
-    fn answer(&mut self, body: &str) -> Value {
-        let command = self.hear();
-        self.say(&format!("{{{body}, \"id\": {}}}\r\n", command["id"]));
-        command
-    }
-
-    fn greet(&mut self) {
-        self.say(&format!("{GREETING}\r\n"));
-        self.answer(r#""return": {}"#);
-    }
-}
-
-fn serve<T: Send + 'static>(
-    script: impl FnOnce(&mut Server) -> T + Send + 'static,
-) -> (UnixStream, JoinHandle<T>) {
-    let (client, server) = UnixStream::pair().expect("a socket pair");
-    let handle = thread::spawn(move || script(&mut Server { reader: BufReader::new(server) }));
-    (client, handle)
-}
-
-fn connected<T: Send + 'static>(
-    script: impl FnOnce(&mut Server) -> T + Send + 'static,
-) -> (Qmp, JoinHandle<T>) {
-    let (client, handle) = serve(|server| {
-        server.greet();
-        script(server)
-    });
-    (Qmp::over(client, LONG).expect("greeting and negotiation"), handle)
-}
 
 #[test]
 fn greeting_and_negotiation_give_the_version() {

@@ -1,8 +1,10 @@
 //! The commands, a file each.
 
 mod apply;
+mod attach;
 mod bisect;
 mod capture;
+mod detach;
 mod diagnose;
 mod explain;
 mod inspect;
@@ -37,6 +39,8 @@ enum Command {
     Undo(undo::Arguments),
     Status(status::Arguments),
     Run(run::Arguments),
+    Attach(attach::Arguments),
+    Detach(detach::Arguments),
     Render(render::Arguments),
     Test(test::Arguments),
     Bisect(bisect::Arguments),
@@ -55,6 +59,8 @@ pub(crate) fn run(cli: Cli) -> Result<Outcome, Failure> {
         Command::Undo(arguments) => undo::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Run(arguments) => run::run(&arguments),
+        Command::Attach(arguments) => attach::run(&arguments),
+        Command::Detach(arguments) => detach::run(&arguments),
         Command::Render(arguments) => render::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Bisect(arguments) => bisect::run(&arguments),

@@ -5,11 +5,15 @@ use std::time::{Duration, Instant};
 
 use slotwise_backend::console::{ESCAPE, RawTerminal};
 use slotwise_backend::{Backend, ExitCause, Machine, StartOptions};
-use slotwise_core::plan::VmPlan;
+use slotwise_core::pci::Selector;
+use slotwise_core::plan::{Plan, VmPlan};
 use slotwise_core::report::Role;
+use slotwise_core::topology::Topology;
+use slotwise_core::vm::Request;
 use slotwise_host::kernel_messages::KernelMessages;
 
 use super::{diagnose, plan};
+use crate::attachment::{self, Records};
 use crate::error::{Failure, Outcome};
 use crate::host::{self, Host, Loan};
 use crate::launch::{self, RunLogs};
@@ -20,6 +24,8 @@ use crate::{paths, print, saved};
 const TICK: Duration = Duration::from_millis(100);
 /// How long a machine may take to end in order.
 const END: Duration = Duration::from_secs(10);
+/// How long one who has borrowed the lock may take to be done: the give-back of a device takes seconds.
+const RETURN: Duration = Duration::from_secs(60);
 
 /// Launch a VM with its devices, its console attached; what has to be changed for it is taken back after
 #[derive(Debug, clap::Args)]
@@ -30,6 +36,10 @@ pub(crate) struct Arguments {
     /// Which VM of it
     #[arg(value_name = "VM")]
     vm: String,
+    /// Start it without this device, which `slotwise attach` may plug in later: [[DOMAIN:]BUS:]DEVICE[.FUNCTION] or
+    /// VENDOR:DEVICE; give it once for each
+    #[arg(long, value_name = "DEVICE", conflicts_with = "plan")]
+    without: Vec<Selector>,
     /// Go on although this rule says that it will not work; give it once for each
     #[arg(long, value_name = "RULE")]
     despite: Vec<String>,
@@ -45,10 +55,15 @@ pub(crate) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
-    let spec = Spec::read(&arguments.spec)?;
+    let mut spec = Spec::read(&arguments.spec)?;
     let saved = arguments.plan.as_deref().map(saved::read).transpose()?;
     let host = Host::lock()?;
-    let plan = plan::make(&spec, &host.topology())?;
+    let topology = host.topology();
+    let mut plan = plan::make(&spec, &topology)?;
+    if !arguments.without.is_empty() {
+        spec.request = without(&spec.request, &plan, arguments, &topology)?;
+        plan = plan::make(&spec, &topology)?;
+    }
     let vm = launch::vm(&plan, &arguments.vm)?;
     if let Some(saved) = &saved
         && !saved::still_holds(saved, &plan)
@@ -82,7 +97,14 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     };
     let outcome = match backend.start(&machine, options) {
         Ok(mut machine) => {
+            let lender = host.lend_beside(&vm.request.name)?;
             let watched = watch(&mut *machine, &host, arguments, &console);
+            // Whoever has borrowed the lock loses the machine now, and then has nothing more to do.
+            let _ = machine.end(END);
+            if !lender.end(RETURN) {
+                loan.leave();
+                return Err(not_returned());
+            }
             logs.keep(&machine.messages(), &kernel_log(), &console.text())?;
             watched
         }
@@ -92,8 +114,33 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             failed(vm, &logs, &error.to_string(), error.hint())
         }
     };
+    let attached = Records::of(&vm.request.name).give_back_all(&host)?;
     loan.give_back()?;
+    if !attached {
+        return Err(Failure::new("the host is not as it was").hint("`slotwise undo` tries again"));
+    }
     outcome
+}
+
+/// The request without what is to be plugged in later.
+fn without(
+    request: &Request,
+    plan: &Plan,
+    arguments: &Arguments,
+    topology: &Topology,
+) -> Result<Request, Failure> {
+    let vm = launch::vm(plan, &arguments.vm)?;
+    attachment::all_found(plan, vm)?;
+    let mut later = Vec::new();
+    for wanted in &arguments.without {
+        later.extend(attachment::group(vm, topology, wanted)?);
+    }
+    Ok(attachment::without(request, vm, &later))
+}
+
+fn not_returned() -> Failure {
+    Failure::new("another slotwise is still at work on this host, with the lock of this run")
+        .hint("wait until it has ended, then `slotwise undo`")
 }
 
 /// A machine that did not start: what the monitor said, and what that means.

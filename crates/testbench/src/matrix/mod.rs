@@ -15,12 +15,14 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use crate::guest::GuestDefinition;
-use crate::rig::{DeviceUnderTest, Rig};
+use crate::rig::{DeviceUnderTest, Origin, Rig};
 use crate::run::{Comparison, Quarantine, Quarantined};
 use crate::sight::Reference;
 use crate::suite::{Case, Exchange, Performed, Suite};
 
 use session::Session;
+
+pub(crate) use session::chain;
 
 /// What to run.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +45,8 @@ pub struct Options<'a> {
     pub times: NonZeroU32,
     /// When to end.
     pub until: Until,
+    /// What is done to guest and device between two cases.
+    pub isolation: Isolation,
     /// Failures that are known.
     pub quarantine: &'a Quarantine,
     /// What an earlier part of this run has done; none of it is done again.
@@ -52,7 +56,14 @@ pub struct Options<'a> {
 impl<'a> Options<'a> {
     /// Everything once, in the suites' order.
     pub fn once(quarantine: &'a Quarantine, finished: &'a Finished) -> Self {
-        Self { seed: None, times: NonZeroU32::MIN, until: Until::Done, quarantine, finished }
+        Self {
+            seed: None,
+            times: NonZeroU32::MIN,
+            until: Until::Done,
+            isolation: Isolation::None,
+            quarantine,
+            finished,
+        }
     }
 }
 
@@ -63,6 +74,18 @@ pub enum Until {
     Done,
     /// At the first case that fails, and is not known to.
     Failure,
+}
+
+/// How cases are kept apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// Not at all: a guest runs all cases, one after another.
+    #[default]
+    None,
+    /// The device is taken out of the guest and put in again before each case, which resets it.
+    Device,
+    /// Each case has a guest of its own.
+    Guest,
 }
 
 /// Names one row of a run.
@@ -134,6 +157,8 @@ pub struct Start {
     pub identity: Option<[String; 3]>,
     /// From the start of the guest to the answer to the first INQUIRY.
     pub to_first_inquiry: Option<Duration>,
+    /// How the guest came to run.
+    pub origin: Option<Origin>,
     /// Why it did not, if so.
     pub fault: Option<String>,
     /// What to do about that.
@@ -169,6 +194,8 @@ pub struct Row {
     pub elapsed: Duration,
     /// How much of that was spent waiting for the guest or the device.
     pub in_guest: Duration,
+    /// How long it took before to have a guest in which the device answers INQUIRY; nothing if there was one.
+    pub prepared_in: Duration,
     /// Why it did not pass.
     pub reason: Option<String>,
     /// Line of the step at fault, in the case's file.
@@ -275,6 +302,7 @@ impl Row {
             outcome,
             elapsed: Duration::ZERO,
             in_guest: Duration::ZERO,
+            prepared_in: Duration::ZERO,
             reason: Some(reason),
             line: None,
             sent: 0,

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use super::device::{self, Found};
-use super::{Options, Outcome, Place, Progress, Row, RowKey, Start, Until};
+use super::{Isolation, Options, Outcome, Place, Progress, Row, RowKey, Start, Until};
 use crate::capability::{Capabilities, Capability};
 use crate::rig::{Rig, RunningGuest};
 use crate::sight::Reference;
@@ -37,6 +37,8 @@ pub(super) struct Session<'a> {
     pub(super) remedies: Vec<String>,
     /// How often power was switched off and on.
     pub(super) powered: usize,
+    /// Whether a case has had this guest with its device as it is.
+    used: bool,
 }
 
 /// A guest that is of no use: why, and what its console said.
@@ -60,7 +62,7 @@ fn no_commands() -> TransportError {
     TransportError::Refused { reason: "it carries no SCSI commands".into() }
 }
 
-pub(super) fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     // Real chains are short; the bound is for one that loops.
@@ -88,6 +90,7 @@ impl<'a> Session<'a> {
             device: place.device.name.clone(),
             identity: None,
             to_first_inquiry: None,
+            origin: None,
             fault: None,
             hint: None,
         });
@@ -105,6 +108,7 @@ impl<'a> Session<'a> {
             waited: Duration::ZERO,
             remedies: Vec::new(),
             powered: 0,
+            used: false,
         }
     }
 
@@ -133,7 +137,9 @@ impl<'a> Session<'a> {
                 continue;
             }
             let before = self.waited;
+            let prepared_in = self.keep_apart(case);
             let mut row = self.row(suite, case, attempt, &mut names);
+            row.prepared_in += prepared_in;
             let remedies = std::mem::take(&mut self.remedies);
             row.recovery.splice(0..0, remedies);
             row.attempt = attempt;
@@ -171,12 +177,16 @@ impl<'a> Session<'a> {
             // What a setup found out holds for the guest it was found out in.
             *names = None;
         }
-        if let Err(useless) = self.ready() {
-            return self.not_begun(suite, case, useless);
+        let (begin, had) = (Instant::now(), self.guest.is_some());
+        let ready = self.ready();
+        let prepared_in = if had { Duration::ZERO } else { begin.elapsed() };
+        if let Err(useless) = ready {
+            return Row { prepared_in, ..self.not_begun(suite, case, useless) };
         }
         // A setup needs what its cases need.
         if let Err(reason) = self.may_run(case) {
-            return Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
+            let skipped = Row::not_run(&self.place, suite, case, Outcome::Skip, reason);
+            return Row { prepared_in, ..skipped };
         }
         let found = match names.take() {
             Some(names) => Ok(names),
@@ -187,14 +197,16 @@ impl<'a> Session<'a> {
         };
         let found = match found {
             Ok(found) => names.insert(found),
-            Err(useless) => return self.not_begun(suite, case, useless),
+            Err(useless) => return Row { prepared_in, ..self.not_begun(suite, case, useless) },
         };
         // It lasted until a case could begin: that it dies in one costs that case alone.
         self.starts = 0;
-        match case.observation() {
+        self.used = true;
+        let row = match case.observation() {
             Some(what) => self.observe(suite, case, what),
             None => self.case(suite, case, found),
-        }
+        };
+        Row { prepared_in, ..row }
     }
 
     /// The row of a case whose guest is of no use.
@@ -224,6 +236,48 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// What the run's isolation asks for between two cases; how long it took.
+    fn keep_apart(&mut self, case: &Case) -> Duration {
+        let begin = Instant::now();
+        if !self.used || self.may_run(case).is_err() {
+            return Duration::ZERO;
+        }
+        match self.options.isolation {
+            Isolation::None => return Duration::ZERO,
+            Isolation::Guest => self.drop_guest(),
+            Isolation::Device => {
+                if let Err(why) = self.reattach() {
+                    self.remedies.push(format!("{why}; the case has a new guest"));
+                    self.drop_guest();
+                }
+            }
+        }
+        self.used = false;
+        let took = begin.elapsed();
+        self.waited += took;
+        took
+    }
+
+    fn drop_guest(&mut self) {
+        if let Some((guest, _)) = self.guest.take() {
+            guest.stop();
+        }
+    }
+
+    /// Takes the device out of the guest and puts it in again.
+    fn reattach(&mut self) -> Result<(), String> {
+        let Some((guest, found)) = &mut self.guest else { return Ok(()) };
+        guest.reattach().map_err(|error| chain(&error))?;
+        if found.address.is_some() {
+            let (_, again) =
+                device::find(guest.transport(), self.place.device).map_err(|error| chain(&error))?;
+            *found = again;
+        }
+        // What the guest's kernel said of it belongs to no case.
+        self.kernel_log();
+        Ok(())
+    }
+
     /// Makes sure that the guest runs and that its device is the declared one.
     fn ready(&mut self) -> Result<(), Useless> {
         if self.guest.is_some() {
@@ -244,6 +298,7 @@ impl<'a> Session<'a> {
         match &outcome {
             Ok(found) if self.first.to_first_inquiry.is_none() => {
                 self.first.to_first_inquiry = Some(begin.elapsed());
+                self.first.origin = self.guest.as_ref().map(|(guest, _)| guest.origin());
                 self.first.identity.clone_from(&found.identity);
             }
             Err(useless) if self.first.fault.is_none() => self.first.fault = Some(useless.reason.clone()),

@@ -143,6 +143,12 @@ pub mod v1 {
         pub revision: Option<String>,
         /// From the start of the guest to the answer to the first INQUIRY.
         pub seconds_to_first_inquiry: Option<f64>,
+        /// How it came to run: `booted` with the device, `attached` when it had booted, or `restored` from a saved state.
+        #[serde(default)]
+        pub way: Option<String>,
+        /// Why it did not come by a faster way, where that was tried.
+        #[serde(default)]
+        pub way_note: Option<String>,
         /// Why it did not come up.
         pub fault: Option<String>,
         /// What to do about that.
@@ -180,6 +186,10 @@ pub mod v1 {
         /// How much of that was spent waiting for the guest or the device.
         #[serde(default)]
         pub seconds_in_guest: f64,
+        /// How long it took before to have a guest in which the device answers INQUIRY: to start it, or to reset the device
+        /// between two cases. 0 if there was one.
+        #[serde(default)]
+        pub seconds_to_prepare: f64,
         /// Why it did not pass.
         pub reason: Option<String>,
         /// Line of the step at fault in the case's file.
@@ -377,6 +387,8 @@ pub mod v1 {
                 product,
                 revision,
                 seconds_to_first_inquiry: start.to_first_inquiry.map(|time| time.as_secs_f64()),
+                way: start.origin.as_ref().map(|origin| origin.way.name().to_owned()),
+                way_note: start.origin.as_ref().and_then(|origin| origin.note.as_deref()).map(visible),
                 fault: start.fault.as_deref().map(visible),
                 hint: start.hint.as_deref().map(visible),
             }
@@ -399,6 +411,7 @@ pub mod v1 {
                 outcome: row.outcome.name().to_owned(),
                 seconds: row.elapsed.as_secs_f64(),
                 seconds_in_guest: row.in_guest.as_secs_f64(),
+                seconds_to_prepare: row.prepared_in.as_secs_f64(),
                 reason: row.reason.as_deref().map(visible),
                 line: row.line,
                 commands_sent: row.sent,

@@ -14,8 +14,10 @@ use slotwise_backend::{Backend, ExitCause, Machine, StartOptions};
 use slotwise_core::pci::PciId;
 use slotwise_core::vm::{ChannelName, VmSpec};
 
+use super::hotplug::{self, PlugError, Slot};
+use super::states::SavedStates;
 use super::tail::Tail;
-use super::{DeviceUnderTest, Rig, RigError, RunningGuest};
+use super::{DeviceUnderTest, Origin, Rig, RigError, RunningGuest, Way};
 use crate::console::{ConsoleTransport, Talk};
 use crate::guest::{BootFiles, GuestDefinition, PrepareConfig};
 use crate::sight::Reference;
@@ -47,6 +49,8 @@ pub struct MachineRig<'a> {
     pub consoles: Option<PathBuf>,
     /// What the last machine's monitor said, for a diagnosis.
     pub messages: String,
+    /// Saved states of guests, to start from without booting and with the devices plugged in then; none to boot each time.
+    pub states: Option<SavedStates>,
     /// Set when the run is to end at once: the guest's channel is cut, whatever it is at, and none is started again.
     pub stop: Arc<AtomicBool>,
 }
@@ -57,10 +61,12 @@ impl std::fmt::Debug for MachineRig<'_> {
     }
 }
 
-struct MachineGuest {
-    transport: AgentTransport<UnixStream>,
+pub(super) struct MachineGuest {
+    pub(super) transport: AgentTransport<UnixStream>,
     _hangup: Hangup,
-    machine: Box<dyn Machine>,
+    pub(super) machine: Box<dyn Machine>,
+    pub(super) slot: Slot,
+    origin: Origin,
     console: Tail,
 }
 
@@ -85,9 +91,9 @@ impl Rig for MachineRig<'_> {
     }
 }
 
-type Failed = (BoxError, Option<String>);
+pub(super) type Failed = (BoxError, Option<String>);
 
-fn plain(error: impl Into<BoxError>) -> Failed {
+pub(super) fn plain(error: impl Into<BoxError>) -> Failed {
     (error.into(), None)
 }
 
@@ -131,28 +137,72 @@ impl MachineRig<'_> {
             (error.into(), hint)
         })?;
         let spec = (self.describe)(guest, &files).map_err(plain)?;
+        if let Some(script) = guest.script() {
+            let machine = self.started(&spec, self.options(guest, console).0)?;
+            let stop = Arc::clone(&self.stop);
+            return self
+                .talk(machine, &Talk { script, names: files.names, within: guest.start_limit(), stop });
+        }
+        let mut note = None;
+        if let (Some(states), Some((bare, devices))) = (self.states.clone(), hotplug::bare(&spec)) {
+            let (mut running, origin) = self.without_devices(guest, &bare, &states, console)?;
+            match Self::with_devices(&mut running, devices) {
+                Ok(()) => {
+                    running.origin = origin;
+                    return Ok(Box::new(running));
+                }
+                Err(error) => {
+                    note =
+                        Some(format!("its device could not be plugged in: {}", crate::matrix::chain(&error)));
+                    Box::new(running).stop();
+                }
+            }
+        }
+        let mut running = self.run(guest, &spec, self.options(guest, console))?;
+        running.slot = Slot::filled(spec.config().devices.clone());
+        running.origin = Origin { way: Way::Booted, note };
+        Ok(Box::new(running))
+    }
+
+    /// How a guest is started, and where its console is heard.
+    pub(super) fn options(&self, guest: &GuestDefinition, console: &Tail) -> (StartOptions, Tail) {
         let options = StartOptions {
             console: Some(Box::new(console.clone())),
             within: guest.start_limit(),
             ..StartOptions::new(self.machines.clone())
         };
-        let mut machine = self.backend.start(&spec, options).map_err(|error| {
+        (options, console.clone())
+    }
+
+    fn started(&mut self, spec: &VmSpec, options: StartOptions) -> Result<Box<dyn Machine>, Failed> {
+        self.backend.start(spec, options).map_err(|error| {
             let hint = error.hint().map(str::to_owned);
             self.messages = error.messages().unwrap_or_default().to_owned();
             (error.into(), hint)
-        })?;
-        if let Some(script) = guest.script() {
-            let stop = Arc::clone(&self.stop);
-            return self
-                .talk(machine, &Talk { script, names: files.names, within: guest.start_limit(), stop });
-        }
+        })
+    }
+
+    /// A guest with an agent that has answered.
+    pub(super) fn run(
+        &mut self,
+        guest: &GuestDefinition,
+        spec: &VmSpec,
+        (options, console): (StartOptions, Tail),
+    ) -> Result<MachineGuest, Failed> {
+        let within = options.within;
+        let mut machine = self.started(spec, options)?;
         let link = machine.open_channel(&ChannelName::agent()).map_err(plain)?;
         let hangup = Hangup::over(&link, &self.stop).map_err(plain)?;
-        let answer = AgentTransport::connect(link, guest.capabilities().clone(), guest.start_limit());
+        let answer = AgentTransport::connect(link, guest.capabilities().clone(), within);
         match answer {
-            Ok(transport) if transport.complaints().is_empty() => {
-                Ok(Box::new(MachineGuest { transport, _hangup: hangup, machine, console: console.clone() }))
-            }
+            Ok(transport) if transport.complaints().is_empty() => Ok(MachineGuest {
+                transport,
+                _hangup: hangup,
+                machine,
+                slot: Slot::filled(Vec::new()),
+                origin: Origin::default(),
+                console,
+            }),
             Ok(transport) => Err(plain(transport.complaints().join("; "))),
             Err(error) => {
                 self.messages = machine.messages();
@@ -203,6 +253,14 @@ impl RunningGuest for MachineGuest {
 
     fn console_tail(&mut self) -> String {
         self.console.lines()
+    }
+
+    fn origin(&self) -> Origin {
+        self.origin.clone()
+    }
+
+    fn reattach(&mut self) -> Result<(), PlugError> {
+        self.slot.refill(&mut *self.machine, &mut self.transport)
     }
 
     fn stop(mut self: Box<Self>) {

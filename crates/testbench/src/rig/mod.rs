@@ -1,16 +1,20 @@
 //! What the matrix needs of the place that runs guests: start one with a device, reach it, stop it.
 
+mod hotplug;
 mod iscsi;
 mod machine;
 mod powered;
+mod states;
 mod tail;
 
 use std::error::Error;
 use std::net::Ipv4Addr;
 
+pub use hotplug::PlugError;
 pub use iscsi::IscsiRig;
 pub use machine::{Describe, MachineRig};
 pub use powered::PoweredRig;
+pub use states::SavedStates;
 
 use slotwise_core::pci::PciId;
 
@@ -59,6 +63,48 @@ pub enum PowerCycle {
     Failed(String),
 }
 
+/// How a guest came to run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The way.
+    pub way: Way,
+    /// Why not by a faster one, if that was tried.
+    pub note: Option<String>,
+}
+
+/// The way by which a guest with its device came to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// It booted with the device.
+    #[default]
+    Booted,
+    /// It booted without the device, which was plugged in then.
+    Attached,
+    /// It went on from a saved state, and the device was plugged in then.
+    Restored,
+}
+
+impl Way {
+    /// All there are.
+    pub const ALL: [Self; 3] = [Self::Booted, Self::Attached, Self::Restored];
+
+    /// Its name in reports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Booted => "booted",
+            Self::Attached => "attached",
+            Self::Restored => "restored",
+        }
+    }
+
+    /// The way of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|way| way.name() == name)
+    }
+}
+
 /// A guest that runs. It is stopped when dropped, if [`stop`](Self::stop) was not called.
 pub trait RunningGuest {
     /// The way to its devices.
@@ -66,6 +112,20 @@ pub trait RunningGuest {
 
     /// The last lines of its console, for a report of what it died of.
     fn console_tail(&mut self) -> String;
+
+    /// How it came to run.
+    fn origin(&self) -> Origin {
+        Origin::default()
+    }
+
+    /// Takes the device out of the guest and puts it in again, which resets it. Its addresses may be others then.
+    ///
+    /// # Errors
+    ///
+    /// There is no way to, or it failed; the guest may be without its device then.
+    fn reattach(&mut self) -> Result<(), PlugError> {
+        Err(PlugError::Impossible)
+    }
 
     /// Stops it, forcibly if it does not by itself, and gives the device back.
     fn stop(self: Box<Self>);

@@ -7,6 +7,7 @@ use serde_spanned::Spanned;
 
 use super::quarantine::{Date, Quarantined, Standing};
 use crate::matrix::{Outcome, Row, Start};
+use crate::rig::{Origin, Way};
 use crate::sight::Reference;
 use crate::suite::{Exchange, Performed};
 use crate::wire::{Command, CommandOutcome, Operation, OperationOutcome};
@@ -59,6 +60,10 @@ pub(super) struct StartLine {
     device: String,
     identity: Option<[String; 3]>,
     to_first_inquiry: Option<Duration>,
+    #[serde(default)]
+    way: Option<String>,
+    #[serde(default)]
+    note: Option<String>,
     fault: Option<String>,
     hint: Option<String>,
 }
@@ -93,6 +98,8 @@ pub(super) struct RowLine {
     outcome: String,
     elapsed: Duration,
     in_guest: Duration,
+    #[serde(default)]
+    prepared_in: Duration,
     reason: Option<String>,
     line: Option<usize>,
     sent: usize,
@@ -132,15 +139,18 @@ struct QuarantinedLine {
 
 impl From<&Start> for StartLine {
     fn from(start: &Start) -> Self {
-        let Start { guest, device, identity, to_first_inquiry, fault, hint } = start.clone();
-        Self { guest, device, identity, to_first_inquiry, fault, hint }
+        let Start { guest, device, identity, to_first_inquiry, origin, fault, hint } = start.clone();
+        let way = origin.as_ref().map(|origin| origin.way.name().to_owned());
+        let note = origin.and_then(|origin| origin.note);
+        Self { guest, device, identity, to_first_inquiry, way, note, fault, hint }
     }
 }
 
 impl From<StartLine> for Start {
     fn from(line: StartLine) -> Self {
-        let StartLine { guest, device, identity, to_first_inquiry, fault, hint } = line;
-        Self { guest, device, identity, to_first_inquiry, fault, hint }
+        let StartLine { guest, device, identity, to_first_inquiry, way, note, fault, hint } = line;
+        let origin = way.and_then(|name| Way::from_name(&name)).map(|way| Origin { way, note });
+        Self { guest, device, identity, to_first_inquiry, origin, fault, hint }
     }
 }
 
@@ -189,6 +199,7 @@ impl From<&Row> for RowLine {
             outcome: row.outcome.name().to_owned(),
             elapsed: row.elapsed,
             in_guest: row.in_guest,
+            prepared_in: row.prepared_in,
             reason: row.reason,
             line: row.line,
             sent: row.sent,
@@ -235,6 +246,7 @@ impl RowLine {
             outcome: Outcome::from_name(&self.outcome)?,
             elapsed: self.elapsed,
             in_guest: self.in_guest,
+            prepared_in: self.prepared_in,
             reason: self.reason,
             line: self.line,
             sent: self.sent,

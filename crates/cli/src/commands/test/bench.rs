@@ -9,9 +9,10 @@ use slotwise_core::report::{Role, picture};
 use slotwise_core::vm::{HookWord, TestRequest, WriteLeave};
 use slotwise_host::kernel_messages::KernelMessages;
 use slotwise_testbench::guest::{BootFiles, GuestDefinition, PrepareConfig};
-use slotwise_testbench::matrix::{Finished, Matrix, Options, Row, Run, Until, run_with};
+use slotwise_testbench::matrix::{self, Finished, Matrix, Options, Row, Run, Start, Until, run_with};
 use slotwise_testbench::rig::{
-    DeviceUnderTest, FunctionUnderTest, Identity, IscsiRig, MachineRig, Peer, PoweredRig, Rig, Serves,
+    DeviceUnderTest, FunctionUnderTest, Identity, IscsiRig, MachineRig, Peer, PoweredRig, Rig, SavedStates,
+    Serves, Way,
 };
 use slotwise_testbench::run::{Folder, FolderError, HookError, Pattern, Quarantine, Recipe, run_hook};
 use slotwise_testbench::suite::{Harm, Suite};
@@ -19,7 +20,7 @@ use slotwise_testbench::transport::IscsiUrl;
 use slotwise_testbench::wire::Nexus;
 
 use super::live::Live;
-use super::{TargetArguments, caution};
+use super::{Isolation, TargetArguments, caution};
 use crate::commands::{diagnose, plan};
 use crate::error::{Failure, Hint};
 use crate::host::{self, Host, Loan};
@@ -173,7 +174,12 @@ impl Bench {
         whole: &mut Run,
     ) -> Result<(), Failure> {
         let Self { suites, seed, times, until, quarantine, finished, folder, .. } = self;
-        let options = Options { seed: *seed, times: *times, until: *until, quarantine, finished };
+        let isolation = match target.given.isolation {
+            Isolation::Shared => matrix::Isolation::None,
+            Isolation::Attach => matrix::Isolation::Device,
+            Isolation::Restore | Isolation::Boot => matrix::Isolation::Guest,
+        };
+        let options = Options { seed: *seed, times: *times, until: *until, isolation, quarantine, finished };
         let matrix = Matrix { suites, devices: std::slice::from_ref(device), guests };
         let mut live = Live::new(&matrix, *times);
         let mut unkept = None;
@@ -220,6 +226,10 @@ impl Bench {
             function: function(job.vm),
             consoles: self.folder.as_ref().map(|folder| folder.path().to_owned()),
             messages: String::new(),
+            states: match target.given.isolation {
+                Isolation::Boot => None,
+                _ => Some(SavedStates::new(paths::cache().join("states"), host.boot_id()?)),
+            },
             stop: host.interrupted(),
         };
         let before = whole.starts.len();
@@ -232,6 +242,7 @@ impl Bench {
             });
         }
         let own = whole.starts.get(before..).unwrap_or_default();
+        own.iter().for_each(tell_start);
         let console: Vec<String> = own.iter().filter_map(|start| start.fault.clone()).collect();
         let kernel = kernel.map_or_else(String::new, |log| log.read());
         let logs = RunLogs::of(&job.vm.request.name);
@@ -243,6 +254,24 @@ impl Bench {
             diagnose::show_files(&logs.files())?;
         }
         Ok(())
+    }
+}
+
+/// How a guest came up, and why not by a faster way.
+fn tell_start(start: &Start) {
+    let (Some(origin), Some(time)) = (&start.origin, start.to_first_inquiry) else { return };
+    let way = match origin.way {
+        Way::Booted => "booted with the device",
+        Way::Attached => "booted, then given the device",
+        Way::Restored => "restored from a saved state, then given the device",
+    };
+    print::progress(&format!(
+        "{}: {way}; it answered its first INQUIRY after {:.1} s",
+        start.guest,
+        time.as_secs_f64()
+    ));
+    if let Some(note) = &origin.note {
+        caution("not by the fast path", note);
     }
 }
 

@@ -75,6 +75,23 @@ pub(crate) struct TargetArguments {
     /// Speak to this iSCSI target instead of a device in a guest: iscsi://host:port/name/lun; the host is left alone
     #[arg(long, value_name = "URL")]
     pub(super) iscsi: Option<IscsiUrl>,
+    /// What keeps cases apart; a guest that cannot be saved, or not be given its device as it runs, boots
+    #[arg(long, value_enum, value_name = "HOW", default_value_t, conflicts_with = "iscsi")]
+    pub(super) isolation: Isolation,
+}
+
+/// What keeps cases apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Isolation {
+    /// Nothing: one guest runs all, one after another; it is restored from a saved state, then given the device
+    #[default]
+    Shared,
+    /// As shared, and the device is taken out and put in again before each, which resets it
+    Attach,
+    /// Each has a guest of its own, restored from a saved state, then given the device
+    Restore,
+    /// Each has a guest of its own, booted with the device
+    Boot,
 }
 
 /// A seed as it is given.

@@ -48,6 +48,7 @@ fn timeless(run: &Run) -> Vec<Row> {
     let still = |row: &Row| Row {
         elapsed: Duration::ZERO,
         in_guest: Duration::ZERO,
+        prepared_in: Duration::ZERO,
         kernel_log: Vec::new(),
         ..row.clone()
     };
