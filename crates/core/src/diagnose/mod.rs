@@ -22,6 +22,7 @@ mod text;
 mod told;
 mod weigh;
 pub mod wire;
+mod words;
 
 use std::collections::BTreeSet;
 

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, OnceLock};
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::catalogue::{self, Pattern};
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
 use super::text::{self, LINE_CAP, OVERLAP};
 use super::told::Told;
+use super::words::Words;
 use crate::pci::PciAddress;
 
 /// Lines kept of each row.
@@ -281,38 +281,26 @@ fn addresses(text: &str) -> Vec<PciAddress> {
 }
 
 struct Anchors {
-    automaton: AhoCorasick,
+    words: Words,
+    /// Of each anchor.
     rows: Vec<usize>,
 }
 
-// `None` cannot happen: the literals are a constant far below the builder's limits, and a test builds them.
-static ANCHORS: LazyLock<Option<Anchors>> = LazyLock::new(|| {
-    let mut literals = Vec::new();
-    let mut rows = Vec::new();
-    for (row, pattern) in catalogue::ALL.iter().enumerate() {
-        for anchor in pattern.anchors {
-            literals.push(*anchor);
-            rows.push(row);
-        }
+static ANCHORS: LazyLock<Anchors> = LazyLock::new(|| {
+    let rows = catalogue::ALL.iter().enumerate();
+    Anchors {
+        words: Words::new(catalogue::ALL.iter().flat_map(|pattern| pattern.anchors.iter().copied())),
+        rows: rows.flat_map(|(row, pattern)| pattern.anchors.iter().map(move |_| row)).collect(),
     }
-    let automaton =
-        // The kind that is built in the least time: it searches only what the gate let through.
-        AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .build(&literals);
-    automaton.ok().map(|automaton| Anchors { automaton, rows })
 });
 
 /// Rows of which an anchor lies in `text`, each with where the anchor starts and ends.
 fn anchors_in(text: &str) -> Vec<(usize, std::ops::Range<usize>)> {
-    let Some(anchors) = ANCHORS.as_ref() else { return Vec::new() };
-    anchors
-        .automaton
-        .find_overlapping_iter(text)
-        .filter_map(|found| anchors.rows.get(found.pattern().as_usize()).map(|row| (*row, found.range())))
-        .collect()
+    let mut found = Vec::new();
+    ANCHORS.words.each(text, |anchor, range| {
+        found.extend(ANCHORS.rows.get(anchor).map(|row| (*row, range)));
+    });
+    found
 }
 
 static REGEXES: LazyLock<Vec<OnceLock<Option<Regex>>>> =

@@ -327,6 +327,8 @@ fn starts_record(line: &str) -> bool {
         "qemu-system",
         "qemu:",
         "kvm:",
+        "vfio: ",
+        "vfio 0",
         "libxl",
         "xl:",
         "error:",

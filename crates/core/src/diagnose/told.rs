@@ -1,15 +1,14 @@
 //! Words that stand near each other in what people tell: the rows of `catalogue::told`.
 //!
 //! Text is cut into sentences; a row is seen where each of its groups of words has one within [`NEAR`] sentences.
-//! One automaton looks for all words at once, so time is linear in the text whatever the number of rows.
+//! All words are looked for at once, so time is linear in the text whatever the number of rows.
 
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
-
 use super::catalogue;
 use super::catalogue::told::FAILS;
+use super::words::Words;
 
 /// How many sentences in a row are near each other.
 const NEAR: usize = 3;
@@ -17,8 +16,8 @@ const NEAR: usize = 3;
 /// Shortest piece that counts as a sentence, in bytes; abbreviations and list numbers end no sentence.
 const SENTENCE: usize = 24;
 
-struct Words {
-    automaton: AhoCorasick,
+struct Catalogue {
+    words: Words,
     /// Of each word.
     owners: Vec<Owner>,
     /// Of each told row: its position in the catalogue, and the bits of all its groups.
@@ -34,8 +33,7 @@ struct Owner {
     is_failure: bool,
 }
 
-// `None` cannot happen: the words are constants far below the builder's limits, and a test builds them.
-static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
+static CATALOGUE: LazyLock<Catalogue> = LazyLock::new(|| {
     let (mut literals, mut owners, mut rows) = (Vec::new(), Vec::new(), Vec::new());
     for (index, pattern) in catalogue::ALL.iter().enumerate().filter(|(_, pattern)| !pattern.near.is_empty())
     {
@@ -49,14 +47,7 @@ static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
         }
         rows.push((index, (1_u16 << pattern.near.len()).wrapping_sub(1).to_le_bytes()[0]));
     }
-    let automaton =
-        // The kind that is built in the least time: it searches only what the gate let through.
-        AhoCorasick::builder()
-            .kind(Some(AhoCorasickKind::NoncontiguousNFA))
-            .ascii_case_insensitive(true)
-            .match_kind(MatchKind::Standard)
-            .build(literals);
-    automaton.ok().map(|automaton| Words { automaton, owners, rows })
+    Catalogue { words: Words::new(literals.into_iter()), owners, rows }
 });
 
 /// What was told in the last sentences.
@@ -68,13 +59,13 @@ pub(super) struct Told {
 impl Told {
     /// Takes in one more line and says which rows of the catalogue are complete with it.
     pub(super) fn hear(&mut self, line: &str) -> Vec<usize> {
-        let Some(words) = WORDS.as_ref() else { return Vec::new() };
+        let known = &*CATALOGUE;
         let mut complete = Vec::new();
         for sentence in sentences(line) {
-            let mut heard = vec![0_u8; words.rows.len()];
-            for found in words.automaton.find_overlapping_iter(sentence) {
-                let before = sentence.get(..found.start()).unwrap_or_default();
-                let Some(owner) = words.owners.get(found.pattern().as_usize()) else { continue };
+            let mut heard = vec![0_u8; known.rows.len()];
+            known.words.each(sentence, |word, range| {
+                let before = sentence.get(..range.start).unwrap_or_default();
+                let Some(owner) = known.owners.get(word) else { return };
                 let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric());
                 if begins_word
                     && !(owner.is_failure && is_negated(before))
@@ -82,12 +73,12 @@ impl Told {
                 {
                     *bits |= owner.group;
                 }
-            }
+            });
             self.near.push_back(heard);
             if self.near.len() > NEAR {
                 self.near.pop_front();
             }
-            for (position, (row, all)) in words.rows.iter().enumerate() {
+            for (position, (row, all)) in known.rows.iter().enumerate() {
                 let bits =
                     self.near.iter().filter_map(|heard| heard.get(position)).fold(0, |sum, bits| sum | bits);
                 let new =

@@ -25,8 +25,8 @@ const CEILING: f32 = 7.0;
 const FAULT_FLOOR: f32 = 0.8;
 /// What a candidate loses where nothing shows that the log is about a passthrough.
 const NO_SUBJECT: f32 = 2.0;
-/// The same for lines of the PCI core, which any device of a host may cause.
-const NO_SUBJECT_PCI: f32 = 3.0;
+/// The same for lines that any machine prints about devices of its own.
+const NO_SUBJECT_ANY_MACHINE: f32 = 3.4;
 /// What a candidate loses where a VM is named and nothing else of a passthrough.
 const VM_ONLY: f32 = 0.8;
 /// Weight from which a primary clue is decisive whatever the log is about.
@@ -40,6 +40,8 @@ const ONLY_TOLD: f32 = 1.2;
 const SPEAKS: f32 = 2.4;
 /// What a candidate loses that is only told of in a text that says that it works.
 const TOLD_AND_WORKS: f32 = 1.0;
+/// What a fault loses where the writer says that the lines mean nothing.
+const SAID_HARMLESS: f32 = 2.0;
 /// Highest confidence of a cause that nothing but what people tell speaks for.
 const TOLD_CEILING: f32 = 0.75;
 
@@ -57,6 +59,11 @@ impl Candidate<'_> {
     /// Whether nothing but what people tell makes it a candidate.
     fn is_only_told(&self) -> bool {
         self.primaries().all(|clue| catalogue::is_told(clue.row))
+    }
+
+    /// Whether no program's line makes it a candidate.
+    fn is_only_prose(&self) -> bool {
+        self.primaries().all(|clue| catalogue::is_prose(clue.row))
     }
 
     /// Whether a line that a program printed speaks for a fault on its own.
@@ -85,7 +92,7 @@ pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
     }
     let total: f32 = 1.0 + all.iter().map(|candidate| candidate.score.exp()).sum::<f32>();
     for candidate in &mut all {
-        let ceiling = if candidate.is_only_told() { TOLD_CEILING } else { 1.0 };
+        let ceiling = if candidate.is_only_prose() { TOLD_CEILING } else { 1.0 };
         candidate.confidence = (candidate.score.exp() / total).min(ceiling);
     }
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.cause.id.cmp(b.cause.id)));
@@ -122,17 +129,17 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     }
     primaries.sort_by(|a, b| b.total_cmp(a));
     let (first, further) = primaries.split_first()?;
-    let off_subject = cause.kind == Kind::Fault
-        && !counted.iter().any(|(clue, _)| catalogue::is_about_passthrough(clue.row))
-        && *first < DECISIVE
-        && catalogue::SUBJECT.iter().all(|row| scan.seen(row).is_none());
-    let penalty = match (off_subject, scan.seen(catalogue::VM_NAMED).is_some()) {
-        (false, _) => 0.0,
-        (true, true) => VM_ONLY,
-        (true, false) if counted.iter().any(|(clue, _)| catalogue::is_of_pci_core(clue.row)) => {
-            NO_SUBJECT_PCI
-        }
-        (true, false) => NO_SUBJECT,
+    let on_subject = cause.kind != Kind::Fault
+        || counted.iter().any(|(clue, _)| catalogue::is_about_passthrough(clue.row))
+        || catalogue::SUBJECT.iter().any(|row| scan.seen(row).is_some());
+    let of_any_machine = strongest_is_of_any_machine(&counted);
+    let penalty = match (on_subject, of_any_machine, scan.seen(catalogue::VM_NAMED).is_some()) {
+        (true, _, _) => 0.0,
+        (false, true, true) => VM_ONLY,
+        (false, true, false) => NO_SUBJECT_ANY_MACHINE,
+        (false, false, _) if *first >= DECISIVE => 0.0,
+        (false, false, true) => VM_ONLY,
+        (false, false, false) => NO_SUBJECT,
     };
     let score = (first + further.iter().sum::<f32>() * FURTHER + shift - penalty).min(CEILING);
     counted.sort_by(|(a, _), (b, _)| {
@@ -142,7 +149,19 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     if cause.kind == Kind::Fault && candidate.is_only_told() && scan.seen("said-works").is_some() {
         candidate.score -= TOLD_AND_WORKS;
     }
+    if cause.kind == Kind::Fault && scan.seen("said-harmless").is_some() {
+        candidate.score -= SAID_HARMLESS;
+    }
     Some(candidate)
+}
+
+/// Whether a line that any machine prints about its own devices speaks loudest for a candidate.
+fn strongest_is_of_any_machine(counted: &[(&Clue, &Seen)]) -> bool {
+    counted
+        .iter()
+        .filter(|(clue, _)| clue.role == Role::Primary)
+        .max_by(|(a, _), (b, _)| a.weight.total_cmp(&b.weight))
+        .is_some_and(|(clue, _)| catalogue::is_of_any_machine(clue.row))
 }
 
 /// Whether every kept line of the clue is followed by a curing line about the same thing.

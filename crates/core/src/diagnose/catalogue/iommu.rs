@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "dmar-bios-broken",
         &["BIOS is broken; DMAR reported at address", "DMAR reported at address"],
-        r"DMAR reported at address (?P<address>[0-9a-fx]+)",
+        r"DMAR reported at address (?:zero|(?P<address>[0-9a-fx]+))",
         "Linux warn_invalid_dmar",
         "the DMAR table names an IOMMU at an address where there is none",
     ),

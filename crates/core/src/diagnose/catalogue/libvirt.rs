@@ -33,7 +33,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "unbind-failed",
-        &["ailed to unbind PCI device", "ailed to unbind"],
+        &["ailed to unbind PCI device", "ailed to unbind", "an't unbind pci device"],
         r"unbind (?:PCI device )?'?(?P<device>%B)?'?(?: from (?P<driver>\S+))?",
         "libvirt virPCIDeviceUnbind",
         "the host driver does not let the device go",

@@ -88,12 +88,7 @@ const ABOUT_PASSTHROUGH: usize = 7;
 /// Whether the row called `id` is a message about a passed device.
 pub(super) fn is_about_passthrough(id: &str) -> bool {
     let end = GROUPS.iter().take(ABOUT_PASSTHROUGH).map(|group| group.len()).sum();
-    index_of(id).is_some_and(|index| index < end)
-}
-
-/// Whether the row called `id` is a message of the kernel's PCI core.
-pub(super) fn is_of_pci_core(id: &str) -> bool {
-    pci::ROWS.iter().any(|row| row.id == id)
+    !is_of_any_machine(id) && index_of(id).is_some_and(|index| index < end)
 }
 
 /// Words about the machine and what people say; the latter is only read in inputs short enough to be prose.
@@ -104,14 +99,40 @@ pub(super) fn is_said(index: usize) -> bool {
     index + report::ROWS.len() + told::ROWS.len() + told_host::ROWS.len() >= ALL.len()
 }
 
-/// Whether the row called `id` is what people tell without quoting a message.
+/// Whether the row called `id` is what people tell without quoting a message: words near each other, or a sentence
+/// about the whole machine.
 pub(super) fn is_told(id: &str) -> bool {
-    pattern(id).is_some_and(|pattern| !pattern.near.is_empty())
+    pattern(id).is_some_and(|pattern| !pattern.near.is_empty()) || id.starts_with("said-")
+}
+
+/// Whether the row called `id` is people's words, whatever they tell.
+pub(super) fn is_prose(id: &str) -> bool {
+    is_told(id) || report::ROWS.iter().any(|row| row.id == id)
+}
+
+/// Whether the row called `id` is a message that a machine without a single VM prints as well, about its own devices.
+pub(super) fn is_of_any_machine(id: &str) -> bool {
+    const ROWS: &[&str] = &[
+        "bootfb-iomem",
+        "efifb-iomem",
+        "pat-conflict",
+        "xen-present",
+        "dma-fault-intel",
+        "dma-fault-intr",
+        "dma-fault-amd",
+        "dma-fault-smmu",
+        "amd-completion-timeout",
+        "fault-status-ite",
+    ];
+    // A driver that refuses to run in a VM speaks of a VM; a GPU without room for its BARs is of no use to anybody.
+    const NOT: &[&str] = &["code-43", "assign-failed-large", "cant-enable-unassigned"];
+    let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
+    !NOT.contains(&id) && ([pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id))
 }
 
 /// Rows that show that the log is about a passthrough at all.
 pub(super) const SUBJECT: &[&str] =
-    &["passthrough-named", "hostpci-option", "vfio-group-node", "xen-present", "said-iommu-off"];
+    &["passthrough-named", "hostpci-option", "vfio-group-node", "said-iommu-off"];
 
 /// Row that shows that the log is about a VM at least.
 pub(super) const VM_NAMED: &str = "vm-named";

@@ -99,7 +99,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "d0-inaccessible",
         &["device inaccessible"],
-        r"(?:power state from (?P<from>\S+) to D0|device inaccessible)",
+        r"(?:power state from (?P<from>\S+) to D0|D0\w*, device inaccessible|D3\w*, device inaccessible|^device inaccessible)",
         "Linux pci_power_up",
         "the device cannot be woken and its configuration space reads ff",
     ),

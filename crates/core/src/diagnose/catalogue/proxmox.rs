@@ -19,8 +19,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "pve-cannot-bind",
-        &["annot bind"],
-        r"cannot bind (?P<device>%B) to vfio",
+        &["annot bind", "unbind/bind pci group to vfio", "unbind/bind to stub"],
+        r"cannot bind (?P<device>%B) to vfio|unbind/bind (?:pci group )?to (?:vfio|stub)(?:.*?'(?P<device2>%B))?",
         "Proxmox VE PCI::prepare_pci_device",
         "the device could not be bound to vfio-pci",
     ),

@@ -263,6 +263,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "iommufd refuses the device",
     ),
     row(
+        "iommufd-bind-ebusy",
+        &["to iommufd="],
+        r"bind.*resource busy",
+        "QEMU iommufd_cdev_connect_and_bind",
+        "the device, or its group, is in use",
+    ),
+    row(
         "iommufd-bind-eperm",
         &["to iommufd="],
         r"bind.*(?:not permitted|denied)",

@@ -24,6 +24,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the writer says that it works",
     ),
     row(
+        "said-harmless",
+        &["harmless", "benign", "ignore", "cosmetic", "red herring", "not a problem", "expected noise", "unrelated"],
+        r"(?:is|are|be|as|this|these|it's|expected|known|entirely|totally|completely|purely|just)(?: and| but)? (?:usually |mostly |generally |otherwise )?(?:harmless|benign|cosmetic|a red herring|not a problem)|(?:can|may|could) (?:be )?(?:safely |just |simply )?ignored?\b|safe(?:ly)? (?:to )?ignore|\(benign\)|\(harmless\)|expected noise|(?:is|are|was|were|quirk,|probably|likely|seems?) unrelated",
+        "reports",
+        "the writer says that the lines mean nothing",
+    ),
+    row(
         "said-fails",
         &[
             "work",
@@ -178,6 +185,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the firmware version made the difference",
     ),
     row(
+        "said-regressed",
+        &["bisect", "Bisect", "BISECT", "egression", "first bad commit", "used to work", "worked before", "stopped working"],
+        "",
+        "reports",
+        "it worked with an earlier version",
+    ),
+    row(
         "smt-kernel-regress",
         &[
             "bisect",
@@ -241,7 +255,16 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "d3cold-named",
-        &["D3cold", "D3hot", "d3cold_allowed", "disable_idle_d3", "power state D3"],
+        &[
+            "D3cold",
+            "D3hot",
+            "d3cold_allowed",
+            "disable_idle_d3",
+            "power state D3",
+            "low power state",
+            "runtime PM",
+            "runtime power",
+        ],
         "",
         "kernel log, reports",
         "a deep power state is named",

@@ -9,7 +9,6 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             &["mdev", "mdevctl", "vgpu", "gvt-g", "mediated device"],
             &[
-                "nothing",
                 "no types",
                 "not create",
                 "does not exist",
@@ -216,10 +215,31 @@ pub(super) const ROWS: &[Pattern] = &[
                 "worked on",
                 "works on",
                 "works with",
+                "work on linux kernel",
+                "work on kernel",
+                "earlier or later",
+                "older kernel",
+                "earlier kernel",
+                "newer kernel",
+                "later kernel",
+                "since kernel",
+                "kernel update",
+                "kernel upgrade",
+                "upgraded",
+                "updating to",
             ],
             &["iommu", "vt-d", "amd-vi", "dmar", "intel-iommu", "amd_iommu", "smmu"],
         ],
         "a kernel version is blamed",
+    ),
+    told(
+        "told-alias",
+        &[
+            &["88se9", "phantom function", "pci-phantom", "dma alias", "requester id", "wrong function", "alias quirk"],
+            &["iommu", "vt-d", "dma", "amd-vi"],
+            &["invalid dma", "fault", "fail", "work", "prevent", "unusable", "blocked"],
+        ],
+        "the device does DMA in the name of another function",
     ),
     told(
         "told-ats",
@@ -255,9 +275,9 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-pf",
         &[
-            &["pf driver", "physical function", "pf reset", "reload", "driver is reloaded"],
+            &["pf driver", "pf", "physical function", "pf reset", "reload", "driver is reloaded"],
             &["vf", "vfs", "virtual function"],
-            &["vanish", "disappear", "lost", "gone", "removed", "hang", "fail"],
+            &["vanish", "disappear", "lost", "gone", "removed", "removing", "destroy", "no longer exist", "unbinds the", "torn down", "hang"],
         ],
         "virtual functions are lost with their physical function",
     ),

@@ -54,7 +54,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "xen-rmrr",
         &["to assign", "hared RMRR"],
-        r"(?:disallowed|risky|not allowed).*(?P<device>%B)?.*RMRR",
+        r"(?:disallowed|risky|not allowed|cannot assign).*(?P<device>%B)?.*RMRR",
         "Xen intel_iommu_assign_device",
         "Xen refuses a device with a shared reserved region",
     ),
@@ -114,7 +114,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "xc_domain_update_msi_irq",
             "irq_map",
         ],
-        r"Mapping machine irq.*failed|Binding of (?:MSI )?interrupt.*failed|Mapping of MSI|Can not map MSI|frontend enable msi|enable msi get err|(?:irq|pirq).*?(?:failed|error|invalid|rc|-\d|=\s*-)|invalid pirq",
+        r"Mapping machine irq.*failed|Binding of (?:MSI )?interrupt.*failed|Mapping of MSI|Can not map MSI|frontend enable msi|enable msi get err|xc_physdev_map_pirq|(?:irq|pirq).*?(?:failed|error|invalid|rc|-\d|=\s*-)|invalid pirq",
         "Linux xen_register_pirq, libxl, QEMU xen_pt, Xen map_domain_pirq",
         "Xen could not map an interrupt of the device",
     ),

@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("libvirt-in-use-bare", 3.0).unless(&["xen-present", "libvirt-in-use"]),
         primary("pve-in-use", 4.5),
         primary("get-device-ebusy", 3.0),
+        primary("iommufd-bind-ebusy", 3.0),
         primary("vfio-request-user", 2.6),
         primary("vfio-request-none", 3.0),
         primary("vfio-blocked-task", 3.4),

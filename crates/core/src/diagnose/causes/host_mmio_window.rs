@@ -22,7 +22,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("nvrm-bar", 3.0).unless(&["guest-hypervisor", "hostpci-option"]),
         primary("resize-failed", 1.8),
         primary("bar-above-4g", 1.5),
-        primary("get-device-einval", 2.0),
+        primary("get-device-einval", 1.2),
         supporting("realloc-hint", 0.4),
         supporting("above-4g", 1.0),
         supporting("rebar", 0.8),

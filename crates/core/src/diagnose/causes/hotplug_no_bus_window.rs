@@ -11,7 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("hotplug-no-bus", 2.6),
         primary("cannot-add-device", 2.0),
-        primary("assign-failed", 4.2).with(&["hotplug-said"]).unless(&["bar-assigned"]),
+        primary("assign-failed", 4.2).with(&["hotplug-said"]).cured_by(&["bar-assigned"]),
         primary("assign-failed", 3.0).with(&["pciehp-add"]).cured_by(&["bar-assigned"]),
         primary("told-hotplug-window", 1.4),
     ],

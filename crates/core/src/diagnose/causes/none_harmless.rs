@@ -49,6 +49,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("ok-ignoring-msr", 0.4),
         primary("ok-io-window", 1.0),
         supporting("said-works", 1.2),
+        supporting("said-harmless", 1.0),
     ],
     look_alikes: &[],
     settle: &["Does the guest use the device without trouble?"],

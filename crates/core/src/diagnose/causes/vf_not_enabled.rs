@@ -9,7 +9,9 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
-        primary("pve-no-vf", 3.4),
+        primary("pve-no-vf", 2.6),
+        against("told-pf", 2.2),
+        against("pf-reset", 1.0),
         primary("no-vf", 2.8),
         against("sriov-no-mmio", 2.5),
         against("numvfs-enomem", 2.0),
