@@ -164,12 +164,14 @@ impl Suite {
         let names = raw.setup.iter().flat_map(|step| step.lets.keys().cloned());
         let names: Scope = names.map(|name| (name, Kind::Number)).collect();
         let commands = read::commands(commands, &names)?;
-        let mut reader = read::Reader { source: suite, commands: &commands, scope: Scope::new(), timeout_ms };
+        let mut reader =
+            read::Reader { source: suite, commands: &commands, scope: Scope::new(), timeout_ms, each: None };
         let setup = reader.steps(raw.setup, 0)?;
         let scope = reader.scope.clone();
         let after = reader.steps(raw.after, 0)?;
         let cases = cases.map(|(id, source)| {
-            read::Reader { source, commands: &commands, scope: scope.clone(), timeout_ms }.case(id)
+            read::Reader { source, commands: &commands, scope: scope.clone(), timeout_ms, each: None }
+                .case(id)
         });
         let cases = cases.collect::<Result<_, _>>()?;
         let case_limit = Duration::from_secs(case_limit.into());
