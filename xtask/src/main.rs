@@ -80,7 +80,10 @@ enum Task {
     /// Hold the PCI decoder against lspci, field by field
     Oracle,
     /// Measure how many defects of a firmware the SCSI-2 suite finds
-    Mutation,
+    Mutation {
+        /// Only defects whose name contains one of these
+        only: Vec<String>,
+    },
     /// Throw damaged input at everything that reads from outside
     Fuzz {
         /// Only this target
@@ -135,7 +138,7 @@ fn main() -> ExitCode {
             generate::run(if check { generate::Stale::Refuse } else { generate::Stale::Write })
         }
         Task::Oracle => oracle::run(),
-        Task::Mutation => mutation::run(),
+        Task::Mutation { only } => mutation::run(&only),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Peers { peer, every } => packages::ensure().and_then(|()| peers::run(&peer, every)),
         Task::Score { short, only, write } => score::run(&score::Wanted { short, only, write }),

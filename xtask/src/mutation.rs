@@ -9,9 +9,12 @@
 //! case would run then.
 
 use std::collections::BTreeSet;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use slotwise_lab::target::{DEFECTS, Defect, MediumKind, Model, Target};
+use slotwise_lab::target::{DEFECTS, Defect, DefectRow, MediumKind, Model, Target};
 use slotwise_testbench::capability::Capability;
 use slotwise_testbench::suite::{Batch, Case, CaseRun, FindingKind, Names, Suite};
 use slotwise_testbench::transport::Transport;
@@ -63,7 +66,7 @@ impl Trial {
 
 /// Runs everything and prints which case finds which defect; an error below the score wanted, or if the sound firmware
 /// is blamed.
-pub(crate) fn run() -> Result {
+pub(crate) fn run(only: &[String]) -> Result {
     let suite = Suite::whole(SUITE)?;
     let sound = attempt(&suite, None, Until::End);
     for Found { case, reason, .. } in &sound.found {
@@ -83,8 +86,11 @@ pub(crate) fn run() -> Result {
     );
     let mut missed = Vec::new();
     let mut finders = BTreeSet::new();
-    for row in DEFECTS {
-        let trial = attempt(&suite, Some(row.defect), Until::End);
+    let wanted: Vec<_> = DEFECTS
+        .iter()
+        .filter(|row| only.is_empty() || only.iter().any(|text| row.id.contains(text.as_str())))
+        .collect();
+    for (row, trial) in of_each(&wanted, |row| attempt(&suite, Some(row.defect), Until::End)) {
         let by: Vec<_> = trial
             .found
             .iter()
@@ -101,20 +107,41 @@ pub(crate) fn run() -> Result {
     for row in &missed {
         println!("not found: {}: {}", row.id, row.fault);
     }
-    let found = DEFECTS.len() - missed.len();
+    let found = wanted.len() - missed.len();
     println!(
         "{found} of {} defects found ({:.1} %), {} of {cases} cases found one",
-        DEFECTS.len(),
-        found as f64 * 100.0 / DEFECTS.len() as f64,
+        wanted.len(),
+        found as f64 * 100.0 / wanted.len().max(1) as f64,
         finders.len(),
     );
     if sound.setup.is_some() || !sound.found.is_empty() {
         return Err("the suite blames a sound firmware".into());
     }
-    if found * 100 < SCORE_WANTED * DEFECTS.len() {
+    if found * 100 < SCORE_WANTED * wanted.len() {
         return Err(format!("less than {SCORE_WANTED} % of the defects are found").into());
     }
     Ok(())
+}
+
+/// Does something with each defect, on all cores; the results come in the order of the defects.
+fn of_each<T: Send>(
+    wanted: &[&'static DefectRow],
+    work: impl Fn(&'static DefectRow) -> T + Sync,
+) -> Vec<(&'static DefectRow, T)> {
+    let next = AtomicUsize::new(0);
+    let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let worker = || {
+        let rows = std::iter::from_fn(|| wanted.get(next.fetch_add(1, Ordering::Relaxed)).copied());
+        rows.map(|row| (row, work(row))).collect::<Vec<_>>()
+    };
+    let mut results = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        let joined =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        joined.flatten().collect::<Vec<_>>()
+    });
+    results.sort_by_key(|(row, _)| row.defect);
+    results
 }
 
 fn told(by: &[&str]) -> String {
@@ -149,7 +176,8 @@ fn attempt(suite: &Suite, defect: Option<Defect>, until: Until) -> Trial {
             if until == Until::Found && trial.blames_device() {
                 return trial;
             }
-            if let Err(reason) = attempt_case(suite, case, Target::new(model, defect), &mut trial) {
+            let attempted = attempt_case(suite, case, Target::new(model, defect), &mut trial);
+            if let Err(reason) = attempted {
                 skipped.push((case, reason));
             }
         }
@@ -221,7 +249,8 @@ mod tests {
     #[test]
     fn at_least_95_of_100_defects_are_found() {
         let suite = Suite::whole(SUITE).unwrap();
-        let missed: Vec<_> = DEFECTS.iter().filter(|row| !finds(&suite, row.defect)).collect();
+        let tried = of_each(&DEFECTS.iter().collect::<Vec<_>>(), |row| finds(&suite, row.defect));
+        let missed: Vec<_> = tried.into_iter().filter_map(|(row, found)| (!found).then_some(row)).collect();
         let found = DEFECTS.len() - missed.len();
         assert!(found * 100 >= SCORE_WANTED * DEFECTS.len(), "{missed:#?}");
     }

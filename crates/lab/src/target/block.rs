@@ -42,6 +42,7 @@ impl Target {
             0 => 256,
             count => count.into(),
         };
+        let bits = if self.has(Defect::LunBitsInAddress) { 0xff_ffff } else { bits };
         (task.be24(1) & bits, count)
     }
 
@@ -81,15 +82,25 @@ impl Target {
         let mut bytes = Vec::new();
         for step in 0..count {
             let step = if step >= 128 && self.has(Defect::LongTransferCut) { step % 128 } else { step };
-            let at = self.place(lba.wrapping_add(step));
-            let on_medium = at <= last;
-            bytes.extend(if on_medium { self.medium.read(at) } else { [0; BLOCK_BYTES] });
+            let at = self.place(self.step(lba, step));
+            let uncached = count > 1 && self.has(Defect::ReadPassesCache);
+            bytes.extend_from_slice(&match at <= last {
+                true if uncached => self.medium.read_uncached(at),
+                true => self.medium.read(at),
+                false => [0; BLOCK_BYTES],
+            });
         }
         let next = lba.wrapping_add(count);
         if count > 0 && next <= last {
             self.medium.read_ahead(next);
         }
         data(bytes)
+    }
+
+    /// The block so many behind the first.
+    fn step(&self, lba: u32, step: u32) -> u32 {
+        let next = lba.wrapping_add(step);
+        if self.has(Defect::CarryLost8) { lba & !0xff | next & 0xff } else { next }
     }
 
     /// Where a block lies.
@@ -120,10 +131,18 @@ impl Target {
             (true, false) => count.saturating_sub(1),
             (false, false) => count,
         };
+        self.traces.writes = self.traces.writes.wrapping_add(1);
+        let kept = if self.has(Defect::Write10Of255) && count > 256 { kept.min(255) } else { kept };
+        let lba = if self.has(Defect::WriteStrays) && self.traces.writes.is_multiple_of(64) {
+            lba.wrapping_add(1)
+        } else {
+            lba
+        };
         let mut last = None;
         for (step, block) in (0..kept).zip(bytes.chunks(BLOCK_BYTES)) {
-            let at = self.place(lba.wrapping_add(step));
-            if at <= self.medium.last() {
+            let at = self.place(self.step(lba, step));
+            let zeros = self.has(Defect::WriteZerosSkipped) && block.iter().all(|byte| *byte == 0);
+            if at <= self.medium.last() && !zeros {
                 self.medium.write(at, block, through);
                 last = Some((at, block));
             }
@@ -154,7 +173,10 @@ impl Target {
 
     pub(super) fn read_10(&mut self, task: &Task<'_>) -> Reply {
         self.flags(task)?;
-        let (lba, count) = self.ten(task, Defect::Read10ZeroIs256);
+        let (lba, mut count) = self.ten(task, Defect::Read10ZeroIs256);
+        if self.has(Defect::Read10LowCount) {
+            count &= 0xff;
+        }
         if count == 0 && self.has(Defect::ReadNothingHangs) {
             return Err(Refusal::Silence);
         }
@@ -190,7 +212,9 @@ impl Target {
         if self.has(Defect::WriteVerifyLost) {
             return self.range(extent).map(|()| Data::default());
         }
-        self.write(extent, &Self::out_bytes(task, extent), Through::Medium)
+        let bytes = Self::out_bytes(task, extent);
+        let short = u32::from(extent.1 > 1 && self.has(Defect::WriteVerifyShort));
+        self.write((extent.0, extent.1 - short), &bytes, Through::Medium)
     }
 
     pub(super) fn write_same(&mut self, task: &Task<'_>) -> Reply {
@@ -201,6 +225,7 @@ impl Target {
         let lba = task.be32(2);
         // A number of zero is all the rest (9.2.24).
         let count = match u32::from(task.be16(7)) {
+            0 if self.has(Defect::WriteSameZeroIsOne) => 1,
             0 => self.medium.blocks.saturating_sub(lba),
             count => count,
         };
@@ -235,7 +260,8 @@ impl Target {
             let stored = self.medium.read(at);
             let compared = if self.has(Defect::VerifyLastByte) { BLOCK_BYTES - 1 } else { BLOCK_BYTES };
             if stored.get(..compared) != block.get(..compared) && !skipped {
-                return Err(Sense::MISCOMPARE.at(at).into());
+                let told = if self.has(Defect::VerifyBlockFirst) { extent.0 } else { at };
+                return Err(Sense::MISCOMPARE.at(told).into());
             }
         }
         nothing()
@@ -256,7 +282,8 @@ impl Target {
     }
 
     pub(super) fn seek_6(&mut self, task: &Task<'_>) -> Reply {
-        self.seek(task.be24(1) & 0x1f_ffff)
+        let bits = if self.has(Defect::Seek6Mask) { 0x0f_ffff } else { 0x1f_ffff };
+        self.seek(task.be24(1) & bits)
     }
 
     pub(super) fn seek_10(&mut self, task: &Task<'_>) -> Reply {
@@ -271,7 +298,7 @@ impl Target {
         if pmi && self.has(Defect::CapacityPmiRefused) {
             return Err(Sense::field(8).into());
         }
-        if pmi {
+        if pmi && !self.has(Defect::CapacityPmiUnchecked) {
             self.range((lba, 1))?;
         }
         let last = match self.defect {
@@ -308,6 +335,10 @@ impl Target {
         }
         if !self.has(Defect::SyncRange) {
             self.range(Self::rest(task))?;
+        }
+        if self.has(Defect::SyncFirstOnly) {
+            self.medium.flush_one(task.be32(2));
+            return nothing();
         }
         if !self.has(Defect::SyncIgnored) {
             self.medium.flush();

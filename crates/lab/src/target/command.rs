@@ -44,7 +44,7 @@ impl Task<'_> {
 
     /// The first `length` bytes the initiator sends; what it does not have comes as zeros.
     pub(super) fn data_out(&self, length: usize) -> Vec<u8> {
-        let mut data: Vec<u8> = self.out.iter().copied().take(length).collect();
+        let mut data = self.out.get(..length).unwrap_or(self.out).to_vec();
         data.resize(length, 0);
         data
     }
@@ -128,6 +128,7 @@ impl Row {
             let ignored = match (task.opcode(), at) {
                 (INQUIRY, 3) => defect == Some(Defect::InquiryWideLength),
                 (0x1a, 3) => defect == Some(Defect::ModeReservedIgnored),
+                (0x2f, _) if defect == Some(Defect::VerifyReservedIgnored) => true,
                 (0x00, _) if defect == Some(Defect::ReadyReservedIgnored) => true,
                 (_, 1) => defect == Some(Defect::ReservedInByteOneIgnored),
                 _ => false,

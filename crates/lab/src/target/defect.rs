@@ -263,6 +263,52 @@ defects! {
     DefectListLength "defect-list-length" "READ DEFECT DATA tells eight bytes that do not follow" "";
     BufferCapacityWrong "buffer-capacity-wrong" "READ BUFFER tells twice its capacity" "";
     BufferWriteOffset "buffer-write-offset" "WRITE BUFFER ignores its offset" "";
+    // The same, a second time: per command, at one address, for one initiator, after another command, every so often.
+    SenseValidNever "sense-valid-never" "Valid is not set though the information field tells a block" "";
+    SenseCommandData "sense-command-data" "the field pointer is said to point into the parameter list" "";
+    SenseKeptIfCut "sense-kept-if-cut" "sense that was cut by its allocation length is kept" "";
+    InquirySignedLength "inquiry-signed-length" "an allocation length above 127 is negative, and nothing is sent" "";
+    InquiryRightAligned "inquiry-right-aligned" "text is right-aligned" "";
+    InquiryFormatOne "inquiry-format-one" "the response data format is 1" "";
+    InquirySecondShort "inquiry-second-short" "the second initiator gets no revision" "";
+    Mode10HighByte "mode10-high-byte" "MODE SENSE(10) takes the low byte of its allocation length alone" "";
+    ModeDefaultZero "mode-default-zero" "default values of page 04h are zeros" "";
+    ModePsMissing "mode-ps-missing" "PS is not set though pages are saved" "";
+    ModeHeadsZero "mode-heads-zero" "page 04h has no heads" "";
+    SelectFirstOnly "select-first-only" "the first page of a list takes effect alone" "";
+    Select10SavesNothing "select10-saves-nothing" "MODE SELECT(10) ignores SP" "";
+    SelectZeroRefused "select-zero-refused" "MODE SELECT with an empty list is refused" "";
+    SelectRcdLost "select-rcd-lost" "RCD is told to be changeable and stays" "";
+    AttentionDeviceResetFirst "attention-device-reset-first" "BUS DEVICE RESET is reported to the first initiator alone" "";
+    AttentionLostToAbsent "attention-lost-to-absent" "a command to an absent LUN drops the attention of LUN 0" "";
+    LunBitsInAddress "lun-bits-in-address" "READ(6) takes the LUN bits as part of the address" "";
+    Read10LowCount "read10-low-count" "READ(10) takes the low byte of its length alone" "";
+    Write10Of255 "write10-of-255" "WRITE(10) writes no more than 255 blocks" "";
+    CarryLost8 "carry-lost-8" "a transfer past a multiple of 256 blocks goes on at the multiple before" "";
+    BlockReadsWrong "block-reads-wrong" "one bit of block 4096 is read wrong" "";
+    WriteVerifyShort "write-verify-short" "WRITE AND VERIFY of several blocks leaves the last out" "";
+    VerifyBlockFirst "verify-block-first" "a miscompare is told of the first block of the range" "";
+    Seek6Mask "seek6-mask" "SEEK(6) loses the top bit of its address" "";
+    CapacityPmiUnchecked "capacity-pmi-unchecked" "READ CAPACITY with PMI does not check its address" "";
+    ReassignOddList "reassign-odd-list" "REASSIGN BLOCKS takes a list length that is not of whole addresses" "";
+    ReserveFormatAllowed "reserve-format-allowed" "others can FORMAT UNIT" "";
+    FormatReadsServed "format-reads-served" "READ(10) is carried out while a format goes on" "";
+    StopForOne "stop-for-one" "STOP stops the unit for its initiator alone" "";
+    StopLosesCache "stop-loses-cache" "STOP drops what is cached" "";
+    ReserveExpires "reserve-expires" "a reservation ends after 100 commands" "";
+    SyncFirstOnly "sync-first-only" "SYNCHRONIZE CACHE writes the first block of its range alone" "";
+    WriteSameZeroIsOne "write-same-zero-is-one" "WRITE SAME of 0 blocks writes one" "";
+    BufferOffset8 "buffer-offset-8" "the buffer's offsets have eight bits" "";
+    SelfTestRestores "self-test-restores" "the self-test restores default mode parameters" "";
+    InquiryHangsAfterReset "inquiry-hangs-after-reset" "the first INQUIRY after a bus reset hangs" "";
+    WriteStrays "write-strays" "every 64th write goes one block too far" "";
+    WriteZerosSkipped "write-zeros-skipped" "blocks of zeros are not written" "";
+    ReadPassesCache "read-passes-cache" "a read of several blocks does not look into the write cache" "";
+    ReservedOpcodeGood "reserved-opcode-good" "operation codes 60h to 7Fh are GOOD and do nothing" "";
+    ReservedGroupHangs "reserved-group-hangs" "operation codes of reserved groups hang" "";
+    VerifyReservedIgnored "verify-reserved-ignored" "VERIFY does not check its reserved bits" "";
+    LunMaskedTwo "lun-masked-two" "LUNs have two bits: 4 is 0" "";
+    PowerKeepsModes "power-keeps-modes" "values that were not saved outlive power-off" "";
 }
 
 impl Defect {

@@ -3,7 +3,7 @@
 use super::command::Task;
 use super::defect::Defect;
 use super::sense::{SENSE_BYTES, Sense};
-use super::{MediumKind, Reply, Target, data, nothing};
+use super::{Initiator, MediumKind, Refusal, Reply, Target, data, nothing};
 
 /// Peripheral qualifier 011b and type 1Fh: no logical unit can be here (8.2.5.1, table 46).
 const NO_UNIT: u8 = 0x7f;
@@ -26,13 +26,25 @@ impl Target {
         let additional = if self.has(Defect::InquiryLengthWrong) { ADDITIONAL + 5 } else { ADDITIONAL };
         let reserved = u8::from(self.has(Defect::InquiryReservedSet));
         let linked = u8::from(self.has(Defect::InquiryLinkedClaimed)) << 3;
-        let mut bytes =
-            vec![qualifier_and_type, u8::from(removable) << 7, version, 2, additional, reserved, 0, linked];
+        let format = if self.has(Defect::InquiryFormatOne) { 1 } else { 2 };
+        let mut bytes = vec![
+            qualifier_and_type,
+            u8::from(removable) << 7,
+            version,
+            format,
+            additional,
+            reserved,
+            0,
+            linked,
+        ];
         let fill = if self.has(Defect::InquiryNulText) { 0 } else { b' ' };
         let unstable = self.has(Defect::InquiryUnstable) && self.commands > 50;
         let revision = if unstable { b"0002" } else { b"0001" };
         for (text, width) in [(b"SLOTWISE".as_slice(), 8), (b"TARGET", 16), (revision, 4)] {
             let end = bytes.len() + width;
+            if self.has(Defect::InquiryRightAligned) {
+                bytes.resize(end - text.len(), fill);
+            }
             bytes.extend(text);
             bytes.resize(end, fill);
         }
@@ -50,6 +62,11 @@ impl Target {
             bytes.resize(allocation, 0);
         }
         let serial = task.bit(1, 0) && task.byte(2) == 0x80 && self.has(Defect::VpdSerialWhole);
+        let allocation = match allocation {
+            128.. if self.has(Defect::InquirySignedLength) => 0,
+            36.. if task.initiator == Initiator::B && self.has(Defect::InquirySecondShort) => 32,
+            _ => allocation,
+        };
         let more = usize::from(allocation > 0 && self.has(Defect::InquiryOverrun));
         if !serial {
             bytes.truncate(allocation + more);
@@ -58,8 +75,11 @@ impl Target {
     }
 
     pub(super) fn inquiry(&mut self, task: &Task<'_>) -> Reply {
+        if std::mem::take(&mut self.traces.just_reset) && self.has(Defect::InquiryHangsAfterReset) {
+            return Err(Refusal::Silence);
+        }
         if self.has(Defect::InquiryNeedsReady) {
-            self.ready()?;
+            self.ready(task)?;
         }
         if !task.bit(1, 0) {
             if task.byte(2) != 0 && !self.has(Defect::InquiryPageIgnored) {
@@ -116,6 +136,9 @@ impl Target {
         };
         if self.has(Defect::SenseCodeStays) {
             self.kept(task.initiator).sense = Some(sense.with_key(0));
+        }
+        if task.byte(4) < SENSE_BYTES && self.has(Defect::SenseKeptIfCut) {
+            self.kept(task.initiator).sense = Some(sense);
         }
         self.sense_data(sense, task)
     }

@@ -24,7 +24,7 @@ impl Target {
         if self.medium.protection == Protection::On && !self.has(Defect::ProtectIgnored) {
             return Err(Sense::PROTECTED.into());
         }
-        self.ready()?;
+        self.ready(task)?;
         let (with_list, format) = (task.bit(1, 4), task.byte(1) & 0x07);
         let known = format == BLOCK_FORMAT || with_list && format == PHYSICAL_SECTORS;
         if !known && !self.has(Defect::FormatListUnchecked) {
@@ -58,7 +58,7 @@ impl Target {
         let header = task.data_out(LIST_HEADER);
         let [a, b, high, low] = header.as_slice() else { return Err(Sense::LIST_LENGTH.into()) };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
-        if (a, b) != (&0, &0) || !length.is_multiple_of(4) {
+        if (a, b) != (&0, &0) || !length.is_multiple_of(4) && !self.has(Defect::ReassignOddList) {
             return Err(Sense::PARAMETER.into());
         }
         let list = task.data_out(LIST_HEADER + length).split_off(LIST_HEADER);
@@ -98,6 +98,9 @@ impl Target {
         if self_test && (length != 0 || self.has(Defect::SelfTestRefused)) {
             return Err(Sense::field(3).into());
         }
+        if self_test && self.has(Defect::SelfTestRestores) {
+            self.pages.restore_default();
+        }
         if self_test && self.has(Defect::SelfTestWrites) {
             self.medium.write(0, &[0xa5; BLOCK_BYTES], Through::Medium);
         }
@@ -121,7 +124,8 @@ impl Target {
     }
 
     fn buffer_place(&self, task: &Task<'_>, length: usize) -> Result<usize, Refusal> {
-        let offset = usize::try_from(task.be24(3)).unwrap_or(usize::MAX);
+        let offset = if self.has(Defect::BufferOffset8) { task.byte(5).into() } else { task.be24(3) };
+        let offset = usize::try_from(offset).unwrap_or(usize::MAX);
         if task.byte(2) != 0 {
             return Err(Sense::field(2).into());
         }

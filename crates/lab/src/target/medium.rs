@@ -61,7 +61,7 @@ impl Medium {
         found.copied().unwrap_or_else(|| {
             let mut block = [0; BLOCK_BYTES];
             let stamp = lba.wrapping_mul(0x9e37_79b1).wrapping_add(self.generation).to_be_bytes();
-            block.iter_mut().zip(stamp.iter().cycle()).for_each(|(byte, stamp)| *byte = *stamp);
+            block.chunks_exact_mut(stamp.len()).for_each(|part| part.copy_from_slice(&stamp));
             block
         })
     }
@@ -77,6 +77,22 @@ impl Medium {
         {
             *last |= 0x40;
         }
+        if lba == 4096
+            && self.defect == Some(Defect::BlockReadsWrong)
+            && let Some(byte) = block.get_mut(100)
+        {
+            *byte ^= 0x08;
+        }
+        block
+    }
+
+    /// A block as it is on the medium.
+    pub(super) fn read_uncached(&mut self, lba: u32) -> Block {
+        let cached = self.cache.remove(&lba);
+        let block = self.stored(lba);
+        if let Some(cached) = cached {
+            self.cache.insert(lba, cached);
+        }
         block
     }
 
@@ -90,7 +106,8 @@ impl Medium {
             self.ahead = None;
         }
         let mut block = [0; BLOCK_BYTES];
-        block.iter_mut().zip(bytes).for_each(|(byte, new)| *byte = *new);
+        let given = bytes.get(..BLOCK_BYTES).unwrap_or(bytes);
+        block[..given.len()].copy_from_slice(given);
         match through {
             Through::Cache => drop(self.cache.insert(lba, block)),
             Through::Medium => {
@@ -109,6 +126,13 @@ impl Medium {
     /// Writes what is cached.
     pub(super) fn flush(&mut self) {
         self.written.append(&mut self.cache);
+    }
+
+    /// Writes what is cached of one block.
+    pub(super) fn flush_one(&mut self, lba: u32) {
+        if let Some(block) = self.cache.remove(&lba) {
+            self.written.insert(lba, block);
+        }
     }
 
     pub(super) fn lose_cache(&mut self) {

@@ -20,6 +20,7 @@ mod mode;
 mod sense;
 #[cfg(test)]
 mod tests;
+mod traces;
 mod unit;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ use command::{Access, Task};
 use medium::Medium;
 use mode::Pages;
 use sense::Sense;
+use traces::Traces;
 use unit::Spindle;
 
 /// Bytes in a block. The only block length this firmware has.
@@ -173,6 +175,7 @@ pub struct Target {
     /// TEST UNIT READY since STOP.
     polled: u32,
     written_last: Option<u32>,
+    traces: Traces,
 }
 
 impl Target {
@@ -196,6 +199,7 @@ impl Target {
             has_read: false,
             polled: 0,
             written_last: None,
+            traces: Traces::default(),
         };
         target.power_cycle();
         target
@@ -208,7 +212,9 @@ impl Target {
     /// Off and on again: the medium and what was saved remain.
     pub fn power_cycle(&mut self) {
         self.medium.lose_cache();
-        self.pages.restore_saved();
+        if !self.has(Defect::PowerKeepsModes) {
+            self.pages.restore_saved();
+        }
         self.remembered = [Remembered::default(); 2];
         self.reserved_by = None;
         self.spindle = Spindle::Ready;
@@ -234,6 +240,7 @@ impl Target {
             self.medium.lose(last);
         }
         self.told_once = false;
+        self.traces.just_reset = reset == Reset::Bus;
         for kept in &mut self.remembered {
             kept.attention = None;
             if self.defect != Some(Defect::SenseOutlivesReset) {
@@ -252,6 +259,9 @@ impl Target {
         }
         if !self.has(attention) {
             self.attend_all(Sense::RESET);
+        }
+        if reset == Reset::Device && self.has(Defect::AttentionDeviceResetFirst) {
+            self.kept(Initiator::B).attention = None;
         }
         if !self.has(Defect::StartStateKept) {
             self.spindle = Spindle::Ready;
@@ -315,7 +325,12 @@ impl Target {
         self.age_sense(&task);
         let reply = match self.select(nexus, &task) {
             Ok(()) => self.run(&task),
-            Err(reply) => *reply,
+            Err(reply) => {
+                if self.has(Defect::AttentionLostToAbsent) {
+                    self.kept(nexus.initiator).attention = None;
+                }
+                *reply
+            }
         };
         let (status, mut sent) = match reply {
             Ok(data) => (Some(if data.condition_met { 0x04 } else { 0x00 }), data.bytes),
@@ -374,7 +389,8 @@ impl Target {
     /// Which logical unit is meant, and what an absent one answers (7.5.3).
     fn select(&self, nexus: Nexus, task: &Task<'_>) -> Result<(), Box<Reply>> {
         let identify = nexus.identify.filter(|_| !self.has(Defect::LunOfIdentifyIgnored));
-        if identify.unwrap_or(task.byte(1) >> 5) == 0 {
+        let mask = if self.has(Defect::LunMaskedTwo) { 0x03 } else { 0xff };
+        if identify.unwrap_or(task.byte(1) >> 5) & mask == 0 {
             let bits = identify.is_some() && task.byte(1) >> 5 != 0;
             return if bits && self.has(Defect::LunBitsRefused) {
                 Err(Box::new(Err(Sense::field(1).into())))
@@ -413,7 +429,7 @@ impl Target {
         row.check(task, self.defect)?;
         self.exclusion(row.access, task)?;
         if row.access == Access::Medium {
-            self.ready()?;
+            self.ready(task)?;
         }
         (row.run)(self, task)
     }
@@ -462,6 +478,8 @@ impl Target {
         match self.defect {
             Some(Defect::UnknownGood) => nothing(),
             Some(Defect::UnknownHangs) => Err(Refusal::Silence),
+            Some(Defect::ReservedOpcodeGood) if task.opcode() >> 5 == 3 => nothing(),
+            Some(Defect::ReservedGroupHangs) if matches!(task.opcode() >> 5, 3 | 4) => Err(Refusal::Silence),
             Some(Defect::BlockNotTaken) if task.cdb.len() > 6 => {
                 let rest = task.cdb.get(6..).unwrap_or_default();
                 if let Some(row) = command::find(rest.first().copied().unwrap_or_default()) {

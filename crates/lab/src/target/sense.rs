@@ -104,7 +104,8 @@ impl Sense {
 
     /// The eighteen bytes.
     pub(super) fn bytes(self, defect: Option<Defect>) -> Vec<u8> {
-        let valid = self.block.is_some() || (defect == Some(Defect::SenseValidAlways) && self.key != 0);
+        let valid = self.block.is_some() && defect != Some(Defect::SenseValidNever)
+            || (defect == Some(Defect::SenseValidAlways) && self.key != 0);
         let deferred = defect == Some(Defect::SenseDeferred) && self.key != 0;
         let mut bytes = vec![0x70 | u8::from(deferred) | u8::from(valid) << 7, 0, self.key];
         bytes.extend(self.block.unwrap_or_default().to_be_bytes());
@@ -112,6 +113,7 @@ impl Sense {
         bytes.extend([0, 0, 0, 0, self.code, self.qualifier, 0]);
         // SKSV, and C/D for a fault in the command descriptor block (8.2.14.1).
         bytes.extend(match (self.field, self.progress) {
+            (Some(field), _) if defect == Some(Defect::SenseCommandData) => [0x80, 0, field],
             (Some(field), _) => [0xc0, 0, field],
             (None, Some(progress)) => {
                 let [high, low] = progress.to_be_bytes();

@@ -25,18 +25,24 @@ pub(super) enum Spindle {
 
 impl Target {
     /// Whether medium access can go on; if not, why (8.2.16).
-    pub(super) fn ready(&mut self) -> Result<(), Refusal> {
+    pub(super) fn ready(&mut self, task: &Task<'_>) -> Result<(), Refusal> {
         self.polled += 1;
         if !self.medium.present {
             return Err(Sense::NO_MEDIUM.into());
         }
         match self.spindle {
             Spindle::Starting(until) if self.clock < until => Err(Sense::BECOMING_READY.into()),
+            Spindle::Formatting(..) if task.opcode() == 0x28 && self.has(Defect::FormatReadsServed) => Ok(()),
             Spindle::Formatting(..) if self.formatting().is_some() => {
                 Err(self.formatting().unwrap_or(Sense::FORMATTING).into())
             }
             Spindle::Stopped if self.polled > 1 && self.has(Defect::StopEndsByItself) => {
                 self.spindle = Spindle::Ready;
+                Ok(())
+            }
+            Spindle::Stopped
+                if self.has(Defect::StopForOne) && self.traces.stopped_by != Some(task.initiator) =>
+            {
                 Ok(())
             }
             Spindle::Stopped if !self.has(Defect::StoppedReads) => Err(Sense::STOPPED.into()),
@@ -67,7 +73,11 @@ impl Target {
             return Err(Sense::NO_MEDIUM.into());
         }
         if !start {
+            if self.has(Defect::StopLosesCache) {
+                self.medium.lose_cache();
+            }
             self.medium.flush();
+            self.traces.stopped_by = Some(task.initiator);
             self.polled = 0;
             if !self.has(Defect::StopIgnored) {
                 self.spindle = Spindle::Stopped;
@@ -126,12 +136,14 @@ impl Target {
             0x12 => self.has(Defect::ReserveBlocksInquiry),
             REQUEST_SENSE => self.has(Defect::SenseBlockedByReservation),
             0x17 => self.has(Defect::ReleaseConflict),
+            0x04 if self.has(Defect::ReserveFormatAllowed) => false,
             0x0a | 0x2a if self.has(Defect::ReserveWritesAllowed) => false,
             0x15 | 0x55 if self.has(Defect::ReserveSelectAllowed) => false,
             0x16 if self.has(Defect::ReserveStolen) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };
-        if foreign && blocked { Err(Refusal::ReservationConflict) } else { Ok(()) }
+        let expired = self.has(Defect::ReserveExpires) && self.commands > self.traces.reserved_at + 100;
+        if foreign && blocked && !expired { Err(Refusal::ReservationConflict) } else { Ok(()) }
     }
 
     pub(super) fn reserve(&mut self, task: &Task<'_>) -> Reply {
@@ -140,6 +152,7 @@ impl Target {
             return Err(Sense::field(1).into());
         }
         self.reserved_by = Some(task.initiator);
+        self.traces.reserved_at = self.commands;
         nothing()
     }
 

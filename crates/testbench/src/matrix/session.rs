@@ -268,10 +268,8 @@ impl<'a> Session<'a> {
     fn reattach(&mut self) -> Result<(), String> {
         let Some((guest, found)) = &mut self.guest else { return Ok(()) };
         guest.reattach().map_err(|error| chain(&error))?;
-        if found.address.is_some() {
-            let (_, again) =
-                device::find(guest.transport(), self.place.device).map_err(|error| chain(&error))?;
-            *found = again;
+        if found.address.is_some() || found.function.is_some() {
+            *found = device::find(guest.transport(), self.place.device).map_err(|error| chain(&error))?;
         }
         // What the guest's kernel said of it belongs to no case.
         self.kernel_log();

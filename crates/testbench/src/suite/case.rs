@@ -144,7 +144,7 @@ pub(crate) struct Repeat {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Values {
-    List(Vec<i64>),
+    List(Vec<Expression>),
     /// Both ends included.
     Range(Expression, Expression),
     /// Each byte of a byte string.
@@ -168,6 +168,13 @@ pub(crate) struct Send {
     /// Any one of these is right.
     pub(crate) answers: Vec<Answer>,
     pub(crate) timeout_ms: u32,
+}
+
+impl Send {
+    /// Whether its answer gives this name a value.
+    pub(crate) fn names_later(&self, name: &str) -> bool {
+        self.save.as_deref() == Some(name) || self.lets.iter().any(|(own, _)| own == name)
+    }
 }
 
 /// A command's data.

@@ -34,6 +34,9 @@ impl Field {
         (1_i64 << self.width) - 1
     }
 
+    /// Where every command has its LUN: byte 1, bits 7 to 5 (X3.131-1994, 7.2.2).
+    pub(crate) const LUN: Self = Self { byte: 1, msb: 7, width: 3 };
+
     /// Puts a value in; `None` if it does not fit.
     fn write(self, cdb: &mut [u8], value: i64) -> Option<()> {
         if !(0..=self.largest()).contains(&value) {
@@ -63,6 +66,8 @@ pub(crate) struct CommandDefinition {
     pub(crate) title: String,
     pub(crate) cdb: Vec<u8>,
     pub(crate) fields: BTreeMap<String, Field>,
+    /// Bits of the block that the standard reserves, counted from bit 0 of byte 0; none where the file does not tell.
+    pub(crate) reserved: Vec<i64>,
     /// Size of the data that come or go, of the fields and the suite's names.
     pub(crate) length: Length,
 }
@@ -81,6 +86,8 @@ pub(crate) struct CdbTemplate {
     pub(crate) bytes: Vec<u8>,
     /// Fields that a step sets.
     pub(crate) set: Vec<(Field, Expression)>,
+    /// A bit that is turned over at last, counted from bit 0 of byte 0.
+    pub(crate) turn: Option<Expression>,
     /// All fields by name, for the length of the data.
     pub(crate) fields: BTreeMap<String, Field>,
 }
@@ -98,6 +105,12 @@ impl CdbTemplate {
                     field.largest()
                 ))
             })?;
+        }
+        if let Some(turn) = &self.turn {
+            let bit = turn.as_number(names)?;
+            let place = usize::try_from(bit / 8).ok().filter(|_| bit >= 0).and_then(|at| cdb.get_mut(at));
+            let byte = place.ok_or_else(|| EvalError::Impossible(format!("no bit {bit} to turn over")))?;
+            *byte ^= 1 << (bit % 8);
         }
         Ok(cdb)
     }

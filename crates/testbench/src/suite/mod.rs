@@ -170,12 +170,14 @@ impl Suite {
         let known: Scope = KNOWN.iter().map(|name| ((*name).to_owned(), Kind::Number)).collect();
         let names: Scope = names.map(|name| (name, Kind::Number)).chain(known.clone()).collect();
         let commands = read::commands(commands, &names)?;
-        let mut reader = read::Reader { source: suite, commands: &commands, scope: known, timeout_ms };
+        let mut reader =
+            read::Reader { source: suite, commands: &commands, scope: known, timeout_ms, each: None };
         let setup = reader.steps(raw.setup, 0)?;
         let scope = reader.scope.clone();
         let after = reader.steps(raw.after, 0)?;
         let cases = cases.map(|(id, source)| {
-            read::Reader { source, commands: &commands, scope: scope.clone(), timeout_ms }.case(id)
+            read::Reader { source, commands: &commands, scope: scope.clone(), timeout_ms, each: None }
+                .case(id)
         });
         let cases = cases.collect::<Result<_, _>>()?;
         let case_limit = Duration::from_secs(case_limit.into());

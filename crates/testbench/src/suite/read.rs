@@ -28,6 +28,16 @@ pub(super) struct Reader<'a> {
     pub(super) commands: &'a Commands,
     pub(super) scope: Scope,
     pub(super) timeout_ms: u32,
+    /// The command that `send = "each"` means.
+    pub(super) each: Option<Spanned<String>>,
+}
+
+/// How a step chooses its command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chosen {
+    ByName,
+    /// It is the one of the `each` around it.
+    ByEach,
 }
 
 /// The place of one byte string's first byte in a file: behind its opening quote.
@@ -59,6 +69,8 @@ pub(super) fn commands(source: Source<'_>, suite_names: &Scope) -> Result<Comman
             fields.insert(name.clone(), field);
             scope.insert(name.clone(), Kind::Number);
         }
+        fields.insert("lun".to_owned(), Field::LUN);
+        let reserved = raw.reserved.as_ref().map(|text| reserved(&source, text, cdb.len())).transpose()?;
         let size = |text: &Spanned<String>| expression(&source, text, &scope, Kind::Number);
         let length = match (&raw.data_in, &raw.data_out) {
             (None, None) => Length::None,
@@ -68,9 +80,28 @@ pub(super) fn commands(source: Source<'_>, suite_names: &Scope) -> Result<Comman
                 return Err(source.error(&text.span(), "a command has data in or data out, not both"));
             }
         };
-        commands.insert(name, CommandDefinition { title: raw.title, cdb, fields, length });
+        commands.insert(
+            name,
+            CommandDefinition {
+                title: raw.title,
+                cdb,
+                fields,
+                reserved: reserved.unwrap_or_default(),
+                length,
+            },
+        );
     }
     Ok(commands)
+}
+
+/// The bits of a mask as long as the block, counted from bit 0 of byte 0.
+fn reserved(source: &Source<'_>, text: &Spanned<String>, length: usize) -> Result<Vec<i64>, FileError> {
+    let mask = plain_bytes(source, text)?;
+    if mask.len() != length {
+        return Err(source.error(&text.span(), format!("the block has {length} bytes, this {}", mask.len())));
+    }
+    let bits = (0_i64..).zip(mask.iter().flat_map(|byte| (0..8).map(move |bit| byte >> bit & 1 == 1)));
+    Ok(bits.filter(|(_, is_reserved)| *is_reserved).map(|(bit, _)| bit).collect())
 }
 
 fn plain_bytes(source: &Source<'_>, text: &Spanned<String>) -> Result<Vec<u8>, FileError> {
@@ -99,6 +130,12 @@ fn expression(
 impl Reader<'_> {
     pub(super) fn expression(&self, text: &Spanned<String>, kind: Kind) -> Result<Expression, FileError> {
         expression(&self.source, text, &self.scope, kind)
+    }
+
+    /// An expression that gives a number or bytes.
+    fn computed(&self, text: &Spanned<String>) -> Result<Expression, FileError> {
+        let number = self.expression(text, Kind::Number);
+        number.or_else(|error| self.expression(text, Kind::Bytes).map_err(|_| error))
     }
 
     fn scalar(&self, scalar: &Spanned<wire::Scalar>) -> Result<Expression, FileError> {
@@ -175,7 +212,43 @@ impl Reader<'_> {
     }
 
     pub(super) fn steps(&mut self, raw: Vec<wire::Step>, depth: usize) -> Result<Vec<Step>, FileError> {
-        raw.into_iter().map(|step| self.step(step, depth)).collect()
+        let mut steps = Vec::new();
+        for mut step in raw {
+            match step.each.take() {
+                Some(each) => steps.extend(self.each(&step, each, depth)?),
+                None => steps.push(self.step(step, depth)?),
+            }
+        }
+        Ok(steps)
+    }
+
+    /// The steps within, once for each command.
+    fn each(
+        &mut self,
+        raw: &wire::Step,
+        each: Spanned<Vec<Spanned<String>>>,
+        depth: usize,
+    ) -> Result<Vec<Step>, FileError> {
+        let alone = raw.send.is_none() && raw.cdb.is_none() && raw.repeat.is_none() && raw.event.is_none();
+        if !alone || raw.step.is_empty() || self.each.is_some() {
+            let message = "a step with `each` has steps within and nothing else, and no other `each`";
+            return Err(self.source.error(&each.span(), message));
+        }
+        let mut steps = Vec::new();
+        for name in each.into_inner() {
+            self.each = Some(name);
+            steps.extend(self.steps(raw.step.clone(), depth)?);
+        }
+        self.each = None;
+        Ok(steps)
+    }
+
+    /// A command's name as a step gives it, and whether it stands for those of an `each`.
+    fn meant<'n>(&'n self, name: &'n Spanned<String>) -> (&'n Spanned<String>, Chosen) {
+        match &self.each {
+            Some(each) if name.get_ref() == "each" => (each, Chosen::ByEach),
+            _ => (name, Chosen::ByName),
+        }
     }
 
     fn step(&mut self, raw: wire::Step, depth: usize) -> Result<Step, FileError> {
@@ -215,14 +288,22 @@ impl Reader<'_> {
         let Some(repeat) = raw.repeat else { return Err(self.source.error(&(0..0), "no repeat")) };
         let span = repeat.span();
         let repeat = repeat.into_inner();
-        let values = match (&repeat.from, &repeat.to, repeat.values, &repeat.bytes) {
-            (Some(from), Some(to), None, None) => Values::Range(self.scalar(from)?, self.scalar(to)?),
-            (None, None, Some(list), None) => Values::List(list),
-            (None, None, None, Some(bytes)) => Values::Bytes(self.expression(bytes, Kind::Bytes)?),
+        let given = (&repeat.from, &repeat.to, &repeat.values, &repeat.bytes, &repeat.reserved_of);
+        let values = match given {
+            (Some(from), Some(to), None, None, None) => Values::Range(self.scalar(from)?, self.scalar(to)?),
+            (None, None, Some(list), None, None) => {
+                Values::List(list.iter().map(|value| self.scalar(value)).collect::<Result<_, _>>()?)
+            }
+            (None, None, None, Some(bytes), None) => Values::Bytes(self.expression(bytes, Kind::Bytes)?),
+            (None, None, None, None, Some(name)) => {
+                let bits = &self.command(self.meant(name).0)?.reserved;
+                Values::List(bits.iter().map(|bit| Expression::number(*bit)).collect())
+            }
             _ => {
-                return Err(self
-                    .source
-                    .error(&span, "a repeat has `from` and `to`, or `values`, or `bytes`"));
+                return Err(self.source.error(
+                    &span,
+                    "a repeat has `from` and `to`, or `values`, or `bytes`, or `reserved-of`",
+                ));
             }
         };
         let name = self.name(&repeat.name, Kind::Number)?;
@@ -230,11 +311,12 @@ impl Reader<'_> {
     }
 
     fn send(&mut self, raw: &wire::Step) -> Result<Send, FileError> {
-        let (title, cdb, length, place) = match (&raw.send, &raw.cdb) {
+        let (title, mut cdb, length, place) = match (&raw.send, &raw.cdb) {
             (Some(name), _) => self.named(name, &raw.with)?,
             (None, Some(text)) => self.literal(text, &raw.with)?,
             (None, None) => return Err(self.source.error(&(0..0), "neither `send` nor `cdb`")),
         };
+        cdb.turn = raw.turn.as_ref().map(|bit| self.scalar(bit)).transpose()?;
         let route = self.route(raw)?;
         let data = self.data(raw, length)?;
         // What comes back may be named by this very step's own checks.
@@ -243,12 +325,13 @@ impl Reader<'_> {
         self.scope.extend(ANSWER_NAMES.map(|(name, kind)| (name.to_owned(), kind)));
         let expected =
             raw.expect.iter().chain(&raw.or).map(|answer| self.answer(answer)).collect::<Result<_, _>>();
-        let lets = raw.lets.iter().map(|(name, text)| Ok((name, text, self.expression(text, Kind::Number)?)));
+        let lets = raw.lets.iter().map(|(name, text)| Ok((name, text, self.computed(text)?)));
         let lets: Result<Vec<_>, FileError> = lets.collect();
         self.scope = before;
         let mut named = Vec::new();
         for (name, text, expression) in lets? {
-            named.push((self.name(&Spanned::new(text.span(), name.clone()), Kind::Number)?, expression));
+            let kind = expression.kind();
+            named.push((self.name(&Spanned::new(text.span(), name.clone()), kind)?, expression));
         }
         let mut answers: Vec<Answer> = expected?;
         if raw.expect.is_none() {
@@ -278,19 +361,28 @@ impl Reader<'_> {
         Ok(Route { initiator, identify: identify.transpose()?, sense })
     }
 
+    fn command(&self, name: &Spanned<String>) -> Result<&CommandDefinition, FileError> {
+        self.commands.get(name.get_ref()).ok_or_else(|| {
+            let names = self.commands.keys().cloned().collect::<Vec<_>>().join(", ");
+            let message = format!("no command `{}`", name.get_ref());
+            self.source.error_with_hint(&name.span(), message, format!("there are {names}"))
+        })
+    }
+
     /// A command by name.
     fn named(
         &self,
         name: &Spanned<String>,
         with: &BTreeMap<String, Spanned<wire::Scalar>>,
     ) -> Result<(String, CdbTemplate, Length, std::ops::Range<usize>), FileError> {
-        let command = self.commands.get(name.get_ref()).ok_or_else(|| {
-            let names = self.commands.keys().cloned().collect::<Vec<_>>().join(", ");
-            let message = format!("no command `{}`", name.get_ref());
-            self.source.error_with_hint(&name.span(), message, format!("there are {names}"))
-        })?;
+        let (name, chosen) = self.meant(name);
+        let command = self.command(name)?;
         let mut set = Vec::new();
         for (field, value) in with {
+            // Of an `each`, the commands that have the field take it.
+            if chosen == Chosen::ByEach && !command.fields.contains_key(field) {
+                continue;
+            }
             let place = command.fields.get(field).copied().ok_or_else(|| {
                 let names = command.fields.keys().cloned().collect::<Vec<_>>().join(", ");
                 let message = format!("{} has no field `{field}`", command.title);
@@ -298,7 +390,7 @@ impl Reader<'_> {
             })?;
             set.push((place, self.scalar(value)?));
         }
-        let cdb = CdbTemplate { bytes: command.cdb.clone(), set, fields: command.fields.clone() };
+        let cdb = CdbTemplate { bytes: command.cdb.clone(), set, turn: None, fields: command.fields.clone() };
         Ok((command.title.clone(), cdb, command.length.clone(), name.span()))
     }
 
@@ -322,7 +414,7 @@ impl Reader<'_> {
             set.extend(Field::new(at, 7, 8, parts.len()).map(|field| (field, value.clone())));
         }
         let title = format!("CDB {}", text.get_ref());
-        let cdb = CdbTemplate { bytes: vec![0; parts.len()], set, fields: BTreeMap::new() };
+        let cdb = CdbTemplate { bytes: vec![0; parts.len()], set, turn: None, fields: BTreeMap::new() };
         Ok((title, cdb, Length::None, text.span()))
     }
 
@@ -359,7 +451,10 @@ impl Reader<'_> {
 
     fn data(&mut self, raw: &wire::Step, length: Length) -> Result<Data, FileError> {
         let receive = raw.receive.as_ref().map(|size| Ok((self.scalar(size)?, size.span()))).transpose()?;
-        match (length, receive, &raw.data) {
+        let by_each = raw.send.as_ref().is_some_and(|name| self.meant(name).1 == Chosen::ByEach);
+        // Of an `each`, the commands that take data get them.
+        let given = raw.data.as_ref().filter(|_| !by_each || matches!(length, Length::Out(_)));
+        match (length, receive, &given) {
             (Length::Out(_) | Length::None, None, Some(data)) if raw.send.is_none() => {
                 self.content(data, None, raw)
             }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Suite;
 use super::case::{Case, Send, Step};
-use super::expression::{Environment, Value};
+use super::expression::{Environment, SEED, Value};
 use crate::transport::{Event, Route};
 use crate::wire::{BATCH_COMMAND_LIMIT, BATCH_DATA_LIMIT_BYTES, Command, CommandOutcome, Operation};
 use operation::Asked;
@@ -34,7 +34,7 @@ impl Names {
     /// The same with a seed that changes the random data that cases send.
     #[must_use]
     pub fn seeded(mut self, seed: u64) -> Self {
-        self.0.insert(build::SEED.to_owned(), Value::Number(i64::from_ne_bytes(seed.to_ne_bytes())));
+        self.0.insert(SEED.to_owned(), Value::Number(i64::from_ne_bytes(seed.to_ne_bytes())));
         self
     }
 }
@@ -193,7 +193,9 @@ impl<'a> CaseRun<'a> {
     pub fn next_batch(&mut self) -> Option<Batch> {
         let mut data = 0_usize;
         while self.phase != Phase::Done && self.pending.len() < BATCH_COMMAND_LIMIT {
-            let step = match self.walk.peek(&mut self.names) {
+            let (pending, names) = (&self.pending, &mut self.names);
+            let is_pending = |name: &str| pending.iter().any(|pending| pending.send.names_later(name));
+            let step = match self.walk.peek(names, &is_pending) {
                 Ok(Some(Next::Send(send))) => send,
                 Ok(Some(Next::Event(event))) if self.pending.is_empty() => {
                     self.walk.advance();
@@ -335,10 +337,7 @@ impl<'a> CaseRun<'a> {
     fn waits_for_pending(&self, step: &Send) -> bool {
         let mut waits = false;
         build::each_name(step, &mut |name| {
-            waits |= self.pending.iter().any(|pending| {
-                pending.send.save.as_deref() == Some(name)
-                    || pending.send.lets.iter().any(|(own, _)| own == name)
-            });
+            waits |= self.pending.iter().any(|pending| pending.send.names_later(name));
         });
         waits
     }

@@ -25,6 +25,8 @@ pub(super) type CommandsFile = BTreeMap<String, Command>;
 pub(super) struct Command {
     pub(super) title: String,
     pub(super) cdb: Spanned<String>,
+    /// Bits that the standard reserves.
+    pub(super) reserved: Option<Spanned<String>>,
     #[serde(default)]
     pub(super) field: BTreeMap<String, Spanned<Field>>,
     #[serde(rename = "in")]
@@ -84,7 +86,7 @@ pub(super) struct CaseFile {
     pub(super) clean_up: Vec<Step>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Step {
     pub(super) send: Option<Spanned<String>>,
@@ -114,6 +116,10 @@ pub(super) struct Step {
     pub(super) attribute: Option<Spanned<String>>,
     pub(super) timeout_ms: Option<Spanned<u32>>,
     pub(super) repeat: Option<Spanned<Repeat>>,
+    /// A bit of the block to turn over, counted from bit 0 of byte 0.
+    pub(super) turn: Option<Spanned<Scalar>>,
+    /// Names of commands: the steps within are done with each of them where they say `send = "each"`.
+    pub(super) each: Option<Spanned<Vec<Spanned<String>>>>,
     #[serde(default)]
     pub(super) step: Vec<Step>,
 }
@@ -133,14 +139,14 @@ pub(super) enum SenseFetch {
 }
 
 /// A number, or an expression that gives one.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum Scalar {
     Number(i64),
     Text(String),
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Data {
     pub(super) hex: Option<Spanned<String>>,
@@ -156,14 +162,14 @@ pub(super) struct Data {
     pub(super) length: Option<Spanned<Scalar>>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Flip {
     pub(super) byte: Spanned<Scalar>,
     pub(super) mask: u8,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Expect {
     pub(super) status: Option<Spanned<String>>,
@@ -176,12 +182,14 @@ pub(super) struct Expect {
     pub(super) fails: bool,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Repeat {
     pub(super) name: Spanned<String>,
     pub(super) from: Option<Spanned<Scalar>>,
     pub(super) to: Option<Spanned<Scalar>>,
-    pub(super) values: Option<Vec<i64>>,
+    pub(super) values: Option<Vec<Spanned<Scalar>>>,
     pub(super) bytes: Option<Spanned<String>>,
+    /// The reserved bits of this command, counted from bit 0 of byte 0.
+    pub(super) reserved_of: Option<Spanned<String>>,
 }

@@ -41,7 +41,8 @@ impl Target {
     }
 
     pub(super) fn mode_sense_10(&mut self, task: &Task<'_>) -> Reply {
-        self.mode_sense(task, Form::Ten, task.be16(7).into())
+        let allocation = if self.has(Defect::Mode10HighByte) { task.byte(8).into() } else { task.be16(7) };
+        self.mode_sense(task, Form::Ten, allocation.into())
     }
 
     fn mode_sense(&self, task: &Task<'_>, form: Form, allocation: usize) -> Reply {

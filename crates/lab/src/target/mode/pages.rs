@@ -72,6 +72,7 @@ impl Pages {
         let [_, high, middle, low] = cylinders.to_be_bytes();
         let rotation = if has(Defect::ModeRotationZero) { 0 } else { ROTATIONS_PER_MINUTE };
         let [rpm_high, rpm_low] = rotation.to_be_bytes();
+        let heads = if has(Defect::ModeHeadsZero) { 0 } else { 16 };
         let pages = vec![
             // AWRE, ARRE; read and write retries (9.3.3.6).
             page(0x01, body(10, &[(2, 0xc0), (3, 27), (8, 27)]), &[(2, 0xc4), (3, 0xff), (8, 0xff)]),
@@ -97,7 +98,7 @@ impl Pages {
             // Cylinders, heads, rotation (9.3.3.7).
             page(
                 0x04,
-                body(22, &[(2, high), (3, middle), (4, low), (5, 16), (20, rpm_high), (21, rpm_low)]),
+                body(22, &[(2, high), (3, middle), (4, low), (5, heads), (20, rpm_high), (21, rpm_low)]),
                 &[],
             ),
             // WCE and RCD, both off (9.3.3.1).
@@ -110,6 +111,11 @@ impl Pages {
             && let Some(page) = own.find(CACHING)
         {
             page.changeable.fill(0xff);
+        }
+        if has(Defect::ModeDefaultZero)
+            && let Some(page) = own.find(0x04)
+        {
+            page.default.fill(0);
         }
         if has(Defect::ModeForeignPage) {
             own.pages.push(page(0x10, body(22, &[]), &[]));
@@ -152,7 +158,8 @@ impl Pages {
             Values::Saved => &page.saved,
         };
         let wrong = if page.code == 0x03 && self.has(Defect::ModePageLengthWrong) { 2 } else { 0 };
-        let mut bytes = vec![PS | page.code, u8::try_from(body.len() + wrong).unwrap_or(u8::MAX)];
+        let savable = if self.has(Defect::ModePsMissing) { 0 } else { PS };
+        let mut bytes = vec![savable | page.code, u8::try_from(body.len() + wrong).unwrap_or(u8::MAX)];
         bytes.extend(body);
         bytes
     }
@@ -188,9 +195,14 @@ impl Pages {
     pub(super) fn set(&mut self, code: u8, new: &[u8]) {
         let (all, defaults) = (self.has(Defect::SelectFixedChanged), self.has(Defect::SelectChangesDefault));
         let saves = self.has(Defect::SelectSavesAlways);
+        let rcd_lost = self.has(Defect::SelectRcdLost);
         let Some(page) = self.find(code) else { return };
         for ((current, mask), new) in page.current.iter_mut().zip(&page.changeable).zip(new) {
-            let mask = if all { 0xff } else { *mask };
+            let mask = match mask {
+                _ if all => 0xff,
+                0x05 if rcd_lost => WCE,
+                mask => *mask,
+            };
             *current = *current & !mask | new & mask;
         }
         if defaults {

@@ -25,6 +25,9 @@ impl Target {
             return Err(Sense::OPCODE.into());
         }
         if length == 0 {
+            if self.has(Defect::SelectZeroRefused) {
+                return Err(Sense::LIST_LENGTH.into());
+            }
             return nothing();
         }
         let list = task.data_out(length);
@@ -34,12 +37,14 @@ impl Target {
             checked?;
         }
         if !self.has(Defect::SelectIgnored) {
-            for (code, new) in &pages {
+            let taken = if self.has(Defect::SelectFirstOnly) { 1 } else { pages.len() };
+            for (code, new) in pages.iter().take(taken) {
                 self.pages.set(*code, new);
             }
         }
         checked?;
-        if task.bit(1, 0) && !self.has(Defect::SelectSavesNothing) {
+        let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing);
+        if task.bit(1, 0) && !unsaved && !self.has(Defect::SelectSavesNothing) {
             let codes: Vec<_> = pages.iter().map(|(code, _)| *code).collect();
             self.pages.save(&codes);
         }

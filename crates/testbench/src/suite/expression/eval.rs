@@ -2,7 +2,7 @@
 
 use slotwise_core::pci::Space;
 
-use super::{Environment, Expression, Function, Node, Operator, Term, Value, pci};
+use super::{Environment, Expression, Function, Node, Operator, SEED, Term, Value, function, pci};
 
 /// Why an expression does not hold, or gives nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,10 +152,53 @@ impl Evaluator<'_> {
             }
             Function::Chains => Value::Truth(pci::chains(&self.bytes(argument(0)?)?)),
             Function::Bars => Value::Bytes(pci::bars(&self.bytes(argument(0)?)?)),
+            Function::Agree => Value::Truth(function::agree(
+                &self.bytes(argument(0)?)?,
+                &self.bytes(argument(1)?)?,
+                &self.bytes(argument(2)?)?,
+            )),
+            Function::Contains => {
+                Value::Truth(function::contains(&self.bytes(argument(0)?)?, &self.bytes(argument(1)?)?))
+            }
+            Function::Xor => Value::Number(self.number(argument(0)?)? ^ self.number(argument(1)?)?),
+            Function::Pow2 | Function::Random | Function::Set | Function::Patched | Function::Tagged => {
+                return self.made(node, function, arguments);
+            }
             Function::Prefix => {
                 Value::Truth(self.bytes(argument(1)?)?.starts_with(&self.bytes(argument(0)?)?))
             }
         })
+    }
+
+    /// Numbers and bytes that are made from others, where that can be.
+    fn made(&self, node: &Node, function: Function, arguments: &[Node]) -> Evaluated {
+        let argument = |at: usize| arguments.get(at).ok_or_else(|| self.impossible(node, "too few values"));
+        let number = |at: usize| self.number(argument(at)?);
+        let value = match function {
+            Function::Pow2 => {
+                let power = u32::try_from(number(0)?).ok();
+                power.and_then(|power| 1_i64.checked_shl(power).filter(|_| power < 63)).map(Value::Number)
+            }
+            Function::Random => {
+                let of_run = match self.names.get(SEED) {
+                    Some(Value::Number(of_run)) => *of_run,
+                    _ => 0,
+                };
+                function::below(number(0)? ^ of_run, number(1)?).map(Value::Number)
+            }
+            Function::Set => {
+                let byte = u8::try_from(number(2)?).ok();
+                let bytes = self.bytes(argument(0)?)?;
+                let at = number(1)?;
+                byte.and_then(|byte| function::patched(bytes, at, &[byte])).map(Value::Bytes)
+            }
+            Function::Patched => {
+                let (bytes, at) = (self.bytes(argument(0)?)?, number(1)?);
+                function::patched(bytes, at, &self.bytes(argument(2)?)?).map(Value::Bytes)
+            }
+            _ => function::tagged(number(0)?, number(1)?, number(2)?, number(3)?).map(Value::Bytes),
+        };
+        value.ok_or_else(|| self.impossible(node, "out of range"))
     }
 
     fn binary(&self, node: &Node, operator: Operator, left: &Node, right: &Node) -> Evaluated {

@@ -9,6 +9,7 @@
 //! ```
 
 mod eval;
+mod function;
 mod parse;
 mod pci;
 
@@ -46,6 +47,9 @@ pub(crate) enum Value {
 
 /// The names an expression may use, with their kinds.
 pub(crate) type Scope = BTreeMap<String, Kind>;
+
+/// The name of the run's seed. No expression can say it, as it has a blank.
+pub(crate) const SEED: &str = "run seed";
 
 /// The values of names.
 pub(crate) type Environment = BTreeMap<String, Value>;
@@ -135,10 +139,26 @@ enum Function {
     Chains,
     /// `bars(config)`: the indices of the base address registers that are set, a byte each.
     Bars,
+    /// `agree(a, b, mask)`: as long as each other, and equal in all bits that `mask` has not.
+    Agree,
+    /// `contains(whole, b)`: `b` is somewhere in `whole`.
+    Contains,
+    /// `xor(x, y)`
+    Xor,
+    /// `pow2(n)`: two to the power of `n`, 0 to 62.
+    Pow2,
+    /// `random(seed, n)`: a number from 0 to `n` - 1, the same for the same seed within a run.
+    Random,
+    /// `set(b, i, x)`: `b` with the byte at `i` replaced.
+    Set,
+    /// `patched(b, i, part)`: `b` with the bytes from `i` on replaced by `part`.
+    Patched,
+    /// `tagged(lba, n, size, seed)`: `n` blocks of `size` bytes, each pseudo-random after its own address and the seed.
+    Tagged,
 }
 
 impl Function {
-    const ALL: [(&'static str, Self); 18] = [
+    const ALL: [(&'static str, Self); 26] = [
         ("len", Self::Len),
         ("be16", Self::Be16),
         ("be24", Self::Be24),
@@ -157,6 +177,14 @@ impl Function {
         ("extended", Self::Extended),
         ("chains", Self::Chains),
         ("bars", Self::Bars),
+        ("agree", Self::Agree),
+        ("contains", Self::Contains),
+        ("xor", Self::Xor),
+        ("pow2", Self::Pow2),
+        ("random", Self::Random),
+        ("set", Self::Set),
+        ("patched", Self::Patched),
+        ("tagged", Self::Tagged),
     ];
 
     fn signature(self) -> (&'static [Kind], Kind) {
@@ -166,9 +194,14 @@ impl Function {
             Self::Be16 | Self::Be24 | Self::Be32 | Self::Le16 | Self::Le32 => (&[Bytes, Number], Number),
             Self::Capability | Self::Extended => (&[Bytes, Number], Number),
             Self::Bars => (&[Bytes], Bytes),
-            Self::Min | Self::Max | Self::NonZero => (&[Number, Number], Number),
+            Self::Min | Self::Max | Self::NonZero | Self::Xor | Self::Random => (&[Number, Number], Number),
+            Self::Pow2 => (&[Number], Number),
+            Self::Agree => (&[Bytes, Bytes, Bytes], Truth),
+            Self::Set => (&[Bytes, Number, Number], Bytes),
+            Self::Patched => (&[Bytes, Number, Bytes], Bytes),
+            Self::Tagged => (&[Number, Number, Number, Number], Bytes),
             Self::Ascii | Self::Zero | Self::Chains => (&[Bytes], Truth),
-            Self::Prefix | Self::Word => (&[Bytes, Bytes], Truth),
+            Self::Prefix | Self::Word | Self::Contains => (&[Bytes, Bytes], Truth),
         }
     }
 }
@@ -184,6 +217,11 @@ impl Expression {
         let text = value.to_string();
         let root = Node { span: 0..text.len(), term: Term::Number(value) };
         Self { text, root, kind: Kind::Number }
+    }
+
+    /// What kind of value it gives.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub(crate) fn text(&self) -> &str {

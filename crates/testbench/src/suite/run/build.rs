@@ -1,12 +1,9 @@
 //! Makes a step's command from the values of its names.
 
 use crate::suite::case::{Content, Data, Send};
-use crate::suite::expression::{Environment, EvalError, Expression, Value};
+use crate::suite::expression::{Environment, EvalError, Expression, SEED, Value};
 use crate::suite::random;
 use crate::wire::{BATCH_DATA_LIMIT_BYTES, Command, Direction, HexBytes};
-
-/// The name of the run's seed. No expression can say it, as it has a blank.
-pub(super) const SEED: &str = "run seed";
 
 /// Makes the command; the data it sends get their name at once.
 pub(super) fn command(send: &Send, names: &mut Environment) -> Result<Command, String> {
@@ -110,6 +107,9 @@ fn random(seed: i64) -> impl Iterator<Item = u8> {
 pub(super) fn each_name<'a>(send: &'a Send, seen: &mut dyn FnMut(&'a str)) {
     for (_, expression) in &send.cdb.set {
         expression.each_name(seen);
+    }
+    if let Some(turn) = &send.cdb.turn {
+        turn.each_name(seen);
     }
     match &send.data {
         Data::None => {}

@@ -32,8 +32,8 @@ pub(super) fn judge(send: &Send, outcome: &CommandOutcome, names: &mut Environme
         return Err(complaints.join("; nor is it the other answer allowed: "));
     }
     for (name, expression) in &send.lets {
-        let value = expression.as_number(names).map_err(EvalError::into_reason)?;
-        names.insert(name.clone(), Value::Number(value));
+        let value = expression.value(names).map_err(EvalError::into_reason)?;
+        names.insert(name.clone(), value);
     }
     Ok(())
 }

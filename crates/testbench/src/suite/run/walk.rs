@@ -34,7 +34,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The next command or event without going past it; the names of repeats get their values. `None` at the end.
-    pub(super) fn peek(&mut self, names: &mut Environment) -> Result<Option<Next<'a>>, String> {
+    /// `is_pending` says of a name whether an answer still to come gives it a value: a repeat over that one has to wait,
+    /// also where the name has a value from before.
+    pub(super) fn peek(
+        &mut self,
+        names: &mut Environment,
+        is_pending: &dyn Fn(&str) -> bool,
+    ) -> Result<Option<Next<'a>>, String> {
         loop {
             let Some(frame) = self.frames.last_mut() else { return Ok(None) };
             match frame.steps.get(frame.next) {
@@ -49,6 +55,9 @@ impl<'a> Walk<'a> {
                 }
                 Some(Step::Event(event)) => return Ok(Some(Next::Event(*event))),
                 Some(Step::Repeat(repeat)) => {
+                    if let Some(name) = first_name(&repeat.values, is_pending) {
+                        return Err(format!("{name}: not known yet"));
+                    }
                     let mut values = values(&repeat.values, names)?;
                     frame.next += 1;
                     values.reverse();
@@ -90,12 +99,24 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// The first of the names that the values need and that is wanted.
+fn first_name<'v>(values: &'v Values, is_wanted: &dyn Fn(&str) -> bool) -> Option<&'v str> {
+    let mut found = None;
+    let mut look = |name: &'v str| found = found.or_else(|| is_wanted(name).then_some(name));
+    match values {
+        Values::List(list) => list.iter().for_each(|value| value.each_name(&mut look)),
+        Values::Range(from, to) => [from, to].into_iter().for_each(|end| end.each_name(&mut look)),
+        Values::Bytes(bytes) => bytes.each_name(&mut look),
+    }
+    found
+}
+
 fn values(values: &Values, names: &Environment) -> Result<Vec<i64>, String> {
     let number = |expression: &crate::suite::expression::Expression| {
         expression.as_number(names).map_err(crate::suite::expression::EvalError::into_reason)
     };
     match values {
-        Values::List(list) => Ok(list.clone()),
+        Values::List(list) => list.iter().map(number).collect(),
         Values::Range(from, to) => {
             let (from, to) = (number(from)?, number(to)?);
             match to.checked_sub(from) {
