@@ -125,6 +125,38 @@ const LOGS: &[(&str, &str)] = &[
         "none",
         "[    0.000000] DMAR: IOMMU enabled\n[    1.2] DMAR: [Firmware Bug]: RMRR entry for device 06:00.0 is broken - applying workaround\n[ 5.0] vfio_pci: add [10de:1b81[ffffffff:ffffffff]] class 0x000000/00000000\n[ 60.1] vfio-pci 0000:06:00.0: enabling device (0000 -> 0003)\npassthrough works as expected",
     ),
+    (
+        "none",
+        "x86/PAT: reserve_memtype failed [mem 0x3ffffff00000-0x3fffffffffff], track uncached-minus, req uncached-minus\nmpt3sas 0000:02:00.0: failed to map the controller",
+    ),
+    (
+        "none",
+        "DMAR: DRHD: handling fault status reg 3\nDMAR: [DMA Read] Request device [06:00.0] PASID ffffffff fault addr 1a5e12000 [fault reason 06] PTE Read access is not set\nthe driver of the switch programs its DMA engine wrongly",
+    ),
+    (
+        "none",
+        "amdgpu 0000:04:00.0: Invalid PCI ROM header signature: expecting 0xaa55, got 0xffff\namdgpu 0000:04:00.0: amdgpu: Unable to locate a BIOS ROM\namdgpu 0000:04:00.0: amdgpu: Fatal error during GPU init",
+    ),
+    (
+        "none",
+        "kvm: vfio: Cannot reset device 0000:7a:00.6, depends on group 29 which is not owned.\nThis is benign, the VM starts anyway",
+    ),
+    (
+        "bar-held-by-host-driver",
+        "x86/PAT: CPU 3/KVM:1842 conflicting memory types 6000000000-6400000000 write-combining<->uncached-minus\nqemu-system-x86_64: vfio 0000:01:00.0: Failed to mmap 0000:01:00.0 BAR 1. Performance may be slow",
+    ),
+    (
+        "pf-driver-reloaded",
+        "The script takes i915 off the PF and binds it to vfio-pci; that destroys the VFs. TASK ERROR: no pci device info for device '0000:00:02.1'",
+    ),
+    (
+        "ats-timeout",
+        "iommu ivhd0: AMD-Vi: Event logged [IOTLB_INV_TIMEOUT device=0000:43:00.0 address=0x10023c6a0]\nvfio-pci 0000:43:00.0: resetting",
+    ),
+    (
+        "d3cold-power",
+        "AMD-Vi: Completion-Wait loop timed out\niommu ivhd0: AMD-Vi: Event logged [IOTLB_INV_TIMEOUT device=0000:06:00.0 address=0x1001e4600]\nGPU passthrough works again with the commit reverted that moves the unused device into a low power state with runtime PM",
+    ),
 ];
 #[test]
 fn each_log_gives_its_cause_or_none() {

@@ -12,7 +12,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("hotplug-no-bus", 2.6),
         primary("cannot-add-device", 2.0),
         primary("assign-failed", 4.2).with(&["hotplug-said"]).cured_by(&["bar-assigned"]),
-        primary("assign-failed", 3.0).with(&["pciehp-add"]).cured_by(&["bar-assigned"]),
+        primary("assign-failed", 4.0).with(&["pciehp-add"]).cured_by(&["bar-assigned"]),
         primary("told-hotplug-window", 1.4),
     ],
     look_alikes: &[
