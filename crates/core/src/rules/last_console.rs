@@ -21,14 +21,14 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
-    let is_display = |f: &&FunctionFacts| f.class.known().is_some_and(|class| class.base() == 0x03);
+    let is_display = |f: &&FunctionFacts| shows_a_picture(topology, f);
     let leaving: Vec<&FunctionFacts> =
         topology.functions().filter(is_display).filter(|f| assignment.takes(f.address)).collect();
     let stays = topology.functions().filter(is_display).map(|f| f.address).find(|a| !assignment.takes(*a));
     let Some(first) = leaving.iter().find(|f| f.boot_vga.known() == Some(&true)).or(leaving.first()) else {
         for address in assignment.devices() {
             let class = topology.function(address).map_or_else(String::new, |f| word(&f.class));
-            findings.skip(address, format!("it is no display (class {class})"));
+            findings.skip(address, format!("no screen can be at it (class {class})"));
         }
         return;
     };
@@ -41,7 +41,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let serial: Vec<&str> =
         topology.facts().kernel.words("console").filter(|word| !word.contains("=tty0")).collect();
     let finding = Finding::new(&RULE, Severity::Warns, first.address, "the host keeps no display of its own")
-        .shown("/sys/bus/pci/devices", "no other function of class 03 stays with the host");
+        .shown("/sys/bus/pci/devices", "no other function that a screen can be at stays with the host");
     if let [.., serial] = serial[..] {
         findings.push(Finding { severity: Severity::Notes, ..finding }.shown("/proc/cmdline", serial));
         return;
@@ -54,6 +54,14 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             )
             .remedy(RemedyKind::Hardware, "leave the host another display function, however small"),
     );
+}
+
+/// Whether a screen can be at the function: a VGA controller (class 0300), or another display with a connector. Compute cards
+/// and the second chip of a laptop (0302, 0380) have none.
+fn shows_a_picture(topology: &Topology, function: &FunctionFacts) -> bool {
+    let Some(class) = function.class.known().filter(|class| class.base() == 0x03) else { return false };
+    let screens = topology.facts().usage.attached.screens.known().map_or(&[][..], Vec::as_slice);
+    class.base_and_sub() == 0x0300 || screens.iter().any(|screen| screen.function == Some(function.address))
 }
 
 #[cfg(test)]
@@ -75,6 +83,17 @@ mod tests {
     fn handing_over_every_display_counts_as_the_only_one() {
         let said = check_rule(&RULE, HOST, "0000:00:02.0 | 0000:01:00.0");
         assert_eq!(said, ["warns 0000:01:00.0: the host keeps no display of its own"]);
+    }
+
+    #[test]
+    fn what_no_screen_can_be_at_is_no_display() {
+        let laptop = "device 0000:00:02.0 class=030000 boot_vga\ndevice 0000:01:00.0 class=030200";
+        assert_eq!(
+            check_rule(&RULE, laptop, "0000:00:02.0"),
+            ["warns 0000:00:02.0: the host keeps no display of its own"]
+        );
+        assert!(check_rule(&RULE, laptop, "0000:01:00.0").is_empty());
+        assert!(check_rule(&RULE, "device 0000:3b:00.0 class=030200", "0000:3b:00.0").is_empty());
     }
 
     #[test]

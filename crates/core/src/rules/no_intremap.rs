@@ -3,7 +3,7 @@
 use super::{
     Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, cannot_know,
 };
-use crate::facts::Switch;
+use crate::facts::{IommuVendor, Switch};
 use crate::topology::Topology;
 
 const MODULE: &str = "vfio_iommu_type1";
@@ -32,6 +32,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let facts = topology.facts();
     if !assignment.uses_vfio() || facts.iommu.state == Switch::Off {
         findings.skip(Subject::Host, "VFIO and the IOMMU are not both in use");
+        return;
+    }
+    if facts.iommu.vendor == IommuVendor::Power {
+        findings.skip(Subject::Host, "VFIO does not ask for it on POWER (vfio_iommu_spapr_tce)");
         return;
     }
     let allowed = facts.kernel.parameter(MODULE, PARAMETER).filter(|value| value.is_on());
@@ -89,6 +93,12 @@ mod tests {
     use super::*;
 
     const HOST: &str = "iommu on intremap=off\ndevice 0000:00:04.0 class=010000\nirq 23 IO-APIC pin=23 eth1";
+
+    #[test]
+    fn power_is_not_asked() {
+        let host = "iommu on vendor=power\ndevice 0004:01:00.0 class=020000 group=2";
+        assert!(check_rule(&RULE, host, "0004:01:00.0").is_empty());
+    }
 
     #[test]
     fn a_host_without_remapping_is_blocked() {

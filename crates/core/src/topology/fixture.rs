@@ -395,6 +395,7 @@ fn iommu(facts: &mut Facts, text: &str) {
                     "intel" => IommuVendor::Intel,
                     "amd" => IommuVendor::Amd,
                     "smmu" => IommuVendor::Smmu,
+                    "power" => IommuVendor::Power,
                     _ => IommuVendor::None,
                 };
             }
