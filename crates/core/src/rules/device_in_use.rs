@@ -1,5 +1,7 @@
 //! `device-in-use`: another guest has the function, or the same group is planned for two.
 
+use std::collections::HashMap;
+
 use super::{
     Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, VmAssignment, cannot_know,
     fault, word,
@@ -25,12 +27,15 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    let first = first_takers(topology, assignment);
     for (number, vm) in assignment.vms.iter().enumerate() {
         for function in vm.devices.iter().filter_map(|device| topology.function(*device)) {
             let (address, group) = (function.address, function.group.known().copied());
             // Xen's dom0 has no groups, and Xen asks for none.
             let groups = group.filter(|_| vm.uses_vfio());
-            let twice = groups.and_then(|group| of_two(topology, assignment, number, address, group));
+            let earlier = groups.and_then(|group| first.get(&group)).filter(|earlier| **earlier < number);
+            let other = earlier.and_then(|earlier| assignment.vms.get(*earlier));
+            let twice = other.zip(groups).map(|(other, group)| of_two(vm, other, address, group));
             let held = held(topology, function, group);
             if twice.is_none() && held.is_none() {
                 findings.fine(address, nobody(topology, function, group));
@@ -40,27 +45,27 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     }
 }
 
-/// A group that an earlier VM of the spec is given something of.
-fn of_two(
-    topology: &Topology,
-    assignment: &Assignment,
-    number: usize,
-    address: PciAddress,
-    group: GroupId,
-) -> Option<Finding> {
-    let of = |device: &PciAddress| topology.function(*device).and_then(|f| f.group.known().copied());
-    let takes = |vm: &&VmAssignment| vm.devices.iter().any(|device| of(device) == Some(group));
-    let other = assignment.vms.iter().take(number).find(takes)?;
-    let vm = assignment.vms.get(number)?;
+/// The first VM of the spec that is given something of each group.
+fn first_takers(topology: &Topology, assignment: &Assignment) -> HashMap<GroupId, usize> {
+    let mut first = HashMap::new();
+    for (number, vm) in assignment.vms.iter().enumerate().filter(|(_, vm)| vm.uses_vfio()) {
+        let groups = vm.devices.iter().filter_map(|device| topology.function(*device)?.group.known());
+        for group in groups {
+            first.entry(*group).or_insert(number);
+        }
+    }
+    first
+}
+
+/// What is said of a function whose group an earlier VM has something of.
+fn of_two(vm: &VmAssignment, other: &VmAssignment, address: PciAddress, group: GroupId) -> Finding {
     let summary = format!(
         "IOMMU group {group} is given to VM {} and to VM {}: only one can open it",
         other.name, vm.name
     );
-    Some(
-        Finding::new(&RULE, Severity::Blocks, address, summary)
-            .shown(format!("/sys/bus/pci/devices/{address}/iommu_group"), group.to_string())
-            .remedy(RemedyKind::SpecChange, "give all functions of the group to one VM"),
-    )
+    Finding::new(&RULE, Severity::Blocks, address, summary)
+        .shown(format!("/sys/bus/pci/devices/{address}/iommu_group"), group.to_string())
+        .remedy(RemedyKind::SpecChange, "give all functions of the group to one VM")
 }
 
 /// What was seen of a function that nobody else has.

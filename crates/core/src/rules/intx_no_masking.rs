@@ -1,6 +1,8 @@
 //! `intx-no-masking`: the function needs its interrupt line for itself, and has it today.
 
-use super::masking::{Masking, masking};
+use std::cell::OnceCell;
+
+use super::masking::{Masking, given_by_line, masking};
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, by_vfio};
 use crate::topology::Topology;
 
@@ -22,6 +24,7 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
+    let given = OnceCell::new();
     for (_, function) in by_vfio(topology, assignment, findings) {
         let address = function.address;
         let Masking::Missing(evidence) = masking(topology, function) else {
@@ -34,8 +37,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         };
         let others = topology.sharers(line.irq, address);
         let stays = others.iter().any(|s| !s.function.is_some_and(|function| assignment.takes(function)));
-        let given = assignment.devices().filter(|other| *other != address);
-        let goes_along = given.filter_map(|other| topology.line(other)).any(|theirs| theirs.irq == line.irq);
+        let given = given.get_or_init(|| given_by_line(topology, assignment));
+        let goes_along = given.get(&line.irq).into_iter().flatten().any(|(_, other)| *other != address);
         if stays || goes_along {
             findings.skip(address, format!("IRQ {} has other users: see intx-shared", line.irq));
             continue;

@@ -6,7 +6,10 @@
 
 mod advice;
 
-use super::masking::{Masking, is_shown_without_intx, masking};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
+
+use super::masking::{Masking, given_by_line, masking};
 use super::{
     Assignment, Evidence, Finding, Findings, Page, Remedy, RemedyKind, Rule, Severity, Subject, VmAssignment,
     by_vfio, cannot_know, fault,
@@ -37,6 +40,7 @@ pub(super) const RULE: Rule = Rule {
 fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) {
     // Xen shares a guest's line with dom0, whatever the device can mask (`xen/drivers/passthrough/x86/hvm.c:
     // pt_irq_create_bind`, BIND_PIRQ__WILL_SHARE).
+    let given = OnceCell::new();
     for (_, function) in by_vfio(topology, assignment, findings) {
         let address = function.address;
         if let unreadable @ Fact::Unreadable(_) = &function.interrupt_pin {
@@ -57,7 +61,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             findings.push(line_unknown(topology, address, &masking));
             continue;
         };
-        let users = Users::of(topology, assignment, &line, address);
+        let given = given.get_or_init(|| given_by_line(topology, assignment));
+        let users = Users::of(topology, assignment, given, &line, address);
         if users.is_empty() {
             findings.fine(address, format!("IRQ {} has no other user", line.irq));
         } else {
@@ -70,23 +75,22 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
 struct Users<'a> {
     /// Of the host: those whose function leaves it let go of the line.
     staying: Vec<Sharer>,
-    /// Functions that are given away too: the monitor asks for the line of each when its VM starts, even where the guest
-    /// goes on to use messages (QEMU hw/vfio/pci.c: vfio_realize, vfio_intx_enable).
+    /// Functions that are given away too.
     given: Vec<(&'a VmAssignment, PciAddress)>,
 }
 
 impl<'a> Users<'a> {
-    fn of(topology: &Topology, assignment: &'a Assignment, line: &LineReading, address: PciAddress) -> Self {
+    fn of(
+        topology: &Topology,
+        assignment: &Assignment,
+        given: &BTreeMap<u32, Vec<(&'a VmAssignment, PciAddress)>>,
+        line: &LineReading,
+        address: PciAddress,
+    ) -> Self {
         let mut staying = topology.sharers(line.irq, address);
         staying.retain(|sharer| !sharer.function.is_some_and(|function| assignment.takes(function)));
-        let on_it = |other: PciAddress| {
-            let function = topology.function(other);
-            topology.pin(other).is_some()
-                && topology.line(other).is_some_and(|theirs| theirs.irq == line.irq)
-                && function.is_some_and(|function| !is_shown_without_intx(topology, function))
-        };
-        let others = assignment.given().filter(|(vm, other)| vm.uses_vfio() && *other != address);
-        Self { staying, given: others.filter(|(_, other)| on_it(*other)).collect() }
+        let others = given.get(&line.irq).into_iter().flatten();
+        Self { staying, given: others.filter(|(_, other)| *other != address).copied().collect() }
     }
 
     fn is_empty(&self) -> bool {

@@ -1,8 +1,10 @@
 //! Whether a function can mask its own interrupt (DisINTx, Command bit 10, since PCI 2.3): asked by the rules about INTx.
 
-use super::Evidence;
-use crate::facts::FunctionFacts;
-use crate::pci::{PciId, decode};
+use std::collections::BTreeMap;
+
+use super::{Assignment, Evidence, VmAssignment};
+use crate::facts::{FunctionFacts, ParameterValue};
+use crate::pci::{PciAddress, PciId, decode};
 use crate::topology::Topology;
 
 /// Whether the function can mask its own interrupt, and how that is known.
@@ -37,16 +39,36 @@ pub(super) fn masking(topology: &Topology, function: &FunctionFacts) -> Masking 
 
 /// Whether VFIO shows the function without an interrupt pin, and so asks for no line: Intel's i40e and X550, whose DisINTx is
 /// broken, unless masking is switched off altogether (`vfio_pci_core.c: vfio_pci_nointx, vfio_pci_core_enable`).
-pub(super) fn is_shown_without_intx(topology: &Topology, function: &FunctionFacts) -> bool {
+fn is_shown_without_intx(topology: &Topology, function: &FunctionFacts) -> bool {
     const I40E: [u16; 14] = [
         0x1572, 0x1574, 0x1580, 0x1581, 0x1583, 0x1584, 0x1585, 0x1586, 0x1587, 0x1588, 0x1589, 0x158a,
         0x158b, 0x1563,
     ];
-    let exclusive = topology.facts().kernel.parameter("vfio_pci", "nointxmask").is_some_and(|v| v.is_on());
+    let exclusive =
+        || topology.facts().kernel.parameter("vfio_pci", "nointxmask").is_some_and(ParameterValue::is_on);
     let listed = |id: &PciId| {
         id.vendor == 0x8086 && (I40E.contains(&id.device) || (0x37d0..=0x37d2).contains(&id.device))
     };
-    !exclusive && function.id.known().is_some_and(listed)
+    function.id.known().is_some_and(listed) && !exclusive()
+}
+
+/// Functions that go through VFIO by the interrupt line that each wants: the monitor asks for the line of each when its VM
+/// starts, even where the guest goes on to use messages (QEMU hw/vfio/pci.c: vfio_realize, vfio_intx_enable).
+pub(super) fn given_by_line<'a>(
+    topology: &Topology,
+    assignment: &'a Assignment,
+) -> BTreeMap<u32, Vec<(&'a VmAssignment, PciAddress)>> {
+    let mut lines: BTreeMap<u32, Vec<_>> = BTreeMap::new();
+    for (vm, address) in assignment.given().filter(|(vm, _)| vm.uses_vfio()) {
+        let hidden = topology.function(address).is_none_or(|f| is_shown_without_intx(topology, f));
+        if topology.pin(address).is_some()
+            && !hidden
+            && let Some(line) = topology.line(address)
+        {
+            lines.entry(line.irq).or_default().push((vm, address));
+        }
+    }
+    lines
 }
 
 /// Functions that are known not to mask.

@@ -10,6 +10,7 @@ use crate::pci::{PciAddress, PciId};
 use crate::topology::Topology;
 
 /// A row: which devices, and what they are.
+#[derive(Clone, Copy)]
 pub(super) struct Listed {
     vendor: u16,
     /// Device ids, the last included.

@@ -51,7 +51,7 @@ fn by_vfio(topology: &Topology, address: PciAddress) -> Option<Finding> {
         (ReservedKind::Direct, IommuVendor::Amd) => false,
         // Until the kernel had a kind for them, ranges of exempt functions were printed like all others.
         (ReservedKind::Direct, IommuVendor::Intel) => {
-            !version.is_some_and(|version| version < RELAXABLE_TOLD)
+            version.is_none_or(|version| version >= RELAXABLE_TOLD)
                 || holds_a_member(topology, address, region)
         }
         (ReservedKind::Direct, _) => since,

@@ -32,7 +32,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         match (function.sriov.total_vfs.known(), function.resources.known()) {
             (None | Some(0), _) => findings.skip(given.address, "it has no virtual functions, nor is it one"),
             (Some(_), None) => {
-                findings.skip(given.address, "the BARs of its virtual functions are not known")
+                findings.skip(given.address, "the BARs of its virtual functions are not known");
             }
             (Some(total), Some(_)) => {
                 findings.fine(given.address, format!("the BARs of {total} virtual functions have addresses"));
