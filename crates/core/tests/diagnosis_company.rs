@@ -146,6 +146,10 @@ const LOGS: &[(&str, &str)] = &[
         "x86/PAT: CPU 3/KVM:1842 conflicting memory types 6000000000-6400000000 write-combining<->uncached-minus\nqemu-system-x86_64: vfio 0000:01:00.0: Failed to mmap 0000:01:00.0 BAR 1. Performance may be slow",
     ),
     (
+        "none",
+        "GPU passthrough works on my X570 with a 6700 XT, no reset bug, Resizable BAR is enabled as well and everything runs fine",
+    ),
+    (
         "pf-driver-reloaded",
         "The script takes i915 off the PF and binds it to vfio-pci; that destroys the VFs. TASK ERROR: no pci device info for device '0000:00:02.1'",
     ),
