@@ -146,6 +146,10 @@ const LOGS: &[(&str, &str)] = &[
         "x86/PAT: CPU 3/KVM:1842 conflicting memory types 6000000000-6400000000 write-combining<->uncached-minus\nqemu-system-x86_64: vfio 0000:01:00.0: Failed to mmap 0000:01:00.0 BAR 1. Performance may be slow",
     ),
     (
+        "none",
+        "GPU passthrough works on my X570 with a 6700 XT, no reset bug, Resizable BAR is enabled as well and everything runs fine",
+    ),
+    (
         "pf-driver-reloaded",
         "The script takes i915 off the PF and binds it to vfio-pci; that destroys the VFs. TASK ERROR: no pci device info for device '0000:00:02.1'",
     ),
@@ -170,4 +174,75 @@ fn each_log_gives_its_cause_or_none() {
         })
         .collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), LOGS.len(), wrong.join("\n"));
+}
+
+/// Failures of hosts and guests that no passthrough is named beside, with the words that passthrough failures have, too:
+/// permission, busy, timeout, reset, memory.
+const OTHERS: &[&str] = &[
+    "mount: /mnt: permission denied.",
+    "rsync: failed to set times on \"/backup\": Operation not permitted (1)",
+    "kvm: could not open disk image /var/lib/vz/images/100/vm-100-disk-0.qcow2: Permission denied",
+    "bash: fork: Cannot allocate memory",
+    "Out of memory: Killed process 2231 (qemu-system-x86) total-vm:18874368kB, anon-rss:16777216kB",
+    "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory",
+    "usb 1-4: device descriptor read/64, error -110",
+    "ata3: COMRESET failed (errno=-16)",
+    "ata3.00: failed command: READ FPDMA QUEUED",
+    "nvme nvme0: I/O 12 QID 4 timeout, reset controller",
+    "nvme nvme0: controller is down; will reset: CSTS=0xffffffff, PCI_STATUS=0x10",
+    "e1000e 0000:00:1f.6 eno1: Detected Hardware Unit Hang",
+    "igb 0000:02:00.0 eth0: Reset adapter",
+    "i40e 0000:3b:00.0: VSI seid 390 Tx ring 0 disable timeout",
+    "mlx5_core 0000:81:00.0: mlx5_cmd_check:810: ENABLE_HCA(0x104) timeout",
+    "umount: /dev/sdb1: target is busy: Device or resource busy",
+    "mdadm: Cannot open /dev/sdc: Device or resource busy",
+    "ioctl(KVM_CREATE_VM) failed: 16 Device or resource busy",
+    "pvcreate: Can't open /dev/sdb exclusively.  Mounted filesystem?",
+    "Error: VM 101 is locked (backup)",
+    "error: Failed to start domain 'web': error: internal error: cannot load AppArmor profile 'libvirt-c2a'",
+    "error: Cannot get interface MTU on 'br0': No such device",
+    "TASK ERROR: command 'apt-get update' failed: exit code 100",
+    "systemd[1]: libvirtd.service: Failed with result 'timeout'.",
+    "iwlwifi 0000:04:00.0: Failed to start INIT ucode: -110",
+    "amdgpu 0000:0b:00.0: amdgpu: GPU reset begin!",
+    "amdgpu 0000:0b:00.0: amdgpu: ring gfx timeout, but soft recovered",
+    "nouveau 0000:01:00.0: fifo: fault 00 [READ] at 0000000000000000",
+    "NVRM: Xid (PCI:0000:01:00): 31, pid=1234, MMU Fault",
+    "NVRM: API mismatch: the client has the version 535.54, but this kernel module has the version 535.86.",
+    "kernel BUG at mm/slub.c:305!",
+    "Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)",
+    "thunderbolt 0000:05:00.0: failed to send driver ready to ICM",
+    "xhci_hcd 0000:00:14.0: HC died; cleaning up",
+    "pcieport 0000:00:1c.0: AER: Corrected error received: 0000:00:1c.0",
+    "pcieport 0000:00:1d.0: PCIe Bus Error: severity=Corrected, type=Physical Layer, (Receiver ID)",
+    "snd_hda_intel 0000:00:1f.3: azx_get_response timeout, switching to polling mode",
+    "ACPI BIOS Error (bug): Could not resolve symbol [\\_SB.PCI0.XHC.RHUB.HS11], AE_NOT_FOUND",
+    "pci 0000:03:00.0: BAR 6: failed to assign [mem size 0x00080000 pref]",
+    "pci 0000:00:15.0: can't claim BAR 0 [mem 0xdf0ff000-0xdf0fffff 64bit]: no compatible bridge window",
+    "i915 0000:00:02.0: [drm] *ERROR* GT0: GUC: TLB invalidation response timed out",
+    "Windows: Your device ran into a problem. Stop code: INACCESSIBLE_BOOT_DEVICE after switching the disk from SATA to VirtIO",
+    "docker: Error response from daemon: could not select device driver \"nvidia\" with capabilities: [[gpu]].",
+    "Failed to initialize NVML: Driver/library version mismatch",
+    "lxc-start: 105: conf.c: run_buffer: 352 Script exited with status 2",
+    "zpool import: cannot import 'tank': no such pool available",
+    "VirtualBox: VERR_VMX_NO_VMX; kvm: disabled by bios",
+    "qemu-img: Could not open 'x.qcow2': Failed to get \"write\" lock",
+    "drbd: resource busy, cannot detach",
+    "iSCSI connection timed out, session reset",
+    "libusb: error [get_usbfs_fd] libusb couldn't open USB device /dev/bus/usb/001/004, errno=13",
+    "r8169 0000:03:00.0: can't disable ASPM; OS doesn't have ASPM control",
+    "DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR [0x000000008f800000-0x0000000091ffffff]",
+    "DMAR: DRHD: handling fault status reg 3",
+    "AMD-Vi: Completion-Wait loop timed out",
+    "hv_vmbus: probe failed; vmbus timeout",
+    "vmxnet3 0000:0b:00.0 ens192: tx hang",
+];
+
+#[test]
+fn failures_without_a_passthrough_beside_them_name_no_cause() {
+    for log in OTHERS {
+        let diagnosis = diagnose(&[Input { name: "-", bytes: log.as_bytes() }]);
+        let found: Vec<_> = diagnosis.findings.iter().map(|finding| finding.cause.id).collect();
+        assert_ne!(diagnosis.verdict, Verdict::Fault, "{log}: {found:?}");
+    }
 }

@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "vendor-reset",
         &["vendor-reset", "vendor_reset", "vendor reset", "AMD_NAVI", "AMD_POLARIS", "AMD_VEGA", "reset bug"],
-        r"vendor.reset|AMD_(?:NAVI|POLARIS|VEGA)|reset bug",
+        r"vendor.reset|AMD_(?:NAVI|POLARIS|VEGA)|(?:^|[^o ] ?|[^n]o )reset bug",
         "vendor-reset module, reports",
         "the AMD reset bug or its workaround module is named",
     ),

@@ -17,7 +17,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("assign-failed", 1.8).with(&["guest-hypervisor"]).cured_by(&["bar-assigned"]),
         primary("assign-failed-large", 3.2).with(&["guest-hypervisor"]).cured_by(&["bar-assigned"]),
         primary("nvrm-bar", 3.2).with(&["guest-hypervisor"]),
-        primary("nvrm-bar", 1.5).with(&["hostpci-option"]),
+        primary("nvrm-bar", 2.0).with(&["vm-named"]),
         primary("cant-enable-unassigned", 1.5).with(&["guest-hypervisor"]),
         supporting("guest-hypervisor", 0.4),
         against("hotplug-no-bus", 1.5),
