@@ -260,7 +260,7 @@ impl<'a> Session<'a> {
 
     fn drop_guest(&mut self) {
         if let Some((guest, _)) = self.guest.take() {
-            guest.stop();
+            guest.discard();
         }
     }
 
@@ -269,9 +269,11 @@ impl<'a> Session<'a> {
         let Some((guest, found)) = &mut self.guest else { return Ok(()) };
         guest.reattach().map_err(|error| chain(&error))?;
         if found.address.is_some() {
-            let (_, again) =
-                device::find(guest.transport(), self.place.device).map_err(|error| chain(&error))?;
-            *found = again;
+            let again = device::find(guest.transport(), self.place.device).and_then(|(address, again)| {
+                device::hear_out(guest.transport(), address)?;
+                Ok(again)
+            });
+            *found = again.map_err(|error| chain(&error))?;
         }
         // What the guest's kernel said of it belongs to no case.
         self.kernel_log();

@@ -263,6 +263,11 @@ impl RunningGuest for MachineGuest {
         self.slot.refill(&mut *self.machine, &mut self.transport)
     }
 
+    fn discard(mut self: Box<Self>) {
+        // Dropping the machine tries again.
+        let _ = self.machine.end(Duration::ZERO);
+    }
+
     fn stop(mut self: Box<Self>) {
         let told = self.transport.power_off();
         let ended =
