@@ -28,7 +28,8 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             let needs = "whether the host has processors for all VMs (/sys/devices/system/cpu/online)";
             findings.push(cannot_know(Subject::Host, needs, fault(online)));
         } else {
-            findings.skip(Subject::Host, "how many processors the host has is not told, and the spec keeps none");
+            findings
+                .skip(Subject::Host, "how many processors the host has is not told, and the spec keeps none");
         }
         return;
     };

@@ -42,7 +42,13 @@ pub(super) const NO_FLR: &[Listed] = &[
     one(0x8086, 0x1502, "Intel 82579LM"),
     one(0x8086, 0x1503, "Intel 82579V"),
     one(0x14c3, 0x0616, "MediaTek MT7922"),
-    Listed { vendor: 0xd063, devices: (0x1000, 0x1000), revision: Some(1), what: "SolidRun SNET DPU", since: None },
+    Listed {
+        vendor: 0xd063,
+        devices: (0x1000, 0x1000),
+        revision: Some(1),
+        what: "SolidRun SNET DPU",
+        since: None,
+    },
 ];
 
 /// Functions that do not come back from a reset of their bus, and ports behind which nothing does (`quirk_no_bus_reset`,
@@ -62,13 +68,8 @@ pub(super) const NO_BUS_RESET: &[Listed] = &[
     since(6, 19, one(0x10de, 0x22d0, "a root port of NVIDIA GB10")),
 ];
 
-const NVIDIA_GH100: Listed = Listed {
-    vendor: 0x10de,
-    devices: (0x2340, 0x237f),
-    revision: None,
-    what: "NVIDIA GH100",
-    since: None,
-};
+const NVIDIA_GH100: Listed =
+    Listed { vendor: 0x10de, devices: (0x2340, 0x237f), revision: None, what: "NVIDIA GH100", since: None };
 
 /// Switches that go to D3hot and back without being reset by it, though they announce it (`quirk_no_pm_reset`).
 const NO_PM_RESET: &[Listed] = &[

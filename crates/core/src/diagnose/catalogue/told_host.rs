@@ -235,7 +235,15 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-alias",
         &[
-            &["88se9", "phantom function", "pci-phantom", "dma alias", "requester id", "wrong function", "alias quirk"],
+            &[
+                "88se9",
+                "phantom function",
+                "pci-phantom",
+                "dma alias",
+                "requester id",
+                "wrong function",
+                "alias quirk",
+            ],
             &["iommu", "vt-d", "dma", "amd-vi"],
             &["invalid dma", "fault", "fail", "work", "prevent", "unusable", "blocked"],
         ],
@@ -277,7 +285,19 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             &["pf driver", "pf", "physical function", "pf reset", "reload", "driver is reloaded"],
             &["vf", "vfs", "virtual function"],
-            &["vanish", "disappear", "lost", "gone", "removed", "removing", "destroy", "no longer exist", "unbinds the", "torn down", "hang"],
+            &[
+                "vanish",
+                "disappear",
+                "lost",
+                "gone",
+                "removed",
+                "removing",
+                "destroy",
+                "no longer exist",
+                "unbinds the",
+                "torn down",
+                "hang",
+            ],
         ],
         "virtual functions are lost with their physical function",
     ),
