@@ -151,6 +151,7 @@ impl MachineRig<'_> {
                     running.origin = origin;
                     return Ok(Box::new(running));
                 }
+                Err(error) if self.stop.load(Ordering::Relaxed) => return Err(plain(error)),
                 Err(error) => {
                     note =
                         Some(format!("its device could not be plugged in: {}", crate::matrix::chain(&error)));
