@@ -2,6 +2,7 @@
 
 mod guest;
 mod record;
+pub(crate) mod wire;
 
 use slotwise_core::pci::{PciAddress, Selector};
 use slotwise_core::plan::{Plan, VmPlan};
