@@ -34,6 +34,7 @@ const LAB: &[Stage] = &[
     Stage { name: "guests by themselves", run: guests },
     Stage { name: "the main job, in the lab", run: || story::tell(Show::Steps, &build::dist()?).map(drop) },
     Stage { name: "any function, in the lab", run: || story::functions::tell(&build::dist()?) },
+    Stage { name: "hot-plug, in the lab", run: || story::attach::play(&build::dist()?) },
     Stage { name: "faults on purpose, in the lab", run: || story::faults::befall(&build::dist()?) },
 ];
 

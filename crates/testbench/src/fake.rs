@@ -11,7 +11,7 @@ pub(crate) use stuck::{Cure, StuckRig};
 use crate::capability::Capabilities;
 use crate::guest::GuestDefinition;
 use crate::matrix::{Outcome, Row};
-use crate::rig::{DeviceUnderTest, FunctionUnderTest, Identity, Rig, RigError, RunningGuest};
+use crate::rig::{DeviceUnderTest, FunctionUnderTest, Identity, PlugError, Rig, RigError, RunningGuest};
 use crate::scsi::SenseCode;
 use crate::suite::{Exchange, Harm};
 use crate::transport::{Transport, TransportError};
@@ -39,6 +39,8 @@ pub(crate) enum Defect {
     NoResidual,
     /// From this command on it says that it is another disk.
     Swapped(usize),
+    /// Taken out of its guest, it does not come in again.
+    StaysOut,
     /// The guest hangs at this opcode.
     Hangs(u8),
 }
@@ -308,6 +310,15 @@ impl RunningGuest for FakeGuest {
 
     fn console_tail(&mut self) -> String {
         "Kernel panic - not syncing <&>".into()
+    }
+
+    fn reattach(&mut self) -> Result<(), PlugError> {
+        if self.0.defect == Defect::StaysOut {
+            return Err(PlugError::NotTaken);
+        }
+        // As a reset leaves it.
+        self.0.attention = true;
+        Ok(())
     }
 
     fn stop(self: Box<Self>) {}

@@ -14,7 +14,7 @@ use crate::story::{self, lab::Lab};
 use crate::{Result, build, packages};
 
 /// Cases that each take little: what is measured is what comes before them.
-const CASES: [&str; 4] = ["tur-ready", "inq-standard", "inq-stable", "tur-fixed-never-3a"];
+const CASES: [&str; 4] = ["tur-ready", "inq-standard", "inq-stable", "inq-ascii"];
 /// Rounds in which the ways take turns.
 const ROUNDS: usize = 2;
 /// How much faster than booting each way is to be, as throughput.

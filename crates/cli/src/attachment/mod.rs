@@ -2,6 +2,7 @@
 
 mod guest;
 mod record;
+pub(crate) mod wire;
 
 use slotwise_core::pci::{PciAddress, Selector};
 use slotwise_core::plan::{Plan, VmPlan};
@@ -46,7 +47,7 @@ pub(crate) fn group(vm: &VmPlan, topology: &Topology, wanted: &Selector) -> Resu
 /// A request for these functions of one VM alone, of a VM that has been planned.
 pub(crate) fn only(request: &Request, vm: &VmPlan, devices: &[PciAddress]) -> Request {
     let own = narrowed(vm, |address| devices.contains(&address));
-    Request { vms: vec![own], test: None, keep: request.keep.clone(), reserve: request.reserve.clone() }
+    Request { vms: vec![own], test: None, ..request.clone() }
 }
 
 /// The whole request, but for these functions of one VM.

@@ -1,7 +1,6 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
 use slotwise_backend::qemu::{Control, ControlError, Sockets};
 use slotwise_core::pci::{PciAddress, PciId, Selector};
 use slotwise_core::plan::{Plan, VmPlan};
@@ -13,7 +12,7 @@ use slotwise_host::journal::ApplyId;
 use slotwise_host::kernel_messages::KernelMessages;
 
 use super::{diagnose, plan};
-use crate::attachment::{self, Guest, Records, Sign};
+use crate::attachment::{self, Guest, Records, Sign, wire};
 use crate::error::{Failure, Outcome};
 use crate::host::{self, Host};
 use crate::launch::{self, RunLogs};
@@ -137,50 +136,13 @@ struct Done<'a> {
     id: Option<ApplyId>,
 }
 
-/// `slotwise.attach/1`, of both directions.
-#[derive(Serialize)]
-pub(super) struct Report<'a> {
-    schema: &'static str,
-    vm: &'a str,
-    devices: Vec<DeviceReport>,
-    /// The apply that gave the devices away; unknown where the host was so already.
-    apply: Option<String>,
-    /// What was changed on the host.
-    steps: &'a [String],
-}
-
-#[derive(Serialize)]
-struct DeviceReport {
-    address: String,
-    /// `listed`, `decodes`, `silent`.
-    guest: &'static str,
-    /// Where the guest sees it.
-    guest_address: Option<String>,
-    guest_driver: Option<String>,
-}
-
-impl DeviceReport {
-    fn new(address: PciAddress, sign: &Sign) -> Self {
-        let (guest, guest_address, guest_driver) = match sign {
-            Sign::Listed { address, driver } => ("listed", Some(address.clone()), driver.clone()),
-            Sign::Decodes => ("decodes", None, None),
-            Sign::Silent => ("silent", None, None),
-        };
-        Self { address: address.to_string(), guest, guest_address, guest_driver }
-    }
-}
-
 fn told(arguments: &Arguments, vm: &VmPlan, done: &Done<'_>) -> Result<Outcome, Failure> {
     let name = vm.request.name.as_str();
     let pairs = || done.devices.iter().zip(done.signs);
     if arguments.json {
-        print::json(&Report {
-            schema: "slotwise.attach/1",
-            vm: name,
-            devices: pairs().map(|(device, sign)| DeviceReport::new(*device, sign)).collect(),
-            apply: done.id.map(|id| id.to_string()),
-            steps: done.steps,
-        })?;
+        let devices: Vec<(PciAddress, Sign)> =
+            pairs().map(|(device, sign)| (*device, sign.clone())).collect();
+        print::json(&wire::Attached::new(name, &devices, done.id.map(|id| id.to_string()), done.steps))?;
     } else {
         for step in done.steps {
             print::progress(step);

@@ -1,14 +1,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Serialize;
 use slotwise_backend::qemu::{Control, ControlError};
 use slotwise_core::pci::{PciAddress, Selector};
 use slotwise_core::plan::VmPlan;
 use slotwise_core::report::Role;
 
 use super::{attach, plan};
-use crate::attachment::{self, Records};
+use crate::attachment::{self, Records, wire};
 use crate::error::{Failure, Outcome};
 use crate::host::Host;
 use crate::spec::Spec;
@@ -34,18 +33,6 @@ pub(crate) struct Arguments {
     json: bool,
 }
 
-/// `slotwise.detach/1`.
-#[derive(Serialize)]
-struct Report<'a> {
-    schema: &'static str,
-    vm: &'a str,
-    devices: Vec<String>,
-    /// Whether a guest had to let go of them; else the VM was gone, or had none of them.
-    unplugged: bool,
-    /// Whether the host has them back; else they stay with vfio-pci until the run that gave them away ends.
-    given_back: bool,
-}
-
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let spec = Spec::read(&arguments.spec)?;
     let host = Host::lock_beside(&arguments.vm)?;
@@ -58,9 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let (found, clean) = give_back(&host, vm, &devices)?;
     let name = vm.request.name.as_str();
     if arguments.json {
-        let devices = devices.iter().map(ToString::to_string).collect();
-        let schema = "slotwise.detach/1";
-        print::json(&Report { schema, vm: name, devices, unplugged, given_back: found })?;
+        print::json(&wire::Detached::new(name, &devices, unplugged, found))?;
     } else {
         tell(name, &devices, unplugged, found)?;
     }

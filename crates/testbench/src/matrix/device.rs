@@ -169,6 +169,22 @@ pub(super) fn residual_is_exact(
     })
 }
 
+/// Takes from the device what it has to say of its reset, so that a case finds it as the one before did: a unit attention
+/// stands for each event since the last command, and is told once (X3.131-1994, 7.9).
+pub(super) fn hear_out(transport: &mut dyn Transport, address: DeviceAddress) -> Result<(), TransportError> {
+    const EVENTS: usize = 4;
+    let cdb = HexBytes(vec![0; 6]);
+    let command = Command { cdb, direction: Direction::None, timeout_ms: COMMAND_TIMEOUT_MS };
+    for _ in 0..EVENTS {
+        let outcomes = transport.execute(address, std::slice::from_ref(&command), COMMAND_LIMIT)?;
+        // One that never gets ready is for the cases to find.
+        if matches!(outcomes.last(), Some(CommandOutcome::Completed(last)) if last.status == 0) {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Whether the device answers, whatever it says: TEST UNIT READY (X3.131-1994, 8.2.16), twice, as the first may end a
 /// recovery that is under way.
 pub(super) fn answers(transport: &mut dyn Transport, address: DeviceAddress) -> Result<bool, TransportError> {

@@ -6,6 +6,7 @@
 
 mod device;
 mod function;
+mod isolation;
 mod observe;
 mod recover;
 mod session;

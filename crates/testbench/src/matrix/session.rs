@@ -4,7 +4,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use super::device::{self, Found};
-use super::{Isolation, Options, Outcome, Place, Progress, Row, RowKey, Start, Until};
+use super::{Options, Outcome, Place, Progress, Row, RowKey, Start, Until};
 use crate::capability::{Capabilities, Capability};
 use crate::rig::{Rig, RunningGuest};
 use crate::sight::Reference;
@@ -30,7 +30,7 @@ pub(super) struct Session<'a> {
     first: Start,
     /// Whether `first` has been told.
     told: bool,
-    options: &'a Options<'a>,
+    pub(super) options: &'a Options<'a>,
     /// Time spent waiting for the guest or the device.
     pub(super) waited: Duration,
     /// What was done so that a guest with the device starts, for the next row.
@@ -38,7 +38,7 @@ pub(super) struct Session<'a> {
     /// How often power was switched off and on.
     pub(super) powered: usize,
     /// Whether a case has had this guest with its device as it is.
-    used: bool,
+    pub(super) used: bool,
 }
 
 /// A guest that is of no use: why, and what its console said.
@@ -216,7 +216,7 @@ impl<'a> Session<'a> {
     }
 
     /// Whether the guest and the declared limits let the case run.
-    fn may_run(&self, case: &Case) -> Result<(), String> {
+    pub(super) fn may_run(&self, case: &Case) -> Result<(), String> {
         let missing: Vec<_> = self.capabilities.missing(case.needs()).map(Capability::name).collect();
         if !missing.is_empty() {
             let (guest, device) = (self.place.guest.id(), &self.place.device.name);
@@ -233,46 +233,6 @@ impl<'a> Session<'a> {
             let (harm, limit) = (case.harm().name(), device.harm_limit.name());
             return Err(format!("its harm is `{harm}`, and {} allows `{limit}`", device.name));
         }
-        Ok(())
-    }
-
-    /// What the run's isolation asks for between two cases; how long it took.
-    fn keep_apart(&mut self, case: &Case) -> Duration {
-        let begin = Instant::now();
-        if !self.used || self.may_run(case).is_err() {
-            return Duration::ZERO;
-        }
-        match self.options.isolation {
-            Isolation::None => return Duration::ZERO,
-            Isolation::Guest => self.drop_guest(),
-            Isolation::Device => {
-                if let Err(why) = self.reattach() {
-                    self.remedies.push(format!("{why}; the case has a new guest"));
-                    self.drop_guest();
-                }
-            }
-        }
-        self.used = false;
-        let took = begin.elapsed();
-        self.waited += took;
-        took
-    }
-
-    fn drop_guest(&mut self) {
-        if let Some((guest, _)) = self.guest.take() {
-            guest.stop();
-        }
-    }
-
-    /// Takes the device out of the guest and puts it in again.
-    fn reattach(&mut self) -> Result<(), String> {
-        let Some((guest, found)) = &mut self.guest else { return Ok(()) };
-        guest.reattach().map_err(|error| chain(&error))?;
-        if found.address.is_some() || found.function.is_some() {
-            *found = device::find(guest.transport(), self.place.device).map_err(|error| chain(&error))?;
-        }
-        // What the guest's kernel said of it belongs to no case.
-        self.kernel_log();
         Ok(())
     }
 
@@ -425,7 +385,7 @@ impl<'a> Session<'a> {
         Err(Box::new(Row::not_run(&self.place, suite, case, Outcome::Error, reason)))
     }
 
-    fn kernel_log(&mut self) -> Vec<String> {
+    pub(super) fn kernel_log(&mut self) -> Vec<String> {
         let Some((guest, _)) = &mut self.guest else { return Vec::new() };
         // Only an ornament of the report: a guest that cannot tell its log fails in what matters soon enough.
         let begin = Instant::now();

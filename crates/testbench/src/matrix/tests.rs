@@ -266,3 +266,41 @@ fn nothing_is_written_to_a_disk_without_a_declared_identity_or_beyond_the_limit(
         assert_eq!(run.rows.iter().find(|row| row.case == "di-patterns").unwrap().outcome, Outcome::Skip);
     }
 }
+
+/// Two cases, kept apart.
+fn apart(isolation: Isolation, defect: Defect) -> (Run, usize) {
+    let only: Vec<_> = ["tur-ready", "inq-standard"].map(|case| case.parse().unwrap()).into();
+    let suites = crate::run::select(vec![Suite::whole("scsi-2").unwrap()], &only).unwrap();
+    let guests = [GuestDefinition::builtin("debian-12").unwrap()];
+    let (quarantine, finished) = (Quarantine::default(), Finished::default());
+    let options = Options { isolation, ..Options::once(&quarantine, &finished) };
+    let mut rig = FakeRig { defect: Some(defect), starts: 0 };
+    let matrix = Matrix { suites: &suites, devices: &[device()], guests: &guests };
+    let run = run_with(&matrix, &mut rig, &options, &mut |_| ());
+    assert!(run.passed() && run.rows.len() == 2, "{:?}", failed(&run));
+    (run, rig.starts)
+}
+
+#[test]
+fn a_guest_runs_all_cases_unless_they_are_to_be_kept_apart() {
+    let (run, starts) = apart(Isolation::None, Defect::None);
+    assert_eq!((starts, run.rows[1].prepared_in), (1, Duration::ZERO));
+    assert!(run.rows[0].prepared_in > Duration::ZERO);
+}
+
+#[test]
+fn cases_are_kept_apart_by_a_reset_of_the_device_or_by_a_guest_each() {
+    for (isolation, guests) in [(Isolation::Device, 1), (Isolation::Guest, 2)] {
+        let (run, starts) = apart(isolation, Defect::None);
+        assert_eq!(starts, guests);
+        assert!(run.rows.iter().all(|row| row.prepared_in > Duration::ZERO && row.recovery.is_empty()));
+    }
+}
+
+#[test]
+fn a_device_that_does_not_come_in_again_gets_a_new_guest_and_the_row_says_so() {
+    let (run, starts) = apart(Isolation::Device, Defect::StaysOut);
+    assert_eq!((starts, run.rows[0].recovery.as_slice()), (2, &[][..]));
+    let told = "the guest does not list the device after 20 s; the case has a new guest";
+    assert_eq!(run.rows[1].recovery, [told]);
+}

@@ -4,6 +4,7 @@
 //! answers when no probe of a driver is under way, so what the driver makes is there then.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -130,6 +131,8 @@ impl MachineRig<'_> {
         if path.is_file() {
             match self.restored(guest, spec, &path, console) {
                 Ok(running) => return Ok((running, Origin { way: Way::Restored, note })),
+                // It was cut off, which says nothing of the state.
+                Err(failed) if self.stop.load(Ordering::Relaxed) => return Err(failed),
                 Err((error, _)) => {
                     states::discard(&path);
                     note = Some(format!("its saved state did not run on, and was removed: {error}"));

@@ -151,6 +151,7 @@ impl MachineRig<'_> {
                     running.origin = origin;
                     return Ok(Box::new(running));
                 }
+                Err(error) if self.stop.load(Ordering::Relaxed) => return Err(plain(error)),
                 Err(error) => {
                     note =
                         Some(format!("its device could not be plugged in: {}", crate::matrix::chain(&error)));
@@ -261,6 +262,11 @@ impl RunningGuest for MachineGuest {
 
     fn reattach(&mut self) -> Result<(), PlugError> {
         self.slot.refill(&mut *self.machine, &mut self.transport)
+    }
+
+    fn discard(mut self: Box<Self>) {
+        // Dropping the machine tries again.
+        let _ = self.machine.end(Duration::ZERO);
     }
 
     fn stop(mut self: Box<Self>) {

@@ -129,6 +129,11 @@ pub trait RunningGuest {
 
     /// Stops it, forcibly if it does not by itself, and gives the device back.
     fn stop(self: Box<Self>);
+
+    /// Ends it at once, whatever it is at, and gives the device back, reset.
+    fn discard(self: Box<Self>) {
+        self.stop();
+    }
 }
 
 /// A guest could not be started.
