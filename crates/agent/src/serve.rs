@@ -103,6 +103,23 @@ fn microseconds(uptime: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use slotwise_testbench::wire::Operation;
+
+    #[test]
+    fn operations_out_of_their_limits_and_on_no_function_are_refused() {
+        for line in [
+            r#"{"id":1,"request":{"perform":{"function":"0000:00:00.0","operation":"explode"}}}"#,
+            r#"{"id":1,"request":{"perform":{"function":"0000:00:00.0","operation":{"pause":{"ms":-1}}}}}"#,
+            r#"{"id":1,"request":{"perform":{"function":"0000:00:00.0","operation":{"attribute-read":{"attribute":"rom"}}}}}"#,
+        ] {
+            assert!(serde_json::from_str::<RequestLine>(line).is_err(), "{line}");
+        }
+        for function in ["", "/", "0000:00:00.0/../0000:00:01.0", "ffff:ff:1f.7", &"0".repeat(1 << 20)] {
+            let operation = Operation::ConfigRead { offset: 0, length: 4 };
+            let answer = answer(Request::Perform { function: function.to_owned(), operation }, &[]);
+            assert!(matches!(answer, Answer::Refused { reason } if reason.len() < 100));
+        }
+    }
 
     #[test]
     fn uptime_is_read_to_the_hundredth() {

@@ -59,6 +59,12 @@ pub(crate) fn arp_sender(reply: &HexBytes) -> Vec<u8> {
     reply.0.get(22..28).map(<[u8]>::to_vec).unwrap_or_default()
 }
 
+/// What every echo reply to the bench has: ICMP, type and code, identifier.
+fn replies_have() -> Vec<FrameBytes> {
+    let bytes = |offset, bytes: &[u8]| FrameBytes { offset, bytes: HexBytes(bytes.to_vec()) };
+    vec![bytes(23, &[1]), bytes(34, &[0, 0]), bytes(38, &IDENTIFIER.to_be_bytes())]
+}
+
 /// Echo requests, each with a payload of its own.
 #[derive(Clone, Debug)]
 pub(crate) struct Ping {
@@ -82,16 +88,10 @@ impl Ping {
         if usize::from(self.count) > FRAME_COUNT_LIMIT {
             return Err(format!("{} frames are more than {FRAME_COUNT_LIMIT}", self.count));
         }
-        let identifier = IDENTIFIER.to_be_bytes().to_vec();
-        let having = vec![
-            FrameBytes { offset: 23, bytes: HexBytes(vec![1]) },
-            FrameBytes { offset: 34, bytes: HexBytes(vec![0, 0]) },
-            FrameBytes { offset: 38, bytes: HexBytes(identifier) },
-        ];
         Ok(FrameExchange {
             frames: (0..self.count).map(|number| HexBytes(self.request(number))).collect(),
             protocol: IPV4,
-            having,
+            having: replies_have(),
             wanted: self.count,
             within_ms: self.within_ms,
         })
@@ -119,11 +119,13 @@ impl Ping {
         [&self.to.0[..], &self.from.0, &IPV4.to_be_bytes(), &header, &echo].concat()
     }
 
-    /// The first reply that is wrong, and how many requests were answered rightly.
+    /// The first reply that is wrong, and how many requests were answered rightly. Frames that are no echo replies do not count,
+    /// whoever took them for some.
     pub(crate) fn judge(&self, replies: &[HexBytes]) -> (Vec<u8>, u64) {
         let mut right = BTreeSet::new();
         let mut wrong = Vec::new();
-        for reply in replies {
+        let having = replies_have();
+        for reply in replies.iter().filter(|reply| having.iter().all(|own| own.are_in(&reply.0))) {
             match self.number(&reply.0).filter(|number| right.insert(*number)) {
                 Some(_) => {}
                 None if wrong.is_empty() => wrong.clone_from(&reply.0),
@@ -227,6 +229,20 @@ mod tests {
             assert_eq!(ping.judge(std::slice::from_ref(&changed)), (changed.0, 0), "byte {at}");
         }
         assert_eq!(ping.judge(&[HexBytes(vec![0; 20])]).1, 0);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_frame_is_judged_and_only_right_ones_count(
+            frames in proptest::collection::vec(proptest::collection::vec(proptest::num::u8::ANY, 0..80), 0..8)
+        ) {
+            let frames: Vec<HexBytes> = frames.into_iter().map(HexBytes).collect();
+            let (wrong, right) = ping(3).judge(&frames);
+            // That a random frame has the right sums, addresses and payload does not happen.
+            proptest::prop_assert_eq!(right, 0);
+            proptest::prop_assert!(wrong.is_empty() || frames.iter().any(|frame| frame.0 == wrong));
+            frames.iter().for_each(|frame| drop(arp_sender(frame)));
+        }
     }
 
     #[test]

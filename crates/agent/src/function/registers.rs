@@ -49,11 +49,7 @@ impl Function {
     /// Regions of memory are mapped, those of I/O ports read (`pci_mmap_resource`, `pci_resource_io`,
     /// `drivers/pci/pci-sysfs.c`). A region of a function that nobody enabled answers to none of it.
     pub(super) fn region_read(&self, bar: u8, offset: u32, length: u16) -> Done {
-        if bar > 5
-            || length > REGION_READ_LIMIT_BYTES
-            || !offset.is_multiple_of(4)
-            || !length.is_multiple_of(4)
-        {
+        if bar > 5 || length > REGION_READ_LIMIT_BYTES || offset % 4 != 0 || length % 4 != 0 {
             return Err("no such read of a region".to_owned());
         }
         let (bytes, flags) = self.region(bar).ok_or_else(|| format!("the function has no region {bar}"))?;

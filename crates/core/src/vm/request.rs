@@ -1,6 +1,6 @@
 //! What the user asks for: VMs, their devices, and what is tested there.
 
-use std::net::Ipv4Addr;
+use core::net::Ipv4Addr;
 use std::ops::Range;
 
 use super::{CpuCount, MachineType, MemorySize, UsbId, VmName};

@@ -45,6 +45,8 @@ pub(crate) enum Flaw {
     AerDirty,
     LinkDown,
     DriverDeaf,
+    /// The whole guest hangs when its regions are read.
+    Hangs,
 }
 
 const SIZE: usize = 4096;
@@ -322,6 +324,9 @@ impl Transport for FakeFunction {
     }
 
     fn perform(&mut self, _: &str, operation: &Operation) -> Result<OperationOutcome, TransportError> {
+        if self.flaw == Flaw::Hangs && matches!(operation, Operation::RegionRead { .. }) {
+            return Err(TransportError::TimedOut { limit: Duration::from_secs(150) });
+        }
         Ok(match self.do_it(operation) {
             Ok((data, result)) => {
                 OperationOutcome::Done { data: HexBytes(data), result, frames: Vec::new(), elapsed_us: 10 }
@@ -452,6 +457,19 @@ mod tests {
         assert!(text.contains("did      region-read BAR 0 0x0, 16 bytes"), "{text}");
         let json = crate::report::wire::json(&run).unwrap();
         assert!(json.contains("\"operations\""));
+    }
+
+    #[test]
+    fn a_guest_that_hangs_costs_its_case_and_the_next_one_finds_the_function_again() {
+        let run = run(Flaw::Hangs, "pci");
+        assert_eq!(
+            told(&run, Outcome::Crash).iter().map(|(case, _)| *case).collect::<Vec<_>>(),
+            ["bars-decode"]
+        );
+        assert_eq!(
+            (run.count(Outcome::Fail), run.count(Outcome::Error), run.count(Outcome::Skip)),
+            (0, 0, 2)
+        );
     }
 
     #[test]

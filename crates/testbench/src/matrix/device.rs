@@ -70,6 +70,7 @@ pub(super) fn find(transport: &mut dyn Transport, device: &DeviceUnderTest) -> R
     }
     let (address, behind) = find_scsi(transport, device)?;
     let identity = identify(transport, address, device)?;
+    // Only cases of functions need it, and they are skipped where it is not known.
     let function = function(transport, device, behind).unwrap_or_default();
     Ok(Found { address: Some(address), function, identity: Some(identity) })
 }

@@ -276,7 +276,8 @@ impl<'a> Session<'a> {
             let fault = if before { Fault::Device } else { Fault::Other };
             Useless { reason: chain(&error), console: error.console, fault }
         })?;
-        if !self.capabilities.has(Capability::Commands) {
+        // By the guest's own means: what it can carry with this device may be less.
+        if !self.place.guest.capabilities().has(Capability::Commands) {
             // It has said that it is ready; which disk it sees is for the cases to ask.
             let found = Found { address: None, function: None, identity: None };
             self.guest = Some((guest, found.clone()));

@@ -341,6 +341,57 @@ mod tests {
                 None,
             ),
             ("step = [{ send = 'inquiry', identify = 8 }]", "x.toml:6:40: a LUN is 0 to 7, not 8", None),
+            (
+                "step = [{ ask = 'reed' }]",
+                "x.toml:6:17: nothing to ask is called `reed`",
+                Some("config-read"),
+            ),
+            ("step = [{ ask = 'pause' }]", "x.toml:6:17: pause needs `ms`", None),
+            (
+                "step = [{ ask = 'unbind', with = { ms = 1 } }]",
+                "x.toml:6:41: unbind has no parameter `ms`",
+                Some("it has"),
+            ),
+            (
+                "step = [{ ask = 'config-write', with = { offset = 4 } }]",
+                "x.toml:6:17: config-write needs `data`",
+                None,
+            ),
+            (
+                "step = [{ ask = 'config-write', with = { offset = 4 }, data = { fill = 1 } }]",
+                "x.toml:6:63: these data have no length",
+                Some("length"),
+            ),
+            (
+                "step = [{ ask = 'attribute-write', attribute = 'resource', data = { text = '1' } }]",
+                "x.toml:6:48: no attribute `resource` for attribute-write",
+                Some("reset"),
+            ),
+            (
+                "step = [{ ask = 'unbind', send = 'inquiry' }]",
+                "x.toml:6:17: a step with `ask` sends no command",
+                Some("go with `ask`"),
+            ),
+            (
+                "step = [{ ask = 'unbind', expect = { sense = '5/24/00' } }]",
+                "x.toml:6:46: status and sense are answers to commands",
+                None,
+            ),
+            (
+                "step = [{ ask = 'unbind', expect = { check = ['config == data'] } }]",
+                "x.toml:6:48: no name `config`",
+                Some("result"),
+            ),
+            (
+                "step = [{ send = 'inquiry', expect = { fails = true } }]",
+                "x.toml:6:38: `fails` goes with `ask`",
+                None,
+            ),
+            (
+                "step = [{ send = 'inquiry', attribute = 'reset' }]",
+                "x.toml:6:41: `attribute` goes with `ask`",
+                None,
+            ),
             ("stepp = []", "x.toml:6:1: unknown field `stepp`", None),
             ("observe = 'colour'", "x.toml:6:11: nothing to observe is called `colour`", Some("function")),
             ("observe = 'sectors'", "x.toml:6:11: which `sectors`?", None),

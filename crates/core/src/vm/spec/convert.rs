@@ -1,8 +1,8 @@
 //! From the shape of the file to a request in which everything holds.
 
+use core::net::Ipv4Addr;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::net::Ipv4Addr;
 use std::ops::Range;
 use std::str::FromStr;
 

@@ -71,6 +71,18 @@ mod tests {
         assert!(!chains(&[0xff; 256]) && !chains(&[]));
     }
 
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_give_an_answer_within_them(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            for id in [-1, 0, 1, 0x10, 70_000] {
+                let offset = capability(&bytes, Space::Standard, id);
+                proptest::prop_assert!((0..256).contains(&offset));
+            }
+            let _ = chains(&bytes);
+            proptest::prop_assert!(bars(&bytes).iter().all(|index| *index < 6));
+        }
+    }
+
     #[test]
     fn a_wide_register_counts_once() {
         assert_eq!(bars(&config()), [0, 2]);
