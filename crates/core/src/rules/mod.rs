@@ -30,6 +30,7 @@ mod guest_mmio_window;
 mod guest_msi_quirk;
 mod guest_root_lost;
 mod host_driver_in_use;
+mod host_memory;
 mod host_mmio_window;
 mod host_storage;
 mod hugepage_pin;
@@ -128,6 +129,7 @@ pub const RULES: &[Rule] = &[
     guest_msi_quirk::RULE,
     guest_root_lost::RULE,
     host_driver_in_use::RULE,
+    host_memory::RULE,
     host_mmio_window::RULE,
     host_storage::RULE,
     hugepage_pin::RULE,

@@ -273,10 +273,16 @@ fn platform(facts: &mut Facts, text: &str) {
                 let bytes = value.parse().map(LockedMemory::Bytes).unwrap_or(LockedMemory::Unlimited);
                 platform.locked_memory = Fact::Known(bytes);
             }
+            "memory" => platform.memory.total_bytes = Fact::Known(mebibytes(value)),
+            "free" => platform.memory.available_bytes = Fact::Known(mebibytes(value)),
             "uid" => platform.user_id = Fact::Known(value.parse().expect("user id")),
             other => panic!("a platform in a fixture has no {other:?}"),
         }
     }
+}
+
+fn mebibytes(text: &str) -> u64 {
+    text.parse::<u64>().expect("MiB") << 20
 }
 
 fn fault(facts: &mut Facts, text: &str) {
