@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/vfio_iommu_type1.c: vfio_pin_map_dma; mm/hugetlb.c: hugetlb_report_meminfo; \
               Documentation/filesystems/proc.rst: MemTotal",
     },
-    predicts: &["memlock"],
+    predicts: &["memlock", "none-unrelated"],
     check,
 };
 
@@ -50,12 +50,17 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let usable = total.saturating_sub(pooled);
     let wanted = locked.saturating_add(ordinary);
     let left = usable.checked_sub(wanted);
+    let free = memory.available_bytes.known().copied();
     let sum = format!("the VMs want {} of {}", mib(wanted), mib(usable));
     let (severity, summary) = match (left, kept) {
         (None, _) if locked > usable => (Severity::Blocks, sum),
         (None, _) => (Severity::Warns, sum),
         (Some(left), Some(kept)) if left < kept.bytes() => {
             (Severity::Blocks, format!("{sum}: {} are left, the host keeps {kept}", mib(left)))
+        }
+        // What else runs may yet give some back, so this much is no certainty.
+        (Some(_), None) if free.is_some_and(|free| locked > free) => {
+            (Severity::Warns, format!("{sum}, and {} are free now", mib(free.unwrap_or_default())))
         }
         (Some(left), None) if left < FEW_BYTES => {
             (Severity::Notes, format!("{sum}: {} are left to the host", mib(left)))
@@ -139,8 +144,15 @@ mod tests {
     fn machines_without_devices_are_not_locked_and_little_is_noted() {
         let host = HOST.replace("memory=4G", "memory=9G");
         assert!(check_rule(&RULE, &host, " | ")[0].starts_with("warns"));
-        let host = HOST.replace("memory=4G", "memory=15872M");
+        let host = HOST.replace("memory=4G", "memory=15872M").replace("15000", "16300");
         assert!(check_rule(&RULE, &host, "0000:03:00.0")[0].starts_with("notes"));
+    }
+
+    #[test]
+    fn more_than_what_is_free_now_is_warned_of() {
+        let host = HOST.replace("15000", "3000");
+        let said = check_rule(&RULE, &host, "0000:03:00.0");
+        assert_eq!(said, ["warns host: the VMs want 4160 MiB of 16384 MiB, and 3000 MiB are free now"]);
     }
 
     #[test]
