@@ -17,7 +17,7 @@ pub(super) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Notes that line `number` could not be read.
 pub(super) fn malformed(facts: &mut Facts, number: usize, expected: &str) {
-    let fault = |place, kind| ReadFault { place, kind };
+    let fault = |place: String, kind| ReadFault::new(place, kind);
     match facts.faults.len() {
         count if count < MOST_FAULTS => {
             let kind = FaultKind::Malformed(expected.to_owned());

@@ -39,7 +39,7 @@ pub use attached::{
 pub use boot::{
     BootEntry, BootFacts, BootGenerator, BootTemplate, MAX_ENTRIES, grub_entries, specification_entry,
 };
-pub use fact::{Fact, FaultKind, ReadFault};
+pub use fact::{Fact, FaultDetail, FaultKind, ReadFault};
 pub use function::{BusRange, FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
 pub use groups::from_groups;
 pub use hardware::{CpuFacts, DeviceNode, FirmwareFacts};

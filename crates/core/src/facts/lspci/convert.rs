@@ -43,11 +43,11 @@ pub fn from_lspci(text: &[u8], name: &str) -> Facts {
             LspciFaultKind::AccessDenied => FaultKind::Denied,
             other => FaultKind::Malformed(other.to_string()),
         };
-        facts.faults.push(ReadFault { place: format!("line {}", fault.line), kind });
+        facts.faults.push(ReadFault::new(format!("line {}", fault.line), kind));
     }
     if read.more_faults > 0 {
         let kind = FaultKind::Malformed(format!("{} more lines could not be read", read.more_faults));
-        facts.faults.push(ReadFault { place: TEXT.to_owned(), kind });
+        facts.faults.push(ReadFault::new(TEXT.to_owned(), kind));
     }
     facts
 }
@@ -82,7 +82,7 @@ fn or_absent<T: Clone>(value: Option<&T>, shown: bool) -> Fact<T> {
 }
 
 fn unknown<T>() -> Fact<T> {
-    Fact::Unreadable(ReadFault { place: TEXT.to_owned(), kind: FaultKind::NotInSource })
+    Fact::Unreadable(ReadFault::new(TEXT, FaultKind::NotInSource))
 }
 
 fn of_function(text: &LspciFunction, shown: Shown) -> FunctionFacts {
