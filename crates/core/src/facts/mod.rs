@@ -18,6 +18,7 @@ pub mod kernel_log;
 mod line;
 pub mod lspci;
 mod machine;
+mod markup;
 mod memory;
 mod modprobe;
 mod name;

@@ -4,6 +4,7 @@
 //! same text show theirs. Everything else that is not printed is unknown.
 
 use super::features::{complete, features};
+use super::machine::as_shown;
 use super::{LspciFaultKind, LspciFunction, LspciRegion, RegionAddress, class_names, read};
 use crate::facts::parents::{self, Extent, RootBuses};
 use crate::facts::{
@@ -25,7 +26,7 @@ const AMD_IOMMU: (u16, u16) = (0x1022, 0x0806);
 pub fn from_lspci(text: &[u8], name: &str) -> Facts {
     let origin = Origin::Saved { kind: SourceKind::Lspci, name: name.to_owned() };
     let mut facts = Facts::untold(origin, TEXT);
-    let read = read(text);
+    let read = read(&as_shown(text));
     let functions = read.merged();
     let shown = Shown::of(&functions);
     for function in &functions {
