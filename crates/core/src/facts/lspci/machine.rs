@@ -63,7 +63,7 @@ pub(super) fn as_shown(text: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(shown.into_bytes())
 }
 
-/// `Slot:	0000:00:01.0`, the first line of a record.
+/// `Slot:` and an address, the first line of a record.
 fn slot(line: &str) -> Option<&str> {
     let slot = line.strip_prefix("Slot:")?.trim();
     slot.parse::<PciAddress>().ok().map(|_| slot)

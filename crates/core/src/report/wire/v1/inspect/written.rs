@@ -50,15 +50,13 @@ impl Hex {
     /// Puts the text at the end of `room`, and says what it is.
     fn text(self, room: &mut [u8; MOST_CHARACTERS]) -> &str {
         let mut rest = self.value;
-        let mut written = 0;
         let mut from = MOST_CHARACTERS;
         for place in room.iter_mut().rev() {
-            if rest == 0 && written >= self.digits {
+            if rest == 0 && MOST_CHARACTERS - from >= usize::from(self.digits) {
                 break;
             }
             *place = digit(rest);
             rest >>= 4;
-            written += 1;
             from -= 1;
         }
         let head = from.saturating_sub(self.prefix.len());
