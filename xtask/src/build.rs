@@ -71,7 +71,9 @@ fn static_build(packages: &[&str]) -> Result<PathBuf> {
     let mut cargo = cargo();
     cargo.args(["build", "--release", "--target", &target]).args(packages);
     // Given here and not in a configuration file: only with an explicit target do build scripts stay dynamic.
-    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static");
+    // At a fixed address: a program that could be anywhere has 2 MiB of tables with addresses, most of them of the list of
+    // names, that are written before it starts, whatever it then does.
+    cargo.env("RUSTFLAGS", "-C target-feature=+crt-static -C relocation-model=static");
     must(cargo)?;
     Ok(target_directory().join(&target).join("release"))
 }

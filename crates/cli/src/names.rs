@@ -5,7 +5,8 @@
 //! before subsystems and programming interfaces.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::fs::File;
+use std::io::{ErrorKind, Read};
 
 use pci_ids::FromId as _;
 use slotwise_core::pci::{ClassCode, PciId};
@@ -22,6 +23,9 @@ const PLACES: [&str; 4] = [
 
 /// The most bytes of a list that are read; it has 1.5 MiB in 2025.
 const MOST_BYTES: u64 = 32 << 20;
+
+/// How much of the list is looked through at once, in bytes.
+const ROOM: usize = 64 << 10;
 
 /// Names of what is on one host.
 #[derive(Debug, Default)]
@@ -62,27 +66,51 @@ impl PciNames {
                 wanted.devices.insert(*id);
             }
         }
-        let list = PLACES.iter().find_map(|place| read(Path::new(place)));
-        list.map_or_else(Self::default, |list| Self::from_list(&list, &wanted))
+        let list = PLACES.iter().find_map(|place| File::open(place).ok());
+        list.map_or_else(Self::default, |list| Self::from_list(list.take(MOST_BYTES), &wanted))
     }
 
-    fn from_list(list: &[u8], wanted: &Wanted) -> Self {
+    /// Reads the list piece by piece: memory for all of it would cost more than looking through it does. What cannot be read
+    /// to its end names what stands before.
+    fn from_list(mut list: impl Read, wanted: &Wanted) -> Self {
         let mut names = Self::default();
         let mut place = Place::Elsewhere;
-        let mut rest = list;
-        while !rest.is_empty() {
-            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
-            let (line, after) = rest.split_at(end);
-            rest = after.get(1..).unwrap_or_default();
+        let mut room = vec![0; ROOM];
+        let mut filled = 0;
+        // A line that does not fit is none of such a list.
+        while let Some(free) = room.get_mut(filled..).filter(|free| !free.is_empty()) {
+            match list.read(free) {
+                Ok(0) => break,
+                Ok(count) => filled += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(_) => break,
+            }
+            let whole =
+                room.get(..filled).and_then(|read| memchr::memrchr(b'\n', read)).map_or(0, |at| at + 1);
+            place = names.lines(room.get(..whole).unwrap_or_default(), wanted, place);
+            room.copy_within(whole..filled, 0);
+            filled -= whole;
+        }
+        names.lines(room.get(..filled).unwrap_or_default(), wanted, place);
+        names
+    }
+
+    /// Looks through lines that stand below `place`, and says below what the next one stands.
+    fn lines(&mut self, lines: &[u8], wanted: &Wanted, mut place: Place) -> Place {
+        let mut from = 0;
+        for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
+            let line = lines.get(from..end).unwrap_or_default();
+            from = end + 1;
             place = match line {
                 [] | [b'#', ..] => place,
-                [b'\t', b'\t', line @ ..] => names.below_below(line, wanted, place),
-                [b'\t', line @ ..] => names.below(line, wanted, place),
-                [b'C', b' ', line @ ..] => names.class_line(line, wanted),
-                line => names.vendor_line(line, wanted),
+                [b'\t', ..] if matches!(place, Place::Elsewhere) => place,
+                [b'\t', b'\t', line @ ..] => self.below_below(line, wanted, place),
+                [b'\t', line @ ..] => self.below(line, wanted, place),
+                [b'C', b' ', line @ ..] => self.class_line(line, wanted),
+                line => self.vendor_line(line, wanted),
             };
         }
-        names
+        place
     }
 
     fn vendor_line(&mut self, line: &[u8], wanted: &Wanted) -> Place {
@@ -141,13 +169,6 @@ impl PciNames {
         }
         place
     }
-}
-
-fn read(path: &Path) -> Option<Vec<u8>> {
-    use std::io::Read as _;
-    let mut list = Vec::new();
-    std::fs::File::open(path).ok()?.take(MOST_BYTES).read_to_end(&mut list).ok()?;
-    Some(list)
 }
 
 /// `vvvv  Name`: so many hexadecimal digits, two spaces, the name.
@@ -215,6 +236,36 @@ mod tests {
         assert_eq!(names.devices.values().collect::<Vec<_>>(), ["AIC-7850"]);
         let classes: Vec<_> = names.classes.values().collect();
         assert_eq!(classes, ["Mass storage controller", "SATA controller", "AHCI 1.0"]);
+    }
+
+    /// A list that comes in pieces of so many bytes.
+    struct Slow<'l>(&'l [u8], usize);
+
+    impl Read for Slow<'_> {
+        fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
+            let most = into.len().min(self.1);
+            self.0.read(into.get_mut(..most).unwrap_or_default())
+        }
+    }
+
+    #[test]
+    fn a_list_is_the_same_in_pieces_of_any_size() {
+        let id = PciId { vendor: 0x9004, device: 0x5078 };
+        let wanted = Wanted {
+            vendors: BTreeSet::from([0x9004, 0x9005]),
+            devices: BTreeSet::from([id]),
+            classes: BTreeSet::from([ClassCode::from_bits(0x02_0000)]),
+        };
+        let whole = PciNames::from_list(LIST.trim_end().as_bytes(), &wanted);
+        assert_eq!(whole.vendors.len(), 2);
+        for size in 1..40 {
+            let pieces = PciNames::from_list(Slow(LIST.as_bytes(), size), &wanted);
+            assert_eq!(
+                (&pieces.vendors, &pieces.devices, &pieces.classes),
+                (&whole.vendors, &whole.devices, &whole.classes),
+                "{size}"
+            );
+        }
     }
 
     #[test]

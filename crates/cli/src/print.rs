@@ -42,7 +42,11 @@ fn style(role: Role) -> Style {
 /// Writes to standard output. A reader that has gone away (`| head`) is no failure.
 fn emit(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), Failure> {
     let mut out = anstream::AutoStream::auto(io::stdout().lock());
-    match write(&mut out).and_then(|()| out.flush()) {
+    heard(write(&mut out).and_then(|()| out.flush()))
+}
+
+fn heard(written: io::Result<()>) -> Result<(), Failure> {
+    match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::from(error)),
         _ => Ok(()),
     }
@@ -82,6 +86,18 @@ pub(crate) fn into(path: &Path, text: &str) -> Result<(), Failure> {
 pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)?;
     emit(|out| writeln!(out, "{text}"))
+}
+
+/// Writes parts of one JSON text to standard output, one after the other. JSON has nothing that steers a terminal: it
+/// escapes all control characters (RFC 8259 §7).
+pub(crate) fn json_parts(parts: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    let mut write = || {
+        parts.into_iter().try_for_each(|part| out.write_all(&part))?;
+        writeln!(out)?;
+        out.flush()
+    };
+    heard(write())
 }
 
 /// Writes a value as JSON on one line of standard output.

@@ -77,8 +77,9 @@ fn unrecognised(bytes: &[u8], name: &str) -> Failure {
     if PACKED.iter().any(|magic| bytes.starts_with(magic)) || bytes.get(257..262) == Some(b"ustar") {
         return failure.hint("it is an archive: unpack it and give the directory that holds sys/");
     }
-    if bytes.windows(4).take(4096).any(|four| four == b"-[00" || four == b".0 \"" || four == b"Slot") {
-        return failure.hint("of lspci's forms those for people are read: `lspci -vvnnxxxx`, not -m or -t");
+    if bytes.windows(4).take(4096).any(|four| four == b"-[00") {
+        return failure
+            .hint("of lspci's forms the tree is not read, which tells little: give `lspci -vvnnxxxx`");
     }
     failure.hint(SOURCES)
 }

@@ -87,7 +87,7 @@ impl LiveHost {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = fs::open(root, flags, Mode::empty())
             .map_err(|errno| ReadError::new(root.display().to_string(), read_kind(errno)))?;
-        let sys = open_beneath(root.as_fd(), "sys", OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::IN_ROOT);
+        let sys = open_under(root.as_fd(), "sys", OFlags::PATH | OFlags::DIRECTORY, ResolveFlags::IN_ROOT);
         let kernel = sys.is_ok_and(|sys| fs::fstatfs(sys).is_ok_and(|found| is_type(&found, SYSFS_MAGIC)));
         Ok(Self { root, kernel })
     }
@@ -122,7 +122,7 @@ impl LiveHost {
     }
 
     fn open(&self, path: &str, flags: OFlags) -> Result<OwnedFd, ReadError> {
-        open_beneath(self.root.as_fd(), path, flags, ResolveFlags::IN_ROOT)
+        open_under(self.root.as_fd(), path, flags, ResolveFlags::IN_ROOT)
             .map_err(|errno| ReadError::new(path, read_kind(errno)))
     }
 }
@@ -134,7 +134,7 @@ fn is_type(found: &fs::StatFs, magic: u64) -> bool {
 }
 
 /// Opens `path` relative to `dir` under the rule `resolve`.
-fn open_beneath(
+fn open_under(
     dir: BorrowedFd<'_>,
     path: &str,
     flags: OFlags,
@@ -154,6 +154,21 @@ fn open_beneath(
     Err(Errno::AGAIN)
 }
 
+/// Opens `name` in `dir`, and nothing outside of it.
+///
+/// A path without `..` leads out only over a link. Where there is none, as of nearly all attributes, that is all there is to
+/// see to; `RESOLVE_BENEATH` follows links as far as they stay within, but takes a lock of the whole system for each file
+/// (`fs/namespace.c: path_is_under`), which several threads would wait for.
+fn open_in(dir: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
+    if !name.starts_with('/') && !name.contains("..") {
+        match open_under(dir, name, flags, ResolveFlags::NO_SYMLINKS) {
+            Err(Errno::LOOP) => {}
+            answer => return answer,
+        }
+    }
+    open_under(dir, name, flags, ResolveFlags::BENEATH)
+}
+
 /// What an error number means for a reader.
 fn read_kind(errno: Errno) -> ReadErrorKind {
     match errno {
@@ -171,22 +186,17 @@ fn read_all(file: &OwnedFd, limit: usize, into: &mut Vec<u8>) -> Result<(), Read
         return Err(ReadErrorKind::Other("not a regular file".to_owned()));
     }
     into.clear();
-    let mut chunk = [0; 4096];
-    let answer = loop {
-        match rustix::io::read(file, &mut chunk) {
-            Ok(0) => break Ok(()),
-            Ok(count) => into.extend_from_slice(chunk.get(..count).unwrap_or_default()),
-            Err(Errno::INTR) => {}
-            Err(errno) => break Err(read_kind(errno)),
-        }
-        if into.len() > limit {
-            break Err(ReadErrorKind::TooLarge { limit_bytes: limit });
+    let failure = loop {
+        into.reserve(if into.is_empty() { ATTRIBUTE_ROOM } else { into.len() });
+        match rustix::io::read(file, spare_capacity(into)) {
+            Ok(0) => return Ok(()),
+            Ok(_) if into.len() > limit => break ReadErrorKind::TooLarge { limit_bytes: limit },
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => break read_kind(errno),
         }
     };
-    if answer.is_err() {
-        into.clear();
-    }
-    answer
+    into.clear();
+    Err(failure)
 }
 
 /// Everything in the attribute `file`, in the place of what is in `into`.
@@ -224,12 +234,10 @@ fn read_link(dir: BorrowedFd<'_>, name: &str) -> Result<String, ReadErrorKind> {
     }
 }
 
-/// The sorted names in the directory `dir`.
+/// The sorted names in the directory `dir`, which was opened to be listed once.
 fn read_names(dir: BorrowedFd<'_>) -> Result<Vec<String>, ReadErrorKind> {
     let mut names = Vec::new();
     let mut room = [MaybeUninit::uninit(); NAMES_ROOM];
-    // It may have been listed before.
-    fs::seek(dir, fs::SeekFrom::Start(0)).map_err(read_kind)?;
     let mut entries = RawDir::new(dir, &mut room);
     while let Some(entry) = entries.next() {
         let entry = entry.map_err(read_kind)?;
@@ -255,7 +263,8 @@ impl ReadHost for LiveHost {
     }
 
     fn list(&self, path: &str) -> Result<Vec<String>, ReadError> {
-        self.open_dir(path)?.list()
+        let dir = self.open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        read_names(dir.as_fd()).map_err(|kind| ReadError::new(path, kind))
     }
 
     fn link(&self, path: &str) -> Result<String, ReadError> {
@@ -278,7 +287,7 @@ impl ReadHost for LiveHost {
     }
 
     fn open_dir(&self, path: &str) -> Result<Box<dyn Directory + '_>, ReadError> {
-        let dir = self.open(path, OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let dir = self.open(path, OFlags::PATH | OFlags::DIRECTORY)?;
         Ok(Box::new(LiveDirectory { dir, path: path.to_owned(), kernel: self.kernel }))
     }
 }
@@ -286,6 +295,7 @@ impl ReadHost for LiveHost {
 /// A directory of a [`LiveHost`] that stays open.
 #[derive(Debug)]
 struct LiveDirectory {
+    /// Where names start from (`O_PATH`).
     dir: OwnedFd,
     path: String,
     kernel: bool,
@@ -297,8 +307,7 @@ impl LiveDirectory {
     }
 
     fn open(&self, name: &str, flags: OFlags) -> Result<OwnedFd, ReadError> {
-        open_beneath(self.dir.as_fd(), name, flags, ResolveFlags::BENEATH)
-            .map_err(|errno| self.error(name, read_kind(errno)))
+        open_in(self.dir.as_fd(), name, flags).map_err(|errno| self.error(name, read_kind(errno)))
     }
 
     /// Whether what one read gives is all there is: not so in procfs, which hands out records.
@@ -326,7 +335,10 @@ impl Directory for LiveDirectory {
     }
 
     fn list(&self) -> Result<Vec<String>, ReadError> {
-        read_names(self.dir.as_fd()).map_err(|kind| ReadError::new(self.path.clone(), kind))
+        let dir = open_in(self.dir.as_fd(), ".", OFlags::RDONLY | OFlags::DIRECTORY);
+        dir.map_err(read_kind)
+            .and_then(|dir| read_names(dir.as_fd()))
+            .map_err(|kind| ReadError::new(self.path.clone(), kind))
     }
 
     fn list_below(&self, name: &str) -> Result<Vec<String>, ReadError> {

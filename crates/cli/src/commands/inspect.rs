@@ -2,8 +2,10 @@ mod watch;
 
 use std::path::PathBuf;
 
+use rayon::prelude::*;
 use slotwise_core::facts::FunctionFacts;
 use slotwise_core::pci::{ClassCode, IdPattern, PciAddress, PciId, Selector, SlotPattern};
+use slotwise_core::report::wire::v1::InspectPart;
 use slotwise_core::report::{Names, picture, text, wire};
 use slotwise_core::topology::Topology;
 use slotwise_host::uevent::Uevents;
@@ -72,6 +74,17 @@ impl Arguments {
 /// Draws the functions that are shown of a host.
 type Draw = fn(&Topology, &dyn Names, &dyn Fn(PciAddress) -> bool) -> String;
 
+/// Parts of a text that one processor has written before another has started to.
+const FEW: usize = 4;
+
+fn written(parts: &[InspectPart<'_, '_>]) -> Result<Vec<Vec<u8>>, serde_json::Error> {
+    if parts.len() <= FEW {
+        parts.iter().map(InspectPart::text).collect()
+    } else {
+        parts.par_iter().map(InspectPart::text).collect()
+    }
+}
+
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     // Before reading, so that nothing is missed in between.
     let events = if arguments.watch { Some(Uevents::open()?) } else { None };
@@ -93,7 +106,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
             }
         }
     } else if arguments.json {
-        print::json(&wire::v1::Inspect::new(&topology, &names, &selected))?;
+        let inspect = wire::v1::Inspect::new(&topology, &names, &selected);
+        print::json_parts(written(&inspect.parts())?)?;
     } else if arguments.table || !arguments.selects_all() {
         print::text(&text::table(&topology, &names, &selected))?;
     } else {

@@ -8,7 +8,7 @@ use crate::topology::{Grouping, Topology};
 
 fn unknown() -> Fact<GroupId> {
     let why = "what isolates the ports above could not be read".to_owned();
-    Fact::Unreadable(ReadFault { place: "assumed".to_owned(), kind: FaultKind::Failed(why) })
+    Fact::Unreadable(ReadFault::new("assumed", FaultKind::Failed(why)))
 }
 
 /// Groups appear with the IOMMU, and go with it.

@@ -9,7 +9,7 @@ use crate::topology::Topology;
 use crate::vm::Request;
 
 fn unknown<T>(why: &str) -> Fact<T> {
-    Fact::Unreadable(ReadFault { place: "assumed".to_owned(), kind: FaultKind::Failed(why.to_owned()) })
+    Fact::Unreadable(ReadFault::new("assumed", FaultKind::Failed(why.to_owned())))
 }
 
 /// Moves cards, each with its functions, from one slot to another; a place that one of them leaves is free.

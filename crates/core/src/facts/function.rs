@@ -277,9 +277,10 @@ impl FunctionFacts {
     /// A function of which `source`, a text, tells only the address: everything else is not absent but unknown.
     #[must_use]
     pub fn untold(address: PciAddress, source: &str) -> Self {
-        fn unknown<T>(source: &str) -> Fact<T> {
-            Fact::Unreadable(ReadFault { place: source.to_owned(), kind: FaultKind::NotInSource })
+        fn unknown<T>(fault: &ReadFault) -> Fact<T> {
+            Fact::Unreadable(fault.clone())
         }
+        let source = &ReadFault::new(source, FaultKind::NotInSource);
         Self {
             address,
             id: unknown(source),

@@ -17,7 +17,7 @@ pub(super) fn numbered(text: &str) -> impl Iterator<Item = (usize, &str)> {
 
 /// Notes that line `number` could not be read.
 pub(super) fn malformed(facts: &mut Facts, number: usize, expected: &str) {
-    let fault = |place, kind| ReadFault { place, kind };
+    let fault = |place: String, kind| ReadFault::new(place, kind);
     match facts.faults.len() {
         count if count < MOST_FAULTS => {
             let kind = FaultKind::Malformed(expected.to_owned());
@@ -40,10 +40,15 @@ pub(super) fn unquoted(line: &str) -> &str {
     rest
 }
 
+/// How far into a line the kernel's time stamp or name is looked for, in bytes: longer than what loggers and people put
+/// before it.
+const MOST_HEAD_BYTES: usize = 120;
+
 /// The kernel message in `line`: mail quoting, syslog and journal heads, `<6>`, time stamps and `dmesg -x` levels are
-/// taken off, in whatever order they come.
+/// taken off, in whatever order they come, and with a time stamp whatever stands before it.
 pub(super) fn message(line: &str) -> &str {
-    let mut rest = unquoted(line).trim_start();
+    let line = unquoted(line);
+    let mut rest = stamped(line).unwrap_or(line).trim_start();
     // Each round takes at least one byte off; no log has more than a handful of heads.
     for _ in 0..8 {
         let before = rest.len();
@@ -55,6 +60,20 @@ pub(super) fn message(line: &str) -> &str {
         }
     }
     rest
+}
+
+/// What stands behind the first time stamp of the kernel (`kernel/printk/printk.c: print_time`): six decimals, so that
+/// nothing else in brackets is one. Before it may be anything: the number of a line, the name of a file, a bullet, `+`.
+fn stamped(line: &str) -> Option<&str> {
+    let starts = line.match_indices('[').map(|(at, _)| at).take_while(|at| *at < MOST_HEAD_BYTES);
+    starts.filter_map(|at| line.get(at + 1..)).find_map(|rest| {
+        let (inside, after) = rest.split_once(']')?;
+        let (seconds, decimals) = inside.trim_start().split_once('.')?;
+        let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        // `dmesg -H` prints what passed since the line above: `[  +0.000004]`.
+        let seconds = seconds.strip_prefix('+').unwrap_or(seconds);
+        (number(seconds) && number(decimals) && decimals.len() == 6).then_some(after)
+    })
 }
 
 /// `<6>`: facility and level as a number.
@@ -72,7 +91,10 @@ fn bracketed(rest: &str) -> Option<&str> {
     let caller = inside.strip_prefix(['T', 'C']).is_some_and(number);
     let weekdays = ["Mon ", "Tue ", "Wed ", "Thu ", "Fri ", "Sat ", "Sun "];
     let date = weekdays.iter().any(|day| inside.starts_with(day)) && inside.contains(':');
-    (stamp || caller || date).then_some(after)
+    // `[Nov21 20:00]` of `dmesg -H`.
+    let minute =
+        inside.len() == 11 && MONTHS.iter().any(|month| inside.starts_with(month)) && inside.contains(':');
+    (stamp || caller || date || minute).then_some(after)
 }
 
 /// `kern  :info  : ` (`dmesg -x`).
@@ -95,16 +117,26 @@ fn kmsg(rest: &str) -> Option<&str> {
         .then_some(after)
 }
 
-/// `Jan  5 12:03:46 host kernel: ` and `2024-01-05T12:03:46+01:00 host kernel: `.
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// `Jan  5 12:03:46 host kernel: `, `2024-01-05T12:03:46+01:00 host kernel: `, `Fri 2024-01-05 12:03:46 CET host kernel: `,
+/// `1704452626.000000 host kernel: ` and, with the time stamp gone (`journalctl -o short-monotonic`), `host kernel: `.
 fn syslog(rest: &str) -> Option<&str> {
-    if let Some(after) = rest.strip_prefix("kernel: ") {
-        return Some(after);
-    }
-    let months =
-        ["Jan ", "Feb ", "Mar ", "Apr ", "May ", "Jun ", "Jul ", "Aug ", "Sep ", "Oct ", "Nov ", "Dec "];
-    let dated = rest.starts_with(|c: char| c.is_ascii_digit()) || months.iter().any(|m| rest.starts_with(m));
-    let (head, after) = rest.split_once(" kernel: ")?;
-    (dated && head.contains(':') && head.split_ascii_whitespace().count() <= 6).then_some(after)
+    const NAME: &str = "kernel";
+    let (at, _) = rest.match_indices(NAME).next().filter(|(at, _)| *at < MOST_HEAD_BYTES)?;
+    let (head, after) = rest.split_at_checked(at)?;
+    let after = after.strip_prefix(NAME)?;
+    // Some name the process as well.
+    let numbered = after.strip_prefix('[').and_then(|rest| {
+        let (process, after) = rest.split_once(']')?;
+        process.bytes().all(|b| b.is_ascii_digit()).then_some(after)
+    });
+    let after = numbered.unwrap_or(after).strip_prefix(": ")?;
+    let words = head.split_ascii_whitespace().count();
+    let dated = head.bytes().any(|b| b.is_ascii_digit()) && words <= 7;
+    let whole_word = head.is_empty() || head.ends_with(' ');
+    (whole_word && (dated || words <= 1)).then_some(after)
 }
 
 /// The device that a message is about: what `dev_printk` puts before it (`drivers/base/core.c: __dev_printk`).
@@ -165,6 +197,20 @@ mod tests {
             "kern  :info  : [    0.402571] pci 0000:00:02.0: x",
             "6,339,5140900,-;pci 0000:00:02.0: x",
             "    [Sat Mar 22 00:41:30 2014] pci 0000:00:02.0: x",
+            "Fri 2024-01-05 12:03:46 CET host kernel: pci 0000:00:02.0: x",
+            "1704452626.000000 host kernel: pci 0000:00:02.0: x",
+            "[    0.402571] host kernel: pci 0000:00:02.0: x",
+            "Jan  5 12:03:46 host kernel[1]: pci 0000:00:02.0: x",
+            "Jan  5 12:03:46 kernel: pci 0000:00:02.0: x",
+            "<6>1 2024-01-05T12:03:46.000Z host kernel - - - [    0.402571] pci 0000:00:02.0: x",
+            "[Nov21 20:00] pci 0000:00:02.0: x",
+            "[  +0.000004] pci 0000:00:02.0: x",
+            "  17\t[    0.402571] pci 0000:00:02.0: x",
+            "17:[    0.402571] pci 0000:00:02.0: x",
+            "/var/log/dmesg.0:[    0.402571] pci 0000:00:02.0: x",
+            "- [    0.402571] pci 0000:00:02.0: x",
+            "+[    0.402571] pci 0000:00:02.0: x",
+            "| [    0.402571] pci 0000:00:02.0: x",
         ] {
             assert_eq!(message(line), "pci 0000:00:02.0: x", "{line}");
         }
@@ -173,6 +219,8 @@ mod tests {
     #[test]
     fn ids_in_brackets_are_no_time_stamp() {
         assert_eq!(message("[8086:1234] type 00"), "[8086:1234] type 00");
+        assert_eq!(message("pci: x [1.5] y"), "pci: x [1.5] y");
+        assert_eq!(message("Loading of the kernel: x"), "Loading of the kernel: x");
     }
 
     #[test]

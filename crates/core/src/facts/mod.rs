@@ -18,6 +18,7 @@ pub mod kernel_log;
 mod line;
 pub mod lspci;
 mod machine;
+mod markup;
 mod memory;
 mod modprobe;
 mod name;
@@ -39,7 +40,7 @@ pub use attached::{
 pub use boot::{
     BootEntry, BootFacts, BootGenerator, BootTemplate, MAX_ENTRIES, grub_entries, specification_entry,
 };
-pub use fact::{Fact, FaultKind, ReadFault};
+pub use fact::{Fact, FaultDetail, FaultKind, ReadFault};
 pub use function::{BusRange, FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
 pub use groups::from_groups;
 pub use hardware::{CpuFacts, DeviceNode, FirmwareFacts};

@@ -49,9 +49,7 @@ pub(super) fn derive(functions: &mut BTreeMap<PciAddress, FunctionFacts>, roots:
             {
                 Fact::Absent
             }
-            None => {
-                Fact::Unreadable(ReadFault { place: roots.source.to_owned(), kind: FaultKind::NotInSource })
-            }
+            None => Fact::Unreadable(ReadFault::new(roots.source, FaultKind::NotInSource)),
         };
     }
 }

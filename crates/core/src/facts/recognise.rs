@@ -4,6 +4,7 @@ use super::SourceKind;
 use super::acpi::{dump_head, dump_row, is_table};
 use super::groups::{device_line, group_line};
 use super::line::{about_function, message, unquoted};
+use super::lspci::{is_machine_line, is_record_key};
 
 /// Bytes that are looked at: enough for any head, and for the first part of a mixed paste.
 const LOOKED_AT: usize = 1 << 20;
@@ -47,6 +48,10 @@ struct Counts {
     acpi: usize,
     /// Whether a device of lspci is being described.
     in_device: bool,
+    /// Whether something was said of it that only `lspci -v` says.
+    in_detail: bool,
+    /// Whether keys of a record of `lspci -vmm` follow.
+    in_record: bool,
     /// Whether members of a group follow.
     in_group: bool,
     /// Whether rows of an ACPI table follow.
@@ -73,21 +78,26 @@ impl Counts {
 
     /// A line of anything but a dump of tables.
     fn other(&mut self, text: &str, indented: bool, line: &str) {
-        if text.starts_with("P: /devices/") || text.starts_with("E: ") && text.contains('=') {
+        if is_machine_line(text) || self.in_record && is_record_key(text) {
+            self.lspci += 1;
+            (self.in_record, self.in_group) = (true, false);
+        } else if text.starts_with("P: /devices/") || text.starts_with("E: ") && text.contains('=') {
             self.udevadm += 1;
         } else if text.contains("iommu_groups/") && text.contains("/devices") {
             self.groups += 1;
             self.in_group = true;
         } else if group_line(text).is_some() {
             // Inside the description of a device it is a line of `lspci -v`.
-            let of_lspci = self.in_device && !self.in_group && indented;
+            let of_lspci = self.in_device && !self.in_group && (indented || self.in_detail);
             *(if of_lspci { &mut self.lspci } else { &mut self.groups }) += 1;
             self.in_group |= !of_lspci;
         } else if device_line(text).is_some() {
             *(if self.in_group { &mut self.groups } else { &mut self.lspci }) += 1;
             self.in_device = !self.in_group;
-        } else if self.in_device && (indented || is_hex_row(text)) {
+            self.in_detail = false;
+        } else if self.in_device && (indented || is_hex_row(text) || is_detail(text)) {
             self.lspci += 1;
+            self.in_detail |= is_detail(text);
         } else if is_log(line, text) {
             self.log += 1;
             (self.in_device, self.in_group) = (false, false);
@@ -109,6 +119,11 @@ impl Counts {
         let tables = (self.acpi > 0).then_some(SourceKind::Acpi);
         if most > 0 { Some(kind) } else { tables }
     }
+}
+
+/// A line that `lspci -v` begins the description of each function with; copied without indentation, it still tells.
+fn is_detail(text: &str) -> bool {
+    ["Control: ", "Flags: ", "Subsystem: ", "DeviceName: "].iter().any(|head| text.starts_with(head))
 }
 
 /// `00: 86 80 16 19` of a hex dump.
@@ -133,6 +148,7 @@ fn is_log(line: &str, text: &str) -> bool {
         "iommu: ",
         "vfio-pci ",
         "genirq: ",
+        "(XEN) ",
     ];
     message.len() < text.len()
         || prefixes.iter().any(|prefix| message.starts_with(prefix))
@@ -145,7 +161,7 @@ mod tests {
 
     #[test]
     fn each_kind_is_told_by_its_content() {
-        let cases: [(&[u8], Option<SourceKind>); 10] = [
+        let cases: [(&[u8], Option<SourceKind>); 14] = [
             (b"\x28\xb5\x2f\xfd\x00", Some(SourceKind::Capture)),
             (b"P: /devices/pci0000:00\nE: DEVPATH=/devices/pci0000:00\n", Some(SourceKind::Udevadm)),
             (b"00:00.0 Host bridge: Intel\n\tIOMMU group: 1\n00: 86 80\n", Some(SourceKind::Lspci)),
@@ -154,9 +170,20 @@ mod tests {
                 Some(SourceKind::Lspci),
             ),
             (b"IOMMU Group 1:\n\t00:00.0 Host bridge\n\t00:01.0 PCI bridge\n", Some(SourceKind::Groups)),
+            (
+                b"00:00.0 Host bridge: Intel\nSubsystem: Dell\nIOMMU group: 1\n00:01.0 PCI bridge: Intel\n\
+                  Subsystem: Dell\nIOMMU group: 2\n00:02.0 x: y\nFlags: z\nIOMMU group: 3\n",
+                Some(SourceKind::Lspci),
+            ),
+            (
+                b"Slot:\t00:00.0\nClass:\tx\nIOMMUGroup:\t1\n\nSlot:\t00:01.0\nIOMMUGroup:\t1\n",
+                Some(SourceKind::Lspci),
+            ),
+            (b"00:00.0 \"Host bridge\" \"Intel\" \"x\" \"\" \"\"\n", Some(SourceKind::Lspci)),
             (b"/sys/kernel/iommu_groups/0/devices/0000:00:00.0\n", Some(SourceKind::Groups)),
             (b"[    0.000000] Linux version 6.1\n", Some(SourceKind::Log)),
             (b"pci 0000:00:00.0: Adding to iommu group 1\n", Some(SourceKind::Log)),
+            (b"(XEN) Interrupt remapping enabled\n", Some(SourceKind::Log)),
             (b"", None),
             (b"\xff\xfe text\n", None),
         ];

@@ -4,12 +4,14 @@ use std::borrow::Cow;
 
 use super::acpi::{from_acpi, from_acpidump, is_table, join};
 use super::kernel_log::from_log;
+use super::markup::without_markup;
 use super::{Facts, SourceKind, from_groups, from_lspci, from_udevadm, recognise};
 use crate::diagnose::decode_bytes;
 
 /// Reads a text of whatever kind it is; `name` is what the user calls it. None if it is no source of facts.
 ///
-/// UTF-16 (what PowerShell writes), byte order marks, colour codes and line ends of CR alone are taken in stride.
+/// UTF-16 (what PowerShell writes), byte order marks, colour codes, line ends of CR alone and the source of a web page are
+/// taken in stride.
 ///
 /// ```
 /// let facts = slotwise_core::facts::from_text(b"IOMMU Group 3 00:02.0 VGA", "listing");
@@ -25,6 +27,8 @@ pub fn from_text(bytes: &[u8], name: &str) -> Option<Facts> {
     let bytes = decode_bytes(bytes);
     let bytes = without_colours(&bytes);
     let bytes = with_line_feeds(&bytes);
+    let bytes = without_markup(&bytes);
+    let bytes = with_plain_spaces(&bytes);
     let text = || String::from_utf8_lossy(&bytes);
     let mut facts = match recognise(&bytes)? {
         // Other forms of lspci (`-mm`, `-t`) have addresses too.
@@ -45,6 +49,23 @@ fn with_line_feeds(bytes: &[u8]) -> Cow<'_, [u8]> {
         return Cow::Borrowed(bytes);
     }
     Cow::Owned(bytes.iter().map(|byte| if *byte == b'\r' { b'\n' } else { *byte }).collect())
+}
+
+/// No-break spaces (U+00A0), which browsers copy where a page has indentation, are spaces.
+fn with_plain_spaces(bytes: &[u8]) -> Cow<'_, [u8]> {
+    const NO_BREAK: &[u8] = "\u{a0}".as_bytes();
+    if memchr::memmem::find(bytes, NO_BREAK).is_none() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr::memmem::find(rest, NO_BREAK) {
+        plain.extend_from_slice(rest.get(..at).unwrap_or_default());
+        plain.push(b' ');
+        rest = rest.get(at + NO_BREAK.len()..).unwrap_or_default();
+    }
+    plain.extend_from_slice(rest);
+    Cow::Owned(plain)
 }
 
 /// Without control sequences that set colours: `ESC [`, parameters, a final byte of 0x40 to 0x7e (ECMA-48 §5.4).
@@ -89,6 +110,8 @@ mod tests {
         assert_eq!(addresses(&utf16), plain);
         assert_eq!(addresses(TEXT.replace('\n', "\r").as_bytes()), plain);
         assert_eq!(addresses(format!("\u{feff}{TEXT}").as_bytes()), plain);
+        assert_eq!(addresses(TEXT.replace(' ', "\u{a0}").as_bytes()), plain);
+        assert_eq!(addresses(TEXT.replace('\n', "<br />\n").as_bytes()), plain);
     }
 
     #[test]

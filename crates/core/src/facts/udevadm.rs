@@ -45,7 +45,7 @@ pub fn from_udevadm(text: &str, name: &str) -> Facts {
 }
 
 fn untold<T>() -> Fact<T> {
-    Fact::Unreadable(ReadFault { place: DATABASE.to_owned(), kind: FaultKind::NotInSource })
+    Fact::Unreadable(ReadFault::new(DATABASE, FaultKind::NotInSource))
 }
 
 #[derive(Debug, Default)]

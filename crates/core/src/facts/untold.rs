@@ -10,7 +10,7 @@ struct Untold<'s>(&'s str);
 
 impl Untold<'_> {
     fn unknown<T>(&self) -> Fact<T> {
-        Fact::Unreadable(ReadFault { place: self.0.to_owned(), kind: FaultKind::NotInSource })
+        Fact::Unreadable(ReadFault::new(self.0, FaultKind::NotInSource))
     }
 
     fn kernel(&self) -> KernelFacts {

@@ -154,7 +154,7 @@ mod tests {
         let space = ConfigSpace::from_bytes(&bytes);
         let mut faults = Vec::new();
         let count = u8::try_from(registers.len()).unwrap_or(u8::MAX);
-        let bars = decode_block(&mut Registers::new(&mut &space), 0, count, &mut faults);
+        let bars = decode_block(&mut Registers::of(&space), 0, count, &mut faults);
         (bars, faults)
     }
 

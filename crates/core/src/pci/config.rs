@@ -103,14 +103,19 @@ impl ConfigSpace {
     /// The 16 bits at `offset`, if both bytes were read.
     #[must_use]
     pub fn u16(&self, offset: u16) -> Option<u16> {
-        Some(u16::from_le_bytes([self.u8(offset)?, self.u8(offset.checked_add(1)?)?]))
+        self.array(offset).map(u16::from_le_bytes)
     }
 
     /// The 32 bits at `offset`, if all four bytes were read.
     #[must_use]
     pub fn u32(&self, offset: u16) -> Option<u32> {
-        let [low, high] = [self.u16(offset)?, self.u16(offset.checked_add(2)?)?];
-        Some(u32::from(high) << 16 | u32::from(low))
+        self.array(offset).map(u32::from_le_bytes)
+    }
+
+    fn array<const N: usize>(&self, offset: u16) -> Option<[u8; N]> {
+        let from = usize::from(offset);
+        let bytes = self.bytes.get(from..from + N)?.try_into().ok()?;
+        (from..from + N).all(|index| self.was_read(index)).then_some(bytes)
     }
 }
 
@@ -144,51 +149,84 @@ impl ConfigReader for &ConfigSpace {
     }
 }
 
-/// Reads registers through a [`ConfigReader`], each double word once.
-pub(super) struct Registers<'a> {
-    source: &'a mut dyn ConfigReader,
+/// Registers of a space that was read, or of one that is read now.
+pub(super) struct Registers<'a>(Source<'a>);
+
+enum Source<'a> {
+    Read(&'a ConfigSpace),
+    Asked(Asked<'a>),
+}
+
+/// Reads through a [`ConfigReader`], each double word once.
+struct Asked<'a> {
+    reader: &'a mut dyn ConfigReader,
     space: ConfigSpace,
-    asked: Vec<bool>,
+    /// A bit for each double word: whether it was asked for. The first is the lowest bit of the first word.
+    asked: [u64; EXTENDED_SIZE / 4 / WORD],
 }
 
 impl<'a> Registers<'a> {
-    pub(super) fn new(source: &'a mut dyn ConfigReader) -> Self {
-        Self { source, space: ConfigSpace::empty(), asked: vec![false; EXTENDED_SIZE / 4] }
+    /// Registers that are read as needed.
+    pub(super) fn asking(reader: &'a mut dyn ConfigReader) -> Self {
+        let asked = [0; EXTENDED_SIZE / 4 / WORD];
+        Self(Source::Asked(Asked { reader, space: ConfigSpace::empty(), asked }))
     }
 
-    /// What was read so far.
+    /// Registers as far as they were read.
+    pub(super) const fn of(space: &'a ConfigSpace) -> Self {
+        Self(Source::Read(space))
+    }
+
+    /// What was read so far of a space that is read now.
     pub(super) fn into_space(self) -> ConfigSpace {
-        self.space
+        match self.0 {
+            Source::Read(space) => space.clone(),
+            Source::Asked(asked) => asked.space,
+        }
     }
 
-    fn fetch(&mut self, offset: u16) {
-        let aligned = offset & !3;
-        let Some(asked) = self.asked.get_mut(usize::from(aligned / 4)) else { return };
-        if std::mem::replace(asked, true) {
-            return;
-        }
-        for (n, byte) in (0u16..).zip(self.source.read(aligned)) {
-            if let Some(value) = byte {
-                self.space.set(aligned.saturating_add(n), value);
+    /// The space, with the `count` bytes at `offset` asked for.
+    fn space(&mut self, offset: u16, count: u16) -> &ConfigSpace {
+        match &mut self.0 {
+            Source::Read(space) => space,
+            Source::Asked(asked) => {
+                asked.fetch(offset);
+                if let Some(last) = offset.checked_add(count - 1) {
+                    asked.fetch(last);
+                }
+                &asked.space
             }
         }
     }
 
     pub(super) fn u8(&mut self, offset: u16) -> Option<u8> {
-        self.fetch(offset);
-        self.space.u8(offset)
+        self.space(offset, 1).u8(offset)
     }
 
     pub(super) fn u16(&mut self, offset: u16) -> Option<u16> {
-        self.fetch(offset);
-        self.fetch(offset.checked_add(1)?);
-        self.space.u16(offset)
+        self.space(offset, 2).u16(offset)
     }
 
     pub(super) fn u32(&mut self, offset: u16) -> Option<u32> {
-        self.fetch(offset);
-        self.fetch(offset.checked_add(3)?);
-        self.space.u32(offset)
+        self.space(offset, 4).u32(offset)
+    }
+}
+
+impl Asked<'_> {
+    fn fetch(&mut self, offset: u16) {
+        let aligned = offset & !3;
+        let index = usize::from(aligned / 4);
+        let Some(asked) = self.asked.get_mut(index / WORD) else { return };
+        let bit = 1 << (index % WORD);
+        if *asked & bit != 0 {
+            return;
+        }
+        *asked |= bit;
+        for (n, byte) in (0u16..).zip(self.reader.read(aligned)) {
+            if let Some(value) = byte {
+                self.space.set(aligned.saturating_add(n), value);
+            }
+        }
     }
 }
 
@@ -219,7 +257,7 @@ mod tests {
             reads.push(offset);
             Some(0x0403_0201)
         };
-        let mut registers = Registers::new(&mut source);
+        let mut registers = Registers::asking(&mut source);
         assert_eq!(registers.u16(1), Some(0x0302));
         assert_eq!(registers.u32(2), Some(0x0201_0403));
         assert_eq!(registers.u8(7), Some(4));

@@ -90,14 +90,18 @@ impl Function {
 /// # Ok::<(), slotwise_core::pci::DecodeError>(())
 /// ```
 pub fn decode(space: &ConfigSpace) -> Result<Function, DecodeError> {
-    let mut source = space;
-    decode_with(&mut source).map(|(function, _)| function)
+    of_registers(&mut Registers::of(space))
 }
 
 /// Decodes a function that is read as needed, and returns what was read with it.
 pub fn decode_with(source: &mut dyn ConfigReader) -> Result<(Function, ConfigSpace), DecodeError> {
-    let mut registers = Registers::new(source);
-    let header = header::decode(&mut registers).ok_or(DecodeError::NoHeader)?;
+    let mut registers = Registers::asking(source);
+    let function = of_registers(&mut registers)?;
+    Ok((function, registers.into_space()))
+}
+
+fn of_registers(registers: &mut Registers<'_>) -> Result<Function, DecodeError> {
+    let header = header::decode(registers).ok_or(DecodeError::NoHeader)?;
     let mut faults = Vec::new();
     let kind = header.kind;
     if let HeaderKind::Unknown(value) = kind {
@@ -105,18 +109,17 @@ pub fn decode_with(source: &mut dyn ConfigReader) -> Result<(Function, ConfigSpa
     } else if (0x10..0x40).step_by(4).any(|offset| registers.u32(offset).is_none()) {
         faults.push(Fault::HeaderUnreadable { kind });
     }
-    let bars = bar::decode(&mut registers, kind, header.command, &mut faults);
+    let bars = bar::decode(registers, kind, header.command, &mut faults);
     let bridge = match kind {
-        HeaderKind::Bridge => bridge::decode_bridge(&mut registers, &mut faults),
+        HeaderKind::Bridge => bridge::decode_bridge(registers, &mut faults),
         _ => None,
     };
     let cardbus = match kind {
-        HeaderKind::CardBus => bridge::decode_cardbus(&mut registers),
+        HeaderKind::CardBus => bridge::decode_cardbus(registers),
         _ => None,
     };
-    let capabilities = capability::walk(&mut registers, &header, &mut faults);
-    let function = Function { header, bars, bridge, cardbus, capabilities, faults };
-    Ok((function, registers.into_space()))
+    let capabilities = capability::walk(registers, &header, &mut faults);
+    Ok(Function { header, bars, bridge, cardbus, capabilities, faults })
 }
 
 #[cfg(test)]

@@ -182,7 +182,7 @@ fn config(text: &str) -> ConfigSpace {
 }
 
 fn denied<T>(place: &str) -> Fact<T> {
-    Fact::Unreadable(ReadFault { place: place.to_owned(), kind: FaultKind::Denied })
+    Fact::Unreadable(ReadFault::new(place, FaultKind::Denied))
 }
 
 fn unread_of(function: &mut FunctionFacts, what: &str) {
@@ -290,7 +290,7 @@ fn platform(facts: &mut Facts, text: &str) {
 fn fault(facts: &mut Facts, text: &str) {
     let (place, what) = text.split_once(' ').expect("fault PLACE WHAT");
     let kind = FaultKind::Malformed(what.to_owned());
-    facts.faults.push(ReadFault { place: place.to_owned(), kind });
+    facts.faults.push(ReadFault::new(place.to_owned(), kind));
 }
 
 fn interrupt(facts: &mut Facts, text: &str) {

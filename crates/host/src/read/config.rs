@@ -8,7 +8,9 @@
 use std::collections::BTreeMap;
 
 use slotwise_core::facts::{Fact, FaultKind, FunctionFacts, ReadFault};
-use slotwise_core::pci::{ConfigReader, ConfigSpace, EXTENDED_SIZE, PciAddress, decode_with};
+use slotwise_core::pci::{
+    ConfigReader, ConfigSpace, EXTENDED_SIZE, Function, PciAddress, Space, decode_with,
+};
 
 use super::attributes::Attributes;
 use super::{fault, malformed};
@@ -18,21 +20,20 @@ use crate::kernel::{OpenFile, ReadError};
 const HEADER_BYTES: u16 = 64;
 
 /// Reads the configuration space, and from it revision, interrupt pin and line. Where it cannot be read, the revision
-/// is that of the attribute (Linux 4.10 and later).
-pub(super) fn configuration(attributes: &mut Attributes<'_>, facts: &mut FunctionFacts) {
+/// is that of the attribute (Linux 4.10 and later). Returns what it says, as far as it says anything.
+pub(super) fn configuration(attributes: &mut Attributes<'_>, facts: &mut FunctionFacts) -> Option<Function> {
+    let mut function = None;
     facts.config = match attributes.open("config") {
-        Fact::Known(file) => match space(&*file) {
+        Fact::Known(file) => match space(&*file, &mut function) {
             // Nobody answers on the bus: pulled out, or without power (PCIe Base 6.0 §2.3.2).
             Ok(space) if is_silent(&space) => {
-                Fact::Unreadable(ReadFault { place: attributes.place("config"), kind: FaultKind::Vanished })
+                Fact::Unreadable(ReadFault::new(attributes.place("config"), FaultKind::Vanished))
             }
             Ok(space) => Fact::Known(space),
             Err(error) => Fact::Unreadable(fault(&error)),
         },
         // Every live function has one, so its absence says that the source left it out.
-        Fact::Absent => {
-            Fact::Unreadable(ReadFault { place: attributes.place("config"), kind: FaultKind::NotInSource })
-        }
+        Fact::Absent => Fact::Unreadable(ReadFault::new(attributes.place("config"), FaultKind::NotInSource)),
         Fact::Unreadable(fault) => Fact::Unreadable(fault),
     };
     let byte = |offset| match &facts.config {
@@ -59,6 +60,16 @@ pub(super) fn configuration(attributes: &mut Attributes<'_>, facts: &mut Functio
             told => told,
         },
     };
+    function
+}
+
+/// Whether the function has a capability, if its list was read to the end and is not empty: what has no list at all is
+/// asked by its attributes, as a saved tree may have cut the space short.
+pub(super) fn lists(function: &Function, space: Space, ids: &[u16]) -> Option<bool> {
+    let mut listed = function.capabilities.iter().filter(|capability| capability.space == space).peekable();
+    listed.peek()?;
+    let found = listed.any(|capability| ids.contains(&capability.id));
+    (found || function.complete(space)).then_some(found)
 }
 
 /// That the kernel gave no more than the headers, said once for all functions: it does so to whom it does not trust
@@ -66,7 +77,7 @@ pub(super) fn configuration(attributes: &mut Attributes<'_>, facts: &mut Functio
 pub(super) fn withheld(functions: &BTreeMap<PciAddress, FunctionFacts>) -> Option<ReadFault> {
     let count = functions.values().filter(|f| f.config.known().is_some_and(is_header_only)).count();
     let place = format!("configuration space beyond the header, of {count} functions");
-    (count > 0).then_some(ReadFault { place, kind: FaultKind::Denied })
+    (count > 0).then_some(ReadFault::new(place, FaultKind::Denied))
 }
 
 /// Whether there is a list of capabilities (PCI 3.0 §6.7; of CardBus bridges at 0x14) of which not even the first was
@@ -85,13 +96,16 @@ fn is_silent(space: &ConfigSpace) -> bool {
 }
 
 /// The header whole, and of the rest what decoding asks for.
-fn space(file: &dyn OpenFile) -> Result<ConfigSpace, ReadError> {
+fn space(file: &dyn OpenFile, function: &mut Option<Function>) -> Result<ConfigSpace, ReadError> {
     let mut header = [0; HEADER_BYTES as usize];
     let count = file.read_at(0, &mut header)?;
     let header = header.get(..count).unwrap_or_default();
     let mut reader = Reader { file, header: ConfigSpace::from_bytes(header), end: EXTENDED_SIZE as u64 };
     let mut space = match decode_with(&mut reader) {
-        Ok((_, space)) => space,
+        Ok((decoded, space)) => {
+            *function = Some(decoded);
+            space
+        }
         // Not a function, or a header of an unknown kind: there is nothing more to ask for.
         Err(_) => ConfigSpace::empty(),
     };

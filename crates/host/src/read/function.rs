@@ -4,15 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
 use slotwise_core::facts::{
     DriverName, Fact, FunctionFacts, GroupId, ReadFault, ResetMethod, Resource, ResourceFlags,
 };
-use slotwise_core::pci::{ClassCode, PciAddress, PciId};
+use slotwise_core::pci::{ClassCode, PciAddress, PciId, Space};
 
 use super::attributes::{Attributes, hex, note};
 use super::modalias::Modalias;
-use super::{config, fact, fault, malformed, names};
+use super::{config, fact, fault, malformed, names, shared_out};
 use crate::kernel::{Directory, ReadError, ReadErrorKind, ReadHost};
 
 const DEVICES: &str = "/sys/bus/pci/devices";
@@ -22,8 +21,11 @@ const SLOTS: &str = "/sys/bus/pci/slots";
 /// some to spare.
 const RESOURCE_ROWS: usize = 32;
 
-/// From so many functions on, their files are read by several threads.
-const MANY: usize = 128;
+/// Ids of capabilities in the standard list (PCI Code and ID Assignment 1.15 §2).
+const MSI: u16 = 0x05;
+const MSI_X: u16 = 0x11;
+/// Id of a capability in the extended list (same, §3).
+const SR_IOV: u16 = 0x10;
 
 /// All PCI functions that `host` lists. One that goes away while it is read is left out, with a fault that says so.
 pub(super) fn functions(
@@ -31,35 +33,28 @@ pub(super) fn functions(
     faults: &mut Vec<ReadFault>,
 ) -> BTreeMap<PciAddress, FunctionFacts> {
     let slots = physical_slots(host, faults);
-    let mut functions = BTreeMap::new();
     let devices = match host.open_dir(DEVICES) {
         Ok(devices) => devices,
         Err(error) => {
             if !error.is_not_found() {
                 faults.push(fault(&error));
             }
-            return functions;
+            return BTreeMap::new();
         }
     };
     let names = note(fact(devices.list()), faults).unwrap_or_default();
     let read = |buffer: &mut Vec<u8>, name: &String| one(host, &*devices, name, buffer);
-    // Each function's files are its own, and nearly all the time goes to the kernel: cores share the work. A few functions
-    // are read before the threads for it have started.
-    let told: Vec<Told> = if names.len() < MANY {
-        let mut buffer = Vec::new();
-        names.iter().map(|name| read(&mut buffer, name)).collect()
-    } else {
-        names.par_iter().map_init(Vec::new, read).collect()
-    };
-    for told in told {
+    let told: Vec<Told> = shared_out(&names, read);
+    // Collected and not inserted one by one: nodes of the map are full then.
+    let functions = told.into_iter().filter_map(|told| {
         faults.extend(told.faults);
-        if let Some(mut facts) = told.facts {
-            if let Some(slot) = slots.get(&facts.address.function_zero()) {
-                facts.physical_slot = Fact::Known(slot.clone());
-            }
-            functions.insert(facts.address, facts);
+        let mut facts = told.facts?;
+        if let Some(slot) = slots.get(&facts.address.function_zero()) {
+            facts.physical_slot = Fact::Known(slot.clone());
         }
-    }
+        Some((facts.address, facts))
+    });
+    let functions = functions.collect();
     faults.extend(config::withheld(&functions));
     functions
 }
@@ -128,12 +123,12 @@ fn function(
     let mut facts = FunctionFacts::at(place.address);
     let witness = identity(&mut attributes, &mut facts);
     binding(&mut attributes, &mut facts);
-    config::configuration(&mut attributes, &mut facts);
+    let config = config::configuration(&mut attributes, &mut facts);
+    let lists = |space, ids| config::lists(config.as_ref()?, space, ids);
     facts.numa_node = attributes
         .value("numa_node", "expected a number, or -1 for none", |text| text.parse::<i32>().ok())
         .and_then(|node| u32::try_from(node).ok());
     facts.parent = parent(place.path, place.link);
-    facts.irq = attributes.decimal("irq");
     facts.enabled = attributes.flag("enable");
     facts.resources = attributes.value("resource", "expected rows of start, end, flags", resources);
     facts.reset_methods = reset_methods(&mut attributes, faults);
@@ -143,16 +138,28 @@ fn function(
     if facts.class.known().is_none_or(|class| matches!(class.base(), 0x00 | 0x03)) {
         facts.boot_vga = attributes.flag("boot_vga");
     }
-    facts.sriov.total_vfs = attributes.decimal("sriov_totalvfs");
+    // Only there with the capability (`drivers/pci/iov.c: sriov_vf_attrs_are_visible`).
+    if lists(Space::Extended, &[SR_IOV]) != Some(false) {
+        facts.sriov.total_vfs = attributes.decimal("sriov_totalvfs");
+    }
     if !matches!(facts.sriov.total_vfs, Fact::Absent) {
         facts.sriov.num_vfs = attributes.decimal("sriov_numvfs");
     }
-    facts.sriov.physical_function =
-        attributes.link("physfn", "expected a PCI address", |name| name.parse().ok());
-    facts.msi_irqs = message_irqs(&attributes, faults);
+    // Virtual functions are endpoints (SR-IOV 1.1 §3.4.1.9), and none of them has virtual functions.
+    if lists(Space::Extended, &[SR_IOV]) != Some(true)
+        && !facts.class.known().is_some_and(|class| class.is_pci_bridge())
+    {
+        facts.sriov.physical_function =
+            attributes.link("physfn", "expected a PCI address", |name| name.parse().ok());
+    }
+    // Only there while messages are in use.
+    if lists(Space::Standard, &[MSI, MSI_X]) != Some(false) {
+        facts.msi_irqs = message_irqs(&attributes, faults);
+    }
     // Asked last: what is still there now was there all the time, so no attribute above was missing because the
     // device went away.
-    if attributes.is_gone(witness) {
+    facts.irq = attributes.decimal("irq");
+    if facts.irq.known().is_none() && attributes.is_gone(witness) {
         return Err(ReadError::new(place.path, ReadErrorKind::Vanished));
     }
     Ok(facts)

@@ -83,7 +83,7 @@ pub(super) fn handles(host: &dyn ReadHost, usb: &[UsbDevice]) -> Handles {
 }
 
 fn failed(why: &str) -> ReadFault {
-    ReadFault { place: "/proc/*/fd".to_owned(), kind: FaultKind::Failed(why.to_owned()) }
+    ReadFault::new("/proc/*/fd", FaultKind::Failed(why.to_owned()))
 }
 
 /// Whether a failure leaves open what a process has. Others mean that it has ended: no directory, or `ESRCH`, which has no
@@ -98,7 +98,7 @@ fn process(host: &dyn ReadHost, pid: u32, nodes: &mut Nodes<'_>, pass: &mut Pass
             let mut fault = fault(error);
             // One of them stands for the others.
             if fault.kind == FaultKind::Denied {
-                "/proc/*/fd of some processes".clone_into(&mut fault.place);
+                fault = ReadFault::new("/proc/*/fd of some processes", FaultKind::Denied);
             }
             pass.unseen.get_or_insert(fault);
         }

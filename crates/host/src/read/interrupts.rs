@@ -6,7 +6,7 @@
 
 use slotwise_core::facts::{Fact, InterruptController, InterruptLine, ReadFault};
 
-use super::{TEXT_BYTES, fact, malformed, text};
+use super::{TEXT_BYTES, fact, malformed, shared_out, text};
 use crate::kernel::ReadHost;
 
 const PATH: &str = "/proc/interrupts";
@@ -22,13 +22,17 @@ pub(super) fn interrupts(host: &dyn ReadHost, faults: &mut Vec<ReadFault>) -> Fa
 fn parse(text: &str, faults: &mut Vec<ReadFault>) -> Vec<InterruptLine> {
     let mut lines = text.lines();
     let cpus = lines.next().map_or(0, |header| header.split_ascii_whitespace().count());
-    let mut rows = Vec::new();
-    for line in lines.take(MOST_ROWS) {
-        let Some((number, rest)) = line.split_once(':') else { continue };
-        let Ok(irq) = number.trim().parse() else { continue };
-        match row(irq, rest, cpus) {
-            Some(row) => rows.push(row),
-            None => faults.push(malformed(
+    let lines: Vec<&str> = lines.take(MOST_ROWS).collect();
+    let told = shared_out(&lines, |_, line| {
+        let (number, rest) = line.split_once(':')?;
+        let irq = number.trim_ascii().parse().ok()?;
+        Some(row(irq, rest, cpus).ok_or(irq))
+    });
+    let mut rows = Vec::with_capacity(told.iter().flatten().count());
+    for row in told.into_iter().flatten() {
+        match row {
+            Ok(row) => rows.push(row),
+            Err(irq) => faults.push(malformed(
                 PATH,
                 &format!("row of interrupt {irq}: expected {cpus} counts and the name of a chip"),
             )),
@@ -57,13 +61,16 @@ fn row(irq: u32, rest: &str, cpus: usize) -> Option<InterruptLine> {
         take_word(&mut rest);
         flow = Some(name);
     }
-    let handlers = rest.trim().split(", ").map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
+    let names = rest.split(", ").map(str::trim).filter(|name| !name.is_empty());
+    // Most lines have one: room for more than there are is what a large host's table would be made of.
+    let mut handlers = Vec::with_capacity(names.clone().count());
+    handlers.extend(names.map(str::to_owned));
     Some(InterruptLine {
         irq,
         chip: chip.to_owned(),
         controller: controller(chip, flow, hardware.map_or(irq, |(number, _)| number)),
         remapped: chip.starts_with("IR-"),
-        handlers: handlers.collect(),
+        handlers,
         count,
     })
 }
@@ -73,8 +80,8 @@ fn peek_word(rest: &str) -> &str {
 }
 
 fn take_word<'t>(rest: &mut &'t str) -> Option<&'t str> {
-    let trimmed = rest.trim_start();
-    let end = trimmed.find(|c: char| c.is_ascii_whitespace()).unwrap_or(trimmed.len());
+    let trimmed = rest.trim_ascii_start();
+    let end = trimmed.bytes().position(|byte| byte.is_ascii_whitespace()).unwrap_or(trimmed.len());
     let (word, after) = trimmed.split_at_checked(end)?;
     *rest = after;
     (!word.is_empty()).then_some(word)

@@ -16,7 +16,7 @@ use slotwise_core::facts::{
 use slotwise_core::pci::PciAddress;
 
 use super::attributes::{hex, note, trimmed};
-use super::{ATTRIBUTE_BYTES, acpi, fact, fault, malformed, text};
+use super::{ATTRIBUTE_BYTES, acpi, fact, fault, malformed, shared_out, text};
 use crate::kernel::{Directory, ReadHost};
 
 const GROUPS: &str = "/sys/kernel/iommu_groups";
@@ -41,13 +41,16 @@ pub(super) fn iommu(host: &dyn ReadHost, facts: &Facts, faults: &mut Vec<ReadFau
         faults.push(fault.clone());
     }
     if let (Fact::Known(directory), Fact::Known(listed)) = (&directory, &groups) {
+        let ids: Vec<GroupId> = listed.iter().filter_map(|name| name.parse().ok().map(GroupId)).collect();
+        let told = shared_out(&ids, |buffer, id| GroupFiles::told(&**directory, *id, buffer));
         let members = members(facts);
-        let mut buffer = Vec::new();
-        for id in listed.iter().filter_map(|name| name.parse().ok().map(GroupId)) {
-            let of_group = members.get(&id).map_or(&[][..], Vec::as_slice);
-            let mut attributes = GroupFiles { directory: &**directory, id, buffer: &mut buffer, faults };
-            iommu.groups.insert(id, attributes.group());
-            attributes.reserved_regions(of_group, &mut iommu.reserved);
+        for (id, told) in ids.iter().zip(told) {
+            let of_group = members.get(id).map_or(&[][..], Vec::as_slice);
+            for (start, end, kind) in told.regions {
+                add_region(&mut iommu.reserved, start, end, kind, of_group);
+            }
+            iommu.groups.insert(*id, told.facts);
+            faults.extend(told.faults);
         }
     }
     let saved_tree = facts.origin.kind() == SourceKind::Directory;
@@ -94,21 +97,35 @@ fn members(facts: &Facts) -> BTreeMap<GroupId, Vec<PciAddress>> {
     members
 }
 
-/// The files of one group.
+/// What the files of one group tell.
+struct Told {
+    facts: GroupFacts,
+    regions: Vec<(u64, u64, ReservedKind)>,
+    faults: Vec<ReadFault>,
+}
+
+/// Reads the files of one group.
 struct GroupFiles<'g> {
     /// That of all groups.
     directory: &'g dyn Directory,
     id: GroupId,
     buffer: &'g mut Vec<u8>,
-    faults: &'g mut Vec<ReadFault>,
+    faults: Vec<ReadFault>,
 }
 
-impl GroupFiles<'_> {
+impl<'g> GroupFiles<'g> {
+    fn told(directory: &'g dyn Directory, id: GroupId, buffer: &'g mut Vec<u8>) -> Told {
+        let mut files = Self { directory, id, buffer, faults: Vec::new() };
+        let facts = files.group();
+        let regions = files.reserved_regions();
+        Told { facts, regions, faults: files.faults }
+    }
+
     /// The text of a file; none if there is none, or a fault.
     fn text(&mut self, name: &str) -> Option<Cow<'_, str>> {
         let path = format!("{}/{name}", self.id);
         let read = fact(self.directory.read(&path, ATTRIBUTE_BYTES, self.buffer));
-        note(read, self.faults).map(|()| trimmed(self.buffer))
+        note(read, &mut self.faults).map(|()| trimmed(self.buffer))
     }
 
     /// `type` (Linux 5.11 and later) and `name` of a group; the latter is set by VFIO's no-IOMMU mode and few others.
@@ -118,12 +135,13 @@ impl GroupFiles<'_> {
     }
 
     /// Rows of first byte, last byte, type (`drivers/iommu/iommu.c: iommu_group_show_resv_regions`).
-    fn reserved_regions(&mut self, members: &[PciAddress], regions: &mut Vec<ReservedRegion>) {
+    fn reserved_regions(&mut self) -> Vec<(u64, u64, ReservedKind)> {
         let mut broken = false;
+        let mut regions = Vec::new();
         if let Some(text) = self.text("reserved_regions") {
             for row in text.lines().filter(|row| !row.trim().is_empty()) {
                 match region(row) {
-                    Some((start, end, kind)) => add_region(regions, start, end, kind, members),
+                    Some(told) => regions.push(told),
                     None => broken = true,
                 }
             }
@@ -132,6 +150,7 @@ impl GroupFiles<'_> {
             let path = format!("{GROUPS}/{}/reserved_regions", self.id);
             self.faults.push(malformed(&path, "expected rows of first address, last address, type"));
         }
+        regions
     }
 }
 

@@ -36,6 +36,7 @@ mod zfs_pools;
 
 pub(crate) use handles::is_refusal;
 pub(crate) use hardware::CPU_ROWS;
+use rayon::prelude::*;
 use slotwise_core::facts::{Fact, Facts, FaultKind, Origin, ReadFault};
 
 use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
@@ -90,6 +91,21 @@ const ATTRIBUTE_BYTES: usize = 1 << 16;
 /// The largest text file read whole. `/proc/interrupts` has 11 bytes for each interrupt and CPU.
 const TEXT_BYTES: usize = 1 << 26;
 
+/// From so many things of one kind on, their files are read by several threads.
+const MANY: usize = 128;
+
+/// What `read` makes of each, in their order; it is handed a buffer to use for one file after the other.
+///
+/// The files of each are its own, and nearly all the time goes to the kernel: processors share the work. A few are read
+/// before the threads for it have started.
+fn shared_out<T: Sync, U: Send>(all: &[T], read: impl Fn(&mut Vec<u8>, &T) -> U + Sync) -> Vec<U> {
+    if all.len() < MANY {
+        let mut buffer = Vec::new();
+        return all.iter().map(|one| read(&mut buffer, one)).collect();
+    }
+    all.par_iter().map_init(Vec::new, &read).collect()
+}
+
 /// What a failed read is among the facts.
 fn fault(error: &ReadError) -> ReadFault {
     let kind = match &error.kind {
@@ -100,12 +116,12 @@ fn fault(error: &ReadError) -> ReadFault {
             FaultKind::Failed(kind.to_string())
         }
     };
-    ReadFault { place: error.path.clone(), kind }
+    ReadFault::new(error.path.clone(), kind)
 }
 
 /// Something that is there but is not what it should be.
 fn malformed(place: &str, expected: &str) -> ReadFault {
-    ReadFault { place: place.to_owned(), kind: FaultKind::Malformed(expected.to_owned()) }
+    ReadFault::new(place, FaultKind::Malformed(expected.to_owned()))
 }
 
 /// The fact that a read gave; that there is no such file means that the host has none.

@@ -196,10 +196,10 @@ pub(super) fn initramfs(host: &dyn ReadHost, release: Option<&String>) -> Fact<B
     let Some(release) = release else { return Fact::Absent };
     let image = IMAGES.iter().map(|(head, tail)| format!("{head}{release}{tail}"));
     match image.into_iter().find(|image| names.contains(image)) {
-        Some(image) => Fact::Unreadable(ReadFault {
-            place: format!("/boot/{image}"),
-            kind: FaultKind::Failed("a compressed archive, not unpacked while a host is read".to_owned()),
-        }),
+        Some(image) => Fact::Unreadable(ReadFault::new(
+            format!("/boot/{image}"),
+            FaultKind::Failed("a compressed archive, not unpacked while a host is read".to_owned()),
+        )),
         None => Fact::Absent,
     }
 }

@@ -114,7 +114,7 @@ fn framebuffers(iomem: &str) -> Fact<Vec<MemoryClaim>> {
     if told {
         return Fact::Known(found);
     }
-    Fact::Unreadable(ReadFault { place: "/proc/iomem".to_owned(), kind: FaultKind::Denied })
+    Fact::Unreadable(ReadFault::new("/proc/iomem", FaultKind::Denied))
 }
 
 fn claim(row: &str) -> Option<(u64, u64, &str)> {

@@ -37,9 +37,11 @@ pub(super) fn pools(host: &dyn ReadHost, usage: &UsageFacts) -> Vec<StoragePool>
     let pool = |name: &str| {
         let members: Vec<String> =
             labels.iter().filter(|(pool, _)| pool == name).map(|(_, device)| device.clone()).collect();
-        let unknown = || ReadFault {
-            place: format!("zpool {name}"),
-            kind: FaultKind::Failed("no disk is labelled as a member of this ZFS pool".to_owned()),
+        let unknown = || {
+            ReadFault::new(
+                format!("zpool {name}"),
+                FaultKind::Failed("no disk is labelled as a member of this ZFS pool".to_owned()),
+            )
         };
         let members = if members.is_empty() { Fact::Unreadable(unknown()) } else { Fact::Known(members) };
         StoragePool { fs_type: "zfs".to_owned(), name: name.to_owned(), members }

@@ -58,7 +58,7 @@ pub(in crate::facts) fn join(facts: &mut Facts, tables: &[DumpedTable]) {
 }
 
 fn malformed(table: &str, what: String) -> ReadFault {
-    ReadFault { place: format!("ACPI table {table}"), kind: FaultKind::Malformed(what) }
+    ReadFault::new(format!("ACPI table {table}"), FaultKind::Malformed(what))
 }
 
 /// Reserved ranges of a table, and where it is broken.

@@ -4,7 +4,8 @@
 //! iommu_group_add_device`), or the driver's last word of success. A parameter (`DMAR: IOMMU enabled` only echoes
 //! `intel_iommu=on`: `intel/iommu.c: intel_iommu_setup`), a parsed table (`DMAR: DRHD base …`), `Default domain type` and
 //! `DMAR-IR` lines prove nothing of it. Not in use: the driver says so, or a log that holds a whole boot has no word of
-//! success. A log that begins late or ends early leaves open what it does not say.
+//! success. A log that begins late or ends early leaves open what it does not say, but that what was begun without a word of
+//! failure went on.
 
 use std::collections::BTreeSet;
 
@@ -59,6 +60,8 @@ const EARLY: [&str; 5] = [
 #[derive(Debug, Default)]
 pub(super) struct State {
     on: Option<String>,
+    /// A word that comes when nobody has switched the IOMMU off, before it is known whether it can be started.
+    begun: Option<String>,
     off: Option<String>,
     remapping: Option<(Switch, String)>,
     hints: BTreeSet<Hint>,
@@ -154,12 +157,26 @@ impl State {
         if on {
             self.on.get_or_insert_with(|| message.to_owned());
         }
-        let intel = message.starts_with("DMAR: ") || message.starts_with("Intel-IOMMU: ");
+        // `intel/iommu.c: intel_iommu_init` behind the test of `dmar_disabled`, and `init_dmars`, which says so if it fails.
+        let begun = ["DMAR: No RMRR found", "DMAR: No ATSR found", "DMAR: No SATC found", "Setting RMRR:"]
+            .iter()
+            .any(|words| says(words))
+            || says("sing Queued invalidation")
+            || says("sing Register based invalidation")
+            || says("Setting identity map ")
+            // The graphics driver asks whether its device is mapped (`i915_utils.c: i915_vtd_active`).
+            || says("VT-d active for gfx access")
+            || says("DMAR active, disabling use of stolen memory");
+        if begun {
+            self.begun.get_or_insert_with(|| message.to_owned());
+        }
+        let intel = ["DMAR: ", "Intel-IOMMU: ", "IOMMU: "].iter().any(|head| message.starts_with(head));
         let off = intel
             && [
                 "IOMMU disabled",
                 "disabled",
                 "Initialization failed",
+                "dmar init failed",
                 "No DMAR devices found",
                 "Parse DMAR table failure",
             ]
@@ -168,7 +185,8 @@ impl State {
             || says("AMD-Vi: Disable IOMMU on Stoney Ridge")
             || says("IOMMU not currently supported when SME is active")
             || says("AMD-Vi: AMD IOMMU disabled on kernel command-line")
-            || says("(XEN) I/O virtualisation disabled");
+            || says("(XEN) I/O virtualisation disabled")
+            || says("(XEN) AMD-Vi: Error initialization");
         if off {
             self.off.get_or_insert_with(|| message.to_owned());
         }
@@ -265,6 +283,7 @@ impl State {
             (Some(words), _) => (Switch::On, words),
             (None, Some(words)) => (Switch::Off, words),
             (None, None) if whole => (Switch::Off, "a whole boot without a function in a group".to_owned()),
+            (None, None) if self.begun.is_some() => (Switch::On, self.begun.unwrap_or_default()),
             (None, None) => (
                 Switch::Unknown,
                 "not a whole boot, and no word of an IOMMU that was started or refused".to_owned(),
@@ -458,6 +477,20 @@ mod tests {
             "ehci-pci 0000:00:1a.0: DMAR: 32bit DMA uses non-identity mapping",
         ] {
             assert_eq!(from_log(words, "test").iommu.state, Switch::On, "{words}");
+        }
+    }
+
+    #[test]
+    fn what_was_begun_is_in_use_unless_it_failed() {
+        for words in [
+            "IOMMU 0 0xfed90000: using Queued invalidation\n",
+            "DMAR: No ATSR found\n",
+            "IOMMU: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]\n",
+        ] {
+            assert_eq!(from_log(words, "test").iommu.state, Switch::On, "{words}");
+            let failed = format!("{words}DMAR: Initialization failed\n");
+            assert_eq!(from_log(&failed, "test").iommu.state, Switch::Off, "{failed}");
+            assert_eq!(read(words).iommu.state, Switch::Off, "a whole boot: {words}");
         }
     }
 

@@ -69,5 +69,5 @@ impl Reader {
 
 /// What a log does not tell.
 fn untold<T>() -> Fact<T> {
-    Fact::Unreadable(ReadFault { place: LOG.to_owned(), kind: FaultKind::NotInSource })
+    Fact::Unreadable(ReadFault::new(LOG, FaultKind::NotInSource))
 }

@@ -4,6 +4,7 @@
 //! same text show theirs. Everything else that is not printed is unknown.
 
 use super::features::{complete, features};
+use super::machine::as_shown;
 use super::{LspciFaultKind, LspciFunction, LspciRegion, RegionAddress, class_names, read};
 use crate::facts::parents::{self, Extent, RootBuses};
 use crate::facts::{
@@ -25,7 +26,7 @@ const AMD_IOMMU: (u16, u16) = (0x1022, 0x0806);
 pub fn from_lspci(text: &[u8], name: &str) -> Facts {
     let origin = Origin::Saved { kind: SourceKind::Lspci, name: name.to_owned() };
     let mut facts = Facts::untold(origin, TEXT);
-    let read = read(text);
+    let read = read(&as_shown(text));
     let functions = read.merged();
     let shown = Shown::of(&functions);
     for function in &functions {
@@ -43,11 +44,11 @@ pub fn from_lspci(text: &[u8], name: &str) -> Facts {
             LspciFaultKind::AccessDenied => FaultKind::Denied,
             other => FaultKind::Malformed(other.to_string()),
         };
-        facts.faults.push(ReadFault { place: format!("line {}", fault.line), kind });
+        facts.faults.push(ReadFault::new(format!("line {}", fault.line), kind));
     }
     if read.more_faults > 0 {
         let kind = FaultKind::Malformed(format!("{} more lines could not be read", read.more_faults));
-        facts.faults.push(ReadFault { place: TEXT.to_owned(), kind });
+        facts.faults.push(ReadFault::new(TEXT.to_owned(), kind));
     }
     facts
 }
@@ -82,7 +83,7 @@ fn or_absent<T: Clone>(value: Option<&T>, shown: bool) -> Fact<T> {
 }
 
 fn unknown<T>() -> Fact<T> {
-    Fact::Unreadable(ReadFault { place: TEXT.to_owned(), kind: FaultKind::NotInSource })
+    Fact::Unreadable(ReadFault::new(TEXT, FaultKind::NotInSource))
 }
 
 fn of_function(text: &LspciFunction, shown: Shown) -> FunctionFacts {

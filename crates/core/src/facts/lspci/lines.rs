@@ -23,7 +23,7 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
         let cut = line.len() > MAX_LINE;
         let line = String::from_utf8_lossy(line.get(..MAX_LINE).unwrap_or(line));
         let bare = strip(&line);
-        let indented = line.trim_start_matches(['>', '|']).starts_with(|c: char| blank(c) && c != '\r');
+        let indented = unquoted(&line).starts_with(|c: char| blank(c) && c != '\r');
         Line { number, text: Cow::Owned(bare.to_owned()), cut, indented }
     })
 }
@@ -31,6 +31,15 @@ pub(super) fn lines(text: &[u8]) -> impl Iterator<Item = Line<'_>> {
 /// A character that is nothing but space: the replacement character stands for the no-break spaces of Latin-1 text.
 fn blank(c: char) -> bool {
     c.is_whitespace() || c == '\u{fffd}' || c == '\u{feff}'
+}
+
+/// Without quoting: each mark has a space behind it (RFC 3676 §4.5), which is no indentation.
+fn unquoted(line: &str) -> &str {
+    let mut rest = line;
+    while let Some(after) = rest.strip_prefix(['>', '|']) {
+        rest = after.strip_prefix(' ').unwrap_or(after);
+    }
+    rest
 }
 
 /// Takes quoting (`>`, `|`) and space off the front, space off the end.
@@ -51,6 +60,15 @@ mod tests {
         assert_eq!(texts(b"> > 00:01.0 x\r\n>\t\xa0\xa0a\r\r\n"), ["00:01.0 x", "a", ""]);
         assert_eq!(texts(b"a\rb"), ["a", "b"]);
         assert_eq!(texts("\u{a0}\u{a0}a".as_bytes()), ["a"]);
+    }
+
+    #[test]
+    fn the_space_behind_a_quotation_mark_is_no_indentation() {
+        let indented = |text: &[u8]| lines(text).map(|line| line.indented).collect::<Vec<_>>();
+        assert_eq!(
+            indented(b"> a\n> \tb\n>\tc\n> > d\n>>  e\n  f\ng"),
+            [false, true, true, false, true, true, false]
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `lspci` text: `-x` dumps, verbose text, or both in one, as people post them.
 //!
-//! Forms: `lspci`, `-n`, `-nn`, `-k`, `-v` to `-vvv`, `-x`, `-xxx`, `-xxxx`, with or without domain, of pciutils 2.x to
+//! Forms: `lspci`, `-n`, `-nn`, `-k`, `-v` to `-vvv`, `-x`, `-xxx`, `-xxxx`, `-mm`, `-vmm`, with or without domain, of pciutils 2.x to
 //! 3.14; several outputs in one text; with mail quoting, CR line ends, wrapped or double-spaced lines, and talk between.
 //! The grammar of dumps is that of pciutils `lib/dump.c`; unlike it, a damaged line costs only what is damaged, and
 //! bytes that are not in the text stay unread instead of 0xff.
@@ -15,6 +15,7 @@ mod features;
 mod fields;
 mod hex;
 mod lines;
+mod machine;
 mod reader;
 mod region;
 mod title;
@@ -22,6 +23,7 @@ mod unwrap;
 
 pub use capability::LspciCapability;
 pub use convert::from_lspci;
+pub(super) use machine::{is_machine_line, is_record_key};
 pub use region::{LspciRegion, RegionAddress};
 
 use super::{DriverName, GroupId, ModuleName};

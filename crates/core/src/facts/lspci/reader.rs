@@ -123,13 +123,20 @@ impl Reader {
         self.torn = line.damaged.then(|| line.clone());
     }
 
-    /// Names addresses that were dumped twice and differ.
+    /// Names addresses that occur twice and differ: in their dumps, or in what they are, as where several hosts are in one
+    /// text.
     fn compare_repeats(&mut self) {
         let mut last = std::collections::BTreeMap::new();
         let mut faults = Vec::new();
-        for function in self.text.functions.iter().filter(|function| !function.config.is_empty()) {
-            if let Some(before) = last.insert(function.address, function)
-                && before.config != function.config
+        let dumps = self.text.functions.iter().filter(|function| !function.config.is_empty());
+        let listed = self.text.functions.iter().filter(|function| function.config.is_empty());
+        let others = |one: &LspciFunction, other: &LspciFunction| {
+            one.config != other.config || one.id.zip(other.id).is_some_and(|(one, other)| one != other)
+        };
+        // Each with its like: a listing and a dump of one function are one text's two halves.
+        for (function, kind) in dumps.map(|dump| (dump, true)).chain(listed.map(|listed| (listed, false))) {
+            if let Some(before) = last.insert((function.address, kind), function)
+                && others(before, function)
             {
                 let kind = LspciFaultKind::Repeated { address: function.address, first: before.line };
                 faults.push((function.line, kind));
@@ -290,6 +297,17 @@ talk in between
         let joined = merged.first().expect("one function");
         assert_eq!((merged.len(), joined.name.as_deref(), joined.class), (1, Some("b"), Some(0x0200)));
         assert_eq!(joined.config.u8(0), Some(2));
+    }
+
+    #[test]
+    fn hosts_that_differ_in_one_text_are_told() {
+        let text = read(
+            b"host a\n01:00.0 0200: 8086:1521\n\nhost b\n01:00.0 0300: 10de:1401\n01:00.1 0403: 10de:0fba\n",
+        );
+        assert!(matches!(kinds(&text).as_slice(), [(5, LspciFaultKind::Repeated { first: 2, .. })]));
+        let twice =
+            read(b"01:00.0 0200: 8086:1521\n\n01:00.0 Ethernet controller [0200]: Intel [8086:1521]\n");
+        assert_eq!(twice.faults, []);
     }
 
     #[test]

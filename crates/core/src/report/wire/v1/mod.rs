@@ -10,15 +10,5 @@ mod plan;
 
 pub use compare::Compare;
 pub use fingerprint::{MAX_SAVED_BYTES, SavedPlan, SavedPlanError};
-pub use inspect::Inspect;
+pub use inspect::{Inspect, InspectPart};
 pub use plan::Plan;
-
-/// An address or a size of PCI space.
-fn hex(value: u64) -> String {
-    format!("{value:#x}")
-}
-
-/// A 16-bit id, four lower-case digits.
-fn id(value: u16) -> String {
-    format!("{value:04x}")
-}

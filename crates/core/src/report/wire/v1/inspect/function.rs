@@ -2,33 +2,33 @@
 
 use serde::Serialize;
 
-use super::super::{hex, id};
 use super::host::UsedBy;
 use super::space::{Bar, Bridge, bars, bridge};
-use crate::facts::{FunctionFacts, ListedCapability};
-use crate::pci::{self, Feature, Features as PciFeatures, Space};
+use super::written::{Address, Hex, Shown};
+use crate::facts::{DriverName, FunctionFacts, ListedCapability, ModuleName};
+use crate::pci::{self, Feature, Features as PciFeatures};
 use crate::report::Names;
 use crate::report::names::vendor_and_device;
-use crate::topology::{LineKnowledge, Sharer, Topology};
+use crate::topology::{IntxPin, LineKnowledge, Sharer, Topology};
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Function {
-    address: String,
-    vendor: Option<String>,
-    device: Option<String>,
-    subsystem_vendor: Option<String>,
-    subsystem_device: Option<String>,
-    class: Option<String>,
+pub(super) struct Function<'f> {
+    address: Address,
+    vendor: Option<Hex>,
+    device: Option<Hex>,
+    subsystem_vendor: Option<Hex>,
+    subsystem_device: Option<Hex>,
+    class: Option<Hex>,
     class_name: Option<String>,
     interface_name: Option<String>,
-    revision: Option<String>,
+    revision: Option<Hex>,
     vendor_name: Option<String>,
     device_name: Option<String>,
-    driver: Option<String>,
-    modules: Vec<String>,
+    driver: Option<&'f str>,
+    modules: Vec<&'f str>,
     group: Option<u32>,
     numa_node: Option<u32>,
-    parent: Option<String>,
+    parent: Option<Address>,
     interrupt: Interrupt,
     bars: Option<Vec<Bar>>,
     bridge: Option<Bridge>,
@@ -36,15 +36,15 @@ pub(super) struct Function {
     further_capabilities: Vec<Capability>,
     features: Features,
     reset: Option<Vec<&'static str>>,
-    physical_slot: Option<String>,
-    driver_override: Option<String>,
-    used_by: UsedBy,
+    physical_slot: Option<&'f str>,
+    driver_override: Option<&'f str>,
+    used_by: UsedBy<'f>,
     faults: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
 struct Interrupt {
-    pin: Option<String>,
+    pin: Option<Shown<IntxPin>>,
     line: Option<u8>,
     irq: Option<u32>,
     shared_with: Option<Vec<SharedWith>>,
@@ -58,9 +58,9 @@ struct SharedWith {
 
 #[derive(Clone, Debug, Serialize)]
 struct Capability {
-    offset: String,
+    offset: Hex,
     space: &'static str,
-    id: Option<String>,
+    id: Option<Hex>,
     name: &'static str,
 }
 
@@ -98,34 +98,34 @@ struct AcsFlags {
 #[derive(Clone, Debug, Serialize)]
 struct ResizableBar {
     index: u8,
-    size: Option<String>,
-    sizes: Vec<String>,
+    size: Option<Hex>,
+    sizes: Vec<Hex>,
 }
 
-impl Function {
-    pub(super) fn new(topology: &Topology, facts: &FunctionFacts, names: &dyn Names) -> Self {
+impl<'f> Function<'f> {
+    pub(super) fn new(topology: &'f Topology, facts: &'f FunctionFacts, names: &dyn Names) -> Self {
         let decoded = facts.decoded();
         let (vendor_name, device_name) = vendor_and_device(facts, names);
         let subsystem = facts.subsystem.known().copied();
         let broken = decoded.as_ref().map_or(&[][..], |d| &d.faults).iter().map(ToString::to_string);
         let faults = broken.chain(facts.faults().map(ToString::to_string));
         Self {
-            address: facts.address.to_string(),
-            vendor: facts.id.known().map(|v| id(v.vendor)),
-            device: facts.id.known().map(|v| id(v.device)),
-            subsystem_vendor: subsystem.map(|v| id(v.vendor)),
-            subsystem_device: subsystem.map(|v| id(v.device)),
-            class: facts.class.known().map(ToString::to_string),
+            address: Address(facts.address),
+            vendor: facts.id.known().map(|v| Hex::id(v.vendor)),
+            device: facts.id.known().map(|v| Hex::id(v.device)),
+            subsystem_vendor: subsystem.map(|v| Hex::id(v.vendor)),
+            subsystem_device: subsystem.map(|v| Hex::id(v.device)),
+            class: facts.class.known().map(|class| Hex::class(*class)),
             class_name: facts.class.known().and_then(|class| names.class(*class)),
             interface_name: facts.class.known().and_then(|class| names.interface(*class)),
-            revision: facts.revision.known().map(|r| format!("{r:02x}")),
+            revision: facts.revision.known().map(|r| Hex::byte(*r)),
             vendor_name,
             device_name,
-            driver: facts.driver.known().map(ToString::to_string),
-            modules: facts.modules.iter().map(ToString::to_string).collect(),
+            driver: facts.driver.known().map(DriverName::as_str),
+            modules: facts.modules.iter().map(ModuleName::as_str).collect(),
             group: facts.group.known().map(|group| group.0),
             numa_node: facts.numa_node.known().copied(),
-            parent: facts.parent.known().map(ToString::to_string),
+            parent: facts.parent.known().copied().map(Address),
             interrupt: interrupt(topology, facts),
             bars: bars(facts, decoded.as_ref()),
             bridge: bridge(facts, decoded.as_ref()),
@@ -133,8 +133,8 @@ impl Function {
             further_capabilities: rows(facts.further_capabilities()),
             features: features(&facts.features_by(decoded.as_ref())),
             reset: facts.reset_methods.known().map(|methods| methods.iter().map(|m| m.name()).collect()),
-            physical_slot: facts.physical_slot.known().cloned(),
-            driver_override: facts.driver_override.known().map(ToString::to_string),
+            physical_slot: facts.physical_slot.known().map(|slot| &**slot),
+            driver_override: facts.driver_override.known().map(DriverName::as_str),
             used_by: UsedBy::new(topology, facts.address),
             faults: faults.collect(),
         }
@@ -150,7 +150,7 @@ fn interrupt(topology: &Topology, facts: &FunctionFacts) -> Interrupt {
         .then(|| irq.map_or_else(Vec::new, |irq| topology.sharers(irq, facts.address)));
     let row = |sharer: Sharer| SharedWith { irq: sharer.irq, by: sharer.handler };
     Interrupt {
-        pin: topology.pin(facts.address).map(|pin| pin.to_string()),
+        pin: topology.pin(facts.address).map(Shown),
         line: facts.interrupt_line.known().copied(),
         irq,
         shared_with: sharers.map(|sharers| sharers.into_iter().map(row).collect()),
@@ -159,12 +159,9 @@ fn interrupt(topology: &Topology, facts: &FunctionFacts) -> Interrupt {
 
 fn rows(capabilities: Vec<ListedCapability>) -> Vec<Capability> {
     let row = |c: ListedCapability| Capability {
-        offset: hex(c.offset.into()),
+        offset: Hex::number(c.offset.into()),
         space: c.space.name(),
-        id: c.id.map(|id| match c.space {
-            Space::Standard => format!("{id:#04x}"),
-            Space::Extended => format!("{id:#06x}"),
-        }),
+        id: c.id.map(|id| Hex::capability(c.space, id)),
         name: c.name,
     };
     capabilities.into_iter().map(row).collect()
@@ -179,8 +176,8 @@ fn features(features: &PciFeatures) -> Features {
     };
     let resizable = |bar: &pci::capability::ResizableBar| ResizableBar {
         index: bar.index,
-        size: bar.current_bytes().map(hex),
-        sizes: bar.supported_bytes().map(hex).collect(),
+        size: bar.current_bytes().map(Hex::number),
+        sizes: bar.supported_bytes().map(Hex::number).collect(),
     };
     Features {
         flr: features.flr,

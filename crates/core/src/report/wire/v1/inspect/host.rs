@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::texts;
+use super::written::Addresses;
 use crate::facts::{
     Fact, Facts, HeldBy, HostMachine, HugePages, LockedMemory, MachineState, ModprobeDirective, ReadFault,
 };
@@ -12,13 +12,13 @@ use crate::pci::PciAddress;
 use crate::topology::Topology;
 
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct Host {
+pub(super) struct Host<'f> {
     kernel: Kernel,
     cpu: Cpu,
     firmware: Firmware,
     memory: Memory,
     vfio_nodes: Option<Vec<Node>>,
-    machines: Option<Vec<Machine>>,
+    machines: Option<Vec<Machine<'f>>>,
     consoles: Option<Vec<String>>,
     /// Facts of the host that nobody could read, with the reason.
     unknown: Vec<String>,
@@ -127,34 +127,34 @@ struct Node {
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Machine {
-    name: Option<String>,
+struct Machine<'f> {
+    name: Option<&'f str>,
     monitor: &'static str,
     running: bool,
     process: Option<u32>,
     domain: Option<u32>,
-    functions: Vec<String>,
-    source: String,
+    functions: Addresses<'f>,
+    source: &'f str,
 }
 
 /// What uses one function.
 #[derive(Clone, Debug, Serialize)]
-pub(super) struct UsedBy {
+pub(super) struct UsedBy<'f> {
     /// What the host loses with it.
     host_loses: Vec<String>,
-    processes: Vec<Process>,
-    machines: Vec<Machine>,
+    processes: Vec<Process<'f>>,
+    machines: Vec<Machine<'f>>,
 }
 
 #[derive(Clone, Debug, Serialize)]
-struct Process {
+struct Process<'f> {
     process: u32,
-    name: String,
-    path: String,
+    name: &'f str,
+    path: &'f str,
 }
 
-impl UsedBy {
-    pub(super) fn new(topology: &Topology, address: PciAddress) -> Self {
+impl<'f> UsedBy<'f> {
+    pub(super) fn new(topology: &'f Topology, address: PciAddress) -> Self {
         Self {
             host_loses: topology.dependents(address).iter().map(ToString::to_string).collect(),
             processes: topology.held_by(address).into_iter().map(process).collect(),
@@ -163,33 +163,33 @@ impl UsedBy {
     }
 }
 
-fn process(held: &HeldBy) -> Process {
-    Process { process: held.pid, name: held.name.clone(), path: held.path.clone() }
+fn process(held: &HeldBy) -> Process<'_> {
+    Process { process: held.pid, name: &held.name, path: &held.path }
 }
 
-fn machine(machine: &HostMachine) -> Machine {
+fn machine(machine: &HostMachine) -> Machine<'_> {
     let (process, domain) = match machine.state {
         MachineState::Process(pid) => (Some(pid), None),
         MachineState::Domain(id) => (None, Some(id)),
         MachineState::Defined => (None, None),
     };
     Machine {
-        name: machine.name.clone(),
+        name: machine.name.as_deref(),
         monitor: machine.monitor.name(),
         running: machine.is_running(),
         process,
         domain,
-        functions: texts(&machine.functions),
-        source: machine.place.clone(),
+        functions: Addresses(&machine.functions),
+        source: &machine.place,
     }
 }
 
-fn list<T, U>(fact: &Fact<Vec<T>>, row: impl FnMut(&T) -> U) -> Option<Vec<U>> {
+fn list<'f, T, U>(fact: &'f Fact<Vec<T>>, row: impl FnMut(&'f T) -> U) -> Option<Vec<U>> {
     fact.known().map(|rows| rows.iter().map(row).collect())
 }
 
-impl Host {
-    pub(super) fn new(facts: &Facts) -> Self {
+impl<'f> Host<'f> {
+    pub(super) fn new(facts: &'f Facts) -> Self {
         let node = |node: &crate::facts::DeviceNode| Node {
             path: node.path.clone(),
             mode: format!("{:04o}", node.mode),

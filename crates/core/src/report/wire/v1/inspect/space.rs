@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::hex;
+use super::written::Hex;
 use crate::facts::lspci::{LspciRegion, RegionAddress};
 use crate::facts::{FunctionFacts, Resource};
 use crate::pci::{self, BarKind, Window as PciWindow};
@@ -16,8 +16,8 @@ pub(super) struct Bar {
     index: Option<u8>,
     kind: &'static str,
     prefetchable: bool,
-    start: Option<String>,
-    size: Option<String>,
+    start: Option<Hex>,
+    size: Option<Hex>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -32,8 +32,8 @@ pub(super) struct Bridge {
 
 #[derive(Clone, Debug, Serialize)]
 struct Window {
-    start: String,
-    end: String,
+    start: Hex,
+    end: Hex,
 }
 
 /// BARs as the kernel assigned them; sizes are only known from there. Without, what a text prints of them and the
@@ -69,8 +69,8 @@ fn of_region(region: &LspciRegion) -> Bar {
         index: region.index,
         kind: region.kind.name(),
         prefetchable: region.prefetchable,
-        start: address(region).map(hex),
-        size: region.size.map(hex),
+        start: address(region).map(Hex::number),
+        size: region.size.map(Hex::number),
     }
 }
 
@@ -80,8 +80,8 @@ fn of_register(bar: &pci::Bar, printed: &[LspciRegion]) -> Bar {
         index: Some(bar.index),
         kind: bar.kind.name(),
         prefetchable: bar.prefetchable,
-        start: bar.address.map(hex),
-        size: bar.size.or_else(size).map(hex),
+        start: bar.address.map(Hex::number),
+        size: bar.size.or_else(size).map(Hex::number),
     }
 }
 
@@ -106,8 +106,8 @@ fn of_resource(resource: &Resource, facts: &FunctionFacts, registers: &[pci::Bar
         index: Some(resource.index),
         kind: kind.name(),
         prefetchable: resource.flags.is_prefetchable(),
-        start: (!resource.flags.is_unset()).then(|| hex(resource.start)),
-        size: Some(hex(resource.size)),
+        start: (!resource.flags.is_unset()).then(|| Hex::number(resource.start)),
+        size: Some(Hex::number(resource.size)),
     })
 }
 
@@ -138,7 +138,10 @@ pub(super) fn bridge(facts: &FunctionFacts, decoded: Option<&pci::Function>) -> 
     let told = |n| {
         let row =
             rows.iter().find(|row| Some(row.index) == WINDOWS.get(n).copied() && !row.flags.is_unset())?;
-        Some(Window { start: hex(row.start), end: hex(row.start.checked_add(row.size.checked_sub(1)?)?) })
+        Some(Window {
+            start: Hex::number(row.start),
+            end: Hex::number(row.start.checked_add(row.size.checked_sub(1)?)?),
+        })
     };
     Some(Bridge {
         // The bus that it is on, as it was set up.
@@ -152,5 +155,5 @@ pub(super) fn bridge(facts: &FunctionFacts, decoded: Option<&pci::Function>) -> 
 }
 
 fn window(window: &PciWindow) -> Window {
-    Window { start: hex(window.start), end: hex(window.end) }
+    Window { start: Hex::number(window.start), end: Hex::number(window.end) }
 }
