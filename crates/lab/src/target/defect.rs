@@ -309,6 +309,57 @@ defects! {
     VerifyReservedIgnored "verify-reserved-ignored" "VERIFY does not check its reserved bits" "";
     LunMaskedTwo "lun-masked-two" "LUNs have two bits: 4 is 0" "";
     PowerKeepsModes "power-keeps-modes" "values that were not saved outlive power-off" "";
+    // A third time, likewise.
+    SenseOfErrorBefore "sense-of-error-before" "of two errors in a row the first is told twice" "";
+    SenseBlockCut "sense-block-cut" "the information field has sixteen bits" "";
+    SenseTwoMore "sense-two-more" "two bytes follow the additional sense" "";
+    AttentionModeToFirst "attention-mode-to-first" "what the second initiator changes is not reported to the first" "";
+    AttentionPowerSecond "attention-power-second" "power-on is not reported to the second initiator" "";
+    AttentionPassesRead6 "attention-passes-read6" "READ(6) is carried out under attention, which stays" "";
+    VpdLengthHigh "vpd-length-high" "the page length of 80h is in byte 2" "";
+    InquiryStoppedQualifier "inquiry-stopped-qualifier" "a stopped unit tells peripheral qualifier 1" "";
+    ModeSecondDefault "mode-second-default" "the second initiator gets default values for current ones" "";
+    ModeSavedCacheDefault "mode-saved-cache-default" "saved values of page 08h are the default ones" "";
+    SelectAfterError "select-after-error" "MODE SELECT right after an error is GOOD and changes nothing" "";
+    SelectClobbers "select-clobbers" "MODE SELECT of page 02h clears the write retries of page 01h" "";
+    Select10Descriptor "select10-descriptor" "MODE SELECT(10) with a descriptor is refused" "";
+    Read6LastShort "read6-last-short" "READ(6) up to the last block gives one block less" "";
+    Read10Of64Hangs "read10-of-64-hangs" "READ(10) of exactly 64 blocks hangs" "";
+    ThreeBlocksSwapped "three-blocks-swapped" "READ(6) of three blocks at an odd address swaps the last two" "";
+    SecondWritesOne "second-writes-one" "of what the second initiator writes only the first block is kept" "";
+    DpoWriteLost "dpo-write-lost" "WRITE(10) with DPO writes nothing" "";
+    FuaReadStale "fua-read-stale" "READ(10) with FUA reads the medium while newer data are cached" "";
+    CacheOverflow "cache-overflow" "the write cache loses a block when it gets the 33rd" "";
+    CacheOffDrops "cache-off-drops" "switching the write cache off drops what it holds" "";
+    AheadKeptForOther "ahead-kept-for-other" "a write of the second initiator leaves what was read ahead" "";
+    FormatNeverEnds "format-never-ends" "FORMAT UNIT with Immed is never done" "";
+    StartSpinsAgain "start-spins-again" "START of a running unit makes it not ready" "";
+    StopRestoresModes "stop-restores-modes" "STOP restores saved mode parameters" "";
+    MediumAheadKept "medium-ahead-kept" "a block read ahead is kept over a change of medium" "";
+    ReserveSecondKept "reserve-second-kept" "BUS DEVICE RESET ends reservations of the first initiator alone" "";
+    ReserveCounted "reserve-counted" "who reserves twice has to release twice" "";
+    ReserveBufferAllowed "reserve-buffer-allowed" "others can READ BUFFER" "";
+    PreventCounted "prevent-counted" "who prevents removal twice has to allow it twice" "";
+    VerifyFourOnly "verify-four-only" "VERIFY compares the first four blocks alone" "";
+    VerifyNothingRefused "verify-nothing-refused" "VERIFY of 0 blocks is refused" "";
+    Seek10Mask "seek10-mask" "SEEK(10) loses the top byte of its address" "";
+    CapacityAfterSelect "capacity-after-select" "READ CAPACITY is one less after a MODE SELECT with a descriptor" "";
+    DefectListFormat "defect-list-format" "READ DEFECT DATA tells format 0 whatever was asked for" "";
+    BufferLastByte "buffer-last-byte" "the last byte of the buffer is not written" "";
+    DiagnosticListLong "diagnostic-list-long" "the list of diagnostic pages tells two and gives one" "";
+    SelfTestReleases "self-test-releases" "the self-test ends a reservation" "";
+    LunThreeHangs "lun-three-hangs" "commands to LUN 3 hang" "";
+    TwelveAsTen "twelve-as-ten" "READ(12) is carried out as a READ(10)" "";
+    LinkWriteIgnored "link-write-ignored" "WRITE(10) ignores the link bit" "";
+    HangsAt1000 "hangs-at-1000" "the thousandth command hangs" "";
+    BusyAfterWrites "busy-after-writes" "after 100 writes in a row BUSY until something is read" "";
+    PatternFf00 "pattern-ff00" "a block that begins with FF 00 is kept as FF FF" "";
+    PowerLosesPage2 "power-loses-page-2" "power-off loses what was saved of page 02h" "";
+    DeviceResetKeepsModes "device-reset-keeps-modes" "BUS DEVICE RESET keeps values that were not saved" "";
+    WriteSameShort "write-same-short" "WRITE SAME leaves the last block out" "";
+    PrefetchShifts "prefetch-shifts" "after PRE-FETCH the second block of its range reads as the first" "";
+    ReadAfterSeek "read-after-seek" "the first READ(6) after SEEK(6) reads one block on" "";
+    WriteCompareSkips "write-compare-skips" "WRITE AND VERIFY with BytChk does not write" "";
 }
 
 impl Defect {

@@ -3,6 +3,7 @@
 use super::command::Task;
 use super::defect::Defect;
 use super::sense::{SENSE_BYTES, Sense};
+use super::unit::Spindle;
 use super::{Initiator, MediumKind, Refusal, Reply, Target, data, nothing};
 
 /// Peripheral qualifier 011b and type 1Fh: no logical unit can be here (8.2.5.1, table 46).
@@ -85,7 +86,8 @@ impl Target {
             if task.byte(2) != 0 && !self.has(Defect::InquiryPageIgnored) {
                 return Err(Sense::field(2).into());
             }
-            let mut bytes = self.standard(0);
+            let stopped = self.spindle == Spindle::Stopped && self.has(Defect::InquiryStoppedQualifier);
+            let mut bytes = self.standard(if stopped { 0x20 } else { 0 });
             let allocation = task.byte(4);
             if let Some(length) = bytes.get_mut(4)
                 && self.has(Defect::InquiryLengthCut)
@@ -117,7 +119,9 @@ impl Target {
             Some(Defect::VpdLengthCut) => small(body.len()).min(task.byte(4).saturating_sub(4)),
             _ => small(body.len()),
         };
-        let mut page = vec![0, code ^ u8::from(removable) << 7, 0, length];
+        let swapped = task.byte(2) == 0x80 && self.has(Defect::VpdLengthHigh);
+        let (high, length) = if swapped { (length, 0) } else { (0, length) };
+        let mut page = vec![0, code ^ u8::from(removable) << 7, high, length];
         page.extend(body);
         data(self.cut_inquiry(page, task))
     }

@@ -49,7 +49,8 @@ impl Target {
         if !immediate {
             self.clock += FORMAT_TIME;
         } else if !self.has(Defect::FormatNothing) {
-            self.spindle = Spindle::Formatting(self.clock, self.clock + FORMAT_TIME);
+            let time = if self.has(Defect::FormatNeverEnds) { FORMAT_TIME * 100_000 } else { FORMAT_TIME };
+            self.spindle = Spindle::Formatting(self.clock, self.clock + time);
         }
         nothing()
     }
@@ -84,6 +85,7 @@ impl Target {
             return Err(Sense::field(2).into());
         }
         let echo = if self.has(Defect::DefectListEcho) { task.byte(1) } else { wanted };
+        let echo = if self.has(Defect::DefectListFormat) { echo & !0x07 } else { echo };
         let length = if self.has(Defect::DefectListLength) { 8 } else { 0 };
         let mut bytes = vec![0, echo, 0, length];
         if !self.has(Defect::DefectListWhole) {
@@ -97,6 +99,9 @@ impl Target {
         let length = usize::from(task.be16(3));
         if self_test && (length != 0 || self.has(Defect::SelfTestRefused)) {
             return Err(Sense::field(3).into());
+        }
+        if self_test && self.has(Defect::SelfTestReleases) {
+            self.reserved_by = None;
         }
         if self_test && self.has(Defect::SelfTestRestores) {
             self.pages.restore_default();
@@ -118,7 +123,8 @@ impl Target {
 
     /// The list of diagnostic pages: only itself.
     pub(super) fn receive_diagnostic(&mut self, task: &Task<'_>) -> Reply {
-        let mut bytes = vec![0, 0, 0, 1, 0];
+        let told = if self.has(Defect::DiagnosticListLong) { 2 } else { 1 };
+        let mut bytes = vec![0, 0, 0, told, 0];
         bytes.truncate(task.be16(3).into());
         data(bytes)
     }
@@ -150,7 +156,8 @@ impl Target {
             self.medium.write(0, &bytes, Through::Medium);
         }
         let offset = if self.has(Defect::BufferWriteOffset) { 0 } else { offset };
-        for (place, byte) in self.buffer.iter_mut().skip(offset).zip(bytes) {
+        let size = if self.has(Defect::BufferLastByte) { BUFFER_BYTES - 1 } else { BUFFER_BYTES };
+        for (place, byte) in self.buffer.iter_mut().take(size).skip(offset).zip(bytes) {
             *place = byte;
         }
         nothing()

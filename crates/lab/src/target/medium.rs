@@ -24,6 +24,8 @@ pub(super) struct Medium {
     written: BTreeMap<u32, Block>,
     cache: BTreeMap<u32, Block>,
     ahead: Option<(u32, Block)>,
+    /// Whether the second initiator is served: for a defect.
+    pub(super) by_second: bool,
     /// What unwritten blocks are made from; changes with the medium.
     generation: u32,
     pub(super) present: bool,
@@ -38,6 +40,7 @@ impl Medium {
             written: BTreeMap::new(),
             cache: BTreeMap::new(),
             ahead: None,
+            by_second: false,
             generation: 1,
             present: true,
             protection: Protection::Off,
@@ -47,7 +50,9 @@ impl Medium {
     pub(super) fn replace(&mut self) {
         self.written.clear();
         self.cache.clear();
-        self.ahead = None;
+        if self.defect != Some(Defect::MediumAheadKept) {
+            self.ahead = None;
+        }
         self.generation += 1;
         self.present = true;
     }
@@ -96,20 +101,34 @@ impl Medium {
         block
     }
 
+    /// Takes a block for the one behind it.
+    pub(super) fn mistake_ahead(&mut self, lba: u32) {
+        self.ahead = Some((lba.saturating_add(1), self.stored(lba)));
+    }
+
     /// Reads the block behind a transfer ahead.
     pub(super) fn read_ahead(&mut self, lba: u32) {
         self.ahead = Some((lba, self.stored(lba)));
     }
 
     pub(super) fn write(&mut self, lba: u32, bytes: &[u8], through: Through) {
-        if self.defect != Some(Defect::PrefetchStale) {
+        let kept = self.by_second && self.defect == Some(Defect::AheadKeptForOther);
+        if !kept && self.defect != Some(Defect::PrefetchStale) {
             self.ahead = None;
         }
         let mut block = [0; BLOCK_BYTES];
         let given = bytes.get(..BLOCK_BYTES).unwrap_or(bytes);
         block[..given.len()].copy_from_slice(given);
+        if self.defect == Some(Defect::PatternFf00) && block.starts_with(&[0xff, 0]) {
+            block[1] = 0xff;
+        }
         match through {
-            Through::Cache => drop(self.cache.insert(lba, block)),
+            Through::Cache => {
+                self.cache.insert(lba, block);
+                if self.cache.len() > 32 && self.defect == Some(Defect::CacheOverflow) {
+                    self.cache.pop_first();
+                }
+            }
             Through::Medium => {
                 self.cache.remove(&lba);
                 self.written.insert(lba, block);

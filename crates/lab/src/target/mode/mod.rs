@@ -8,7 +8,7 @@ pub(super) use pages::Pages;
 use super::command::Task;
 use super::defect::Defect;
 use super::sense::Sense;
-use super::{BLOCK_BYTES, Protection, Reply, Target, data};
+use super::{BLOCK_BYTES, Initiator, Protection, Reply, Target, data};
 use pages::Values;
 
 /// All pages there are.
@@ -47,6 +47,7 @@ impl Target {
 
     fn mode_sense(&self, task: &Task<'_>, form: Form, allocation: usize) -> Reply {
         let values = match task.byte(2) >> 6 {
+            0 if task.initiator == Initiator::B && self.has(Defect::ModeSecondDefault) => Values::Default,
             0 => Values::Current,
             1 => Values::Changeable,
             2 => Values::Default,
