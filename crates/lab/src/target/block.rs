@@ -139,6 +139,25 @@ impl Target {
         } else {
             kept
         };
+        let verified = self.traces.has_verified && self.has(Defect::WriteAfterVerify);
+        let other = self.traces.sender.filter(|_| self.has(Defect::WriteAfterSecond));
+        let after_other = other.is_some_and(|sender| {
+            self.traces.writer.is_some_and(|(writer, at)| writer != sender && at == lba)
+        });
+        self.traces.writer = self.traces.sender.map(|sender| (sender, lba));
+        self.traces.has_verified = false;
+        let kept = if verified || after_other { 0 } else { kept };
+        let loses = lba.wrapping_add(count) == 4096 && self.has(Defect::WriteTo4095);
+        let kept = if loses { kept.saturating_sub(1) } else { kept };
+        let mut changed = bytes.to_vec();
+        if count == 6 && self.has(Defect::WriteOfSix) {
+            changed.copy_within(2 * BLOCK_BYTES..3 * BLOCK_BYTES, 3 * BLOCK_BYTES);
+        }
+        if count > 16 && self.has(Defect::WriteHalf) {
+            let half = changed.len().saturating_sub(BLOCK_BYTES / 2);
+            changed.get_mut(half..).unwrap_or_default().fill(0);
+        }
+        let bytes = changed.as_slice();
         let kept = if self.has(Defect::Write10Of255) && count > 256 { kept.min(255) } else { kept };
         let lba = if self.has(Defect::WriteStrays) && self.traces.writes.is_multiple_of(64) {
             lba.wrapping_add(1)
@@ -194,6 +213,12 @@ impl Target {
     pub(super) fn read_10(&mut self, task: &Task<'_>) -> Reply {
         self.flags(task)?;
         let (lba, mut count) = self.ten(task, Defect::Read10ZeroIs256);
+        self.traces.reads += 1;
+        let lba = if self.traces.reads.is_multiple_of(256) && self.has(Defect::Every256thRead) {
+            lba.saturating_sub(1)
+        } else {
+            lba
+        };
         if self.has(Defect::Read10LowCount) {
             count &= 0xff;
         }
@@ -208,7 +233,13 @@ impl Target {
         if count == 0 && self.has(Defect::ReadNothingHangs) {
             return Err(Refusal::Silence);
         }
+        if count == 2 && lba == self.medium.last() && self.has(Defect::ReadStraddles) {
+            count = 1;
+        }
         let mut reply = self.read((lba, count))?;
+        if count == 7 && self.has(Defect::ReadOfSeven) {
+            reply.bytes.copy_within(..BLOCK_BYTES, 6 * BLOCK_BYTES);
+        }
         if count > 1 && self.has(Defect::ReadOverrun) {
             reply.bytes.extend([0; BLOCK_BYTES]);
         }
@@ -217,6 +248,9 @@ impl Target {
 
     pub(super) fn write_6(&mut self, task: &Task<'_>) -> Reply {
         let mut extent = self.six(task, Defect::Write6ZeroIsNone);
+        if self.has(Defect::Write6At21) {
+            extent.0 &= 0x0f_ffff;
+        }
         if extent.1 == 256 && self.has(Defect::Write6Of256Short) {
             extent.1 = 255;
         }
@@ -272,6 +306,7 @@ impl Target {
 
     /// Compares with BytChk, otherwise only checks the medium (9.2.19).
     pub(super) fn verify(&mut self, task: &Task<'_>) -> Reply {
+        self.traces.has_verified = true;
         if task.bit(1, 0) && !self.has(Defect::RelativeIgnored) {
             return Err(Sense::field(1).into());
         }
@@ -307,7 +342,11 @@ impl Target {
         nothing()
     }
 
-    fn seek(&self, lba: u32) -> Reply {
+    fn seek(&mut self, lba: u32) -> Reply {
+        let way = lba.abs_diff(std::mem::replace(&mut self.traces.heads, lba));
+        if way > 4000 && self.has(Defect::SeekTakesLong) {
+            self.clock += Duration::from_secs(30);
+        }
         if lba == self.medium.last() && self.has(Defect::SeekLastRefused) {
             return Err(Sense::RANGE.into());
         }
@@ -330,7 +369,11 @@ impl Target {
 
     pub(super) fn read_capacity(&mut self, task: &Task<'_>) -> Reply {
         let (lba, pmi) = (task.be32(2), task.bit(8, 0));
-        if task.bit(1, 0) || lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
+        let relative = task.bit(1, 0) && !self.has(Defect::CapacityRelAdr);
+        if pmi && lba == self.medium.last() && self.has(Defect::CapacityPmiLast) {
+            return Err(Sense::RANGE.into());
+        }
+        if relative || lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
             return Err(Sense::field(2).into());
         }
         if pmi && self.has(Defect::CapacityPmiRefused) {

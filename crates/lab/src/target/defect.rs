@@ -360,6 +360,55 @@ defects! {
     PrefetchShifts "prefetch-shifts" "after PRE-FETCH the second block of its range reads as the first" "";
     ReadAfterSeek "read-after-seek" "the first READ(6) after SEEK(6) reads one block on" "";
     WriteCompareSkips "write-compare-skips" "WRITE AND VERIFY with BytChk does not write" "";
+    // A fourth time, likewise.
+    SenseLostToAbsent "sense-lost-to-absent" "REQUEST SENSE to an absent LUN drops the sense of LUN 0" "";
+    SenseToldAgain "sense-told-again" "after a reset REQUEST SENSE tells the attention again once it was reported" "";
+    SenseSecondEmpty "sense-second-empty" "the second initiator gets no sense for an address out of range" "";
+    SenseLength14 "sense-length-14" "with an allocation length of 14 the qualifier is 0" "";
+    AttentionBlocksSense "attention-blocks-sense" "a pending attention makes REQUEST SENSE fail" "";
+    AttentionMediumFirst "attention-medium-first" "a change of medium is reported to the first initiator alone" "";
+    AttentionAfterFormat "attention-after-format" "attention without a cause after a FORMAT UNIT" "";
+    InquiryOf5 "inquiry-of-5" "INQUIRY of five bytes gives four" "";
+    VpdAfterStop "vpd-after-stop" "page 80h is refused when the unit is stopped" "";
+    Mode6AllCut "mode6-all-cut" "MODE SENSE(6) of all pages ends before the last page" "";
+    ModeMaskSaved "mode-mask-saved" "MODE SELECT with SP changes the changeable masks to zero" "";
+    Mode10BlockCount "mode10-block-count" "MODE SENSE(10) has no number of blocks in its descriptor" "";
+    SelectControlLost "select-control-lost" "MODE SELECT of page 0Ah changes nothing" "";
+    SelectSecondInitiator "select-second-initiator" "what the second initiator selects is not kept" "";
+    SelectSixteenth "select-sixteenth" "every sixteenth MODE SELECT is lost" "";
+    CapacityRelAdr "capacity-reladr" "READ CAPACITY with RelAdr is carried out" "";
+    CapacityPmiLast "capacity-pmi-last" "with PMI the last block is refused" "";
+    FirstBlockStale "first-block-stale" "block 0 is read as it was at power-on" "";
+    ReadOfSeven "read-of-seven" "READ(10) of seven blocks repeats the first at the end" "";
+    ReadStraddles "read-straddles" "a read of two blocks over the end is GOOD and gives one" "";
+    Write6At21 "write6-at-21" "WRITE(6) at addresses from 2^20 on goes 2^20 below" "";
+    WriteOfSix "write-of-six" "WRITE(10) of six blocks writes the third twice" "";
+    WriteTo4095 "write-to-4095" "a write that ends with block 4095 loses that block" "";
+    WriteAfterVerify "write-after-verify" "the first write after a VERIFY is lost" "";
+    WriteAfterSecond "write-after-second" "a write after one of the other initiator to the same block is lost" "";
+    WriteHalf "write-half" "the second half of the last block of a long write is zero" "";
+    Alias4096 "alias-4096" "blocks from 4096 on lie over those from 0 on in the write cache" "";
+    BitInSecondHalf "bit-in-second-half" "bit 7 of byte 300 is always 0 in blocks 3000 to 3015" "";
+    ReserveHeldBySecond "reserve-held-by-second" "the second initiator's reservation does not lock out the first" "";
+    ReserveEndsByStop "reserve-ends-by-stop" "STOP ends a reservation" "";
+    ReleaseByAbsent "release-by-absent" "RELEASE to an absent LUN releases LUN 0" "";
+    ReserveConflictSense "reserve-conflict-sense" "a RESERVATION CONFLICT leaves sense behind" "";
+    ReserveSelfTestAllowed "reserve-selftest-allowed" "others can run the self-test" "";
+    PreventEndsByStop "prevent-ends-by-stop" "STOP ends prevention" "";
+    StartImmediateLost "start-immediate-lost" "START with Immed starts nothing" "";
+    StopImmediateLost "stop-immediate-lost" "STOP with Immed leaves the unit ready" "";
+    StoppedVerifyServed "stopped-verify-served" "VERIFY is carried out by a stopped unit" "";
+    FormatEndsReservation "format-ends-reservation" "FORMAT UNIT ends a reservation" "";
+    FormatInterleave "format-interleave-refused" "FORMAT UNIT with interleave 1 is refused" "";
+    FormatRestoresModes "format-restores-modes" "FORMAT UNIT restores default mode parameters" "";
+    BufferCrossing "buffer-crossing" "a write to the buffer over offset 256 stops there" "";
+    BufferNoHeader "buffer-no-header" "mode 0 of READ BUFFER gives no header" "";
+    DiagnosticListHangs "diagnostic-list-hangs" "SEND DIAGNOSTIC with a list hangs" "";
+    ReadLongHangs "read-long-hangs" "READ LONG hangs instead of being refused" "";
+    OpcodeAtAbsent "opcode-at-absent" "an unknown operation code to an absent LUN is GOOD" "";
+    Every256thRead "every-256th-read" "every 256th read gives the block before" "";
+    LogSenseGood "log-sense-good" "LOG SENSE is GOOD and gives nothing" "";
+    SeekTakesLong "seek-takes-long" "SEEK(10) over more than 4000 blocks takes 30 s" "";
 }
 
 impl Defect {

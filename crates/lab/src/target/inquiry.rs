@@ -64,6 +64,7 @@ impl Target {
         }
         let serial = task.bit(1, 0) && task.byte(2) == 0x80 && self.has(Defect::VpdSerialWhole);
         let allocation = match allocation {
+            5 if self.has(Defect::InquiryOf5) => 4,
             128.. if self.has(Defect::InquirySignedLength) => 0,
             36.. if task.initiator == Initiator::B && self.has(Defect::InquirySecondShort) => 32,
             _ => allocation,
@@ -97,6 +98,9 @@ impl Target {
             return data(self.cut_inquiry(bytes, task));
         }
         let body = match task.byte(2) {
+            0x80 if self.spindle == Spindle::Stopped && self.has(Defect::VpdAfterStop) => {
+                return Err(Sense::STOPPED.into());
+            }
             0x00 if self.has(Defect::VpdUnordered) => vec![0x80, 0x00],
             0x00 if self.has(Defect::VpdListShort) => vec![0x80],
             0x00 => vec![0x00, 0x80],
@@ -136,6 +140,9 @@ impl Target {
         let sense = kept.sense.take();
         let sense = match sense {
             Some(sense) => sense,
+            None if self.has(Defect::SenseToldAgain) && self.traces.told.is_some() => {
+                self.traces.told.take().unwrap_or(Sense::NONE)
+            }
             None => self.formatting().unwrap_or(Sense::NONE),
         };
         if self.has(Defect::SenseCodeStays) {
@@ -162,6 +169,11 @@ impl Target {
             bytes.resize(allocation.into(), 0);
         }
         bytes.truncate(allocation.into());
+        if let ([.., qualifier], true) =
+            (bytes.as_mut_slice(), allocation == 14 && self.has(Defect::SenseLength14))
+        {
+            *qualifier = 0;
+        }
         data(bytes)
     }
 }

@@ -30,6 +30,9 @@ impl Target {
         if !known && !self.has(Defect::FormatListUnchecked) {
             return Err(Sense::field(1).into());
         }
+        if task.be16(3) == 1 && self.has(Defect::FormatInterleave) {
+            return Err(Sense::field(3).into());
+        }
         let mut immediate = false;
         if with_list {
             let header = task.data_out(LIST_HEADER);
@@ -43,6 +46,15 @@ impl Target {
             immediate = flags & 0x02 != 0;
         }
         self.medium.replace();
+        if self.has(Defect::AttentionAfterFormat) {
+            self.kept(task.initiator).attention = Some(Sense::MEDIUM_CHANGED);
+        }
+        if self.has(Defect::FormatEndsReservation) {
+            self.reserved_by = None;
+        }
+        if self.has(Defect::FormatRestoresModes) {
+            self.pages.restore_default();
+        }
         if self.has(Defect::FormatShrinks) {
             self.medium.blocks = self.medium.last().max(1);
         }
@@ -110,6 +122,7 @@ impl Target {
             self.medium.write(0, &[0xa5; BLOCK_BYTES], Through::Medium);
         }
         match length {
+            1.. if self.has(Defect::DiagnosticListHangs) => return Err(Refusal::Silence),
             0 => return nothing(),
             1..4 => return Err(Sense::LIST_LENGTH.into()),
             _ => {}
@@ -156,8 +169,9 @@ impl Target {
             self.medium.write(0, &bytes, Through::Medium);
         }
         let offset = if self.has(Defect::BufferWriteOffset) { 0 } else { offset };
+        let crossing = if offset < 256 && self.has(Defect::BufferCrossing) { 256 } else { BUFFER_BYTES };
         let size = if self.has(Defect::BufferLastByte) { BUFFER_BYTES - 1 } else { BUFFER_BYTES };
-        for (place, byte) in self.buffer.iter_mut().take(size).skip(offset).zip(bytes) {
+        for (place, byte) in self.buffer.iter_mut().take(size.min(crossing)).skip(offset).zip(bytes) {
             *place = byte;
         }
         nothing()
@@ -171,6 +185,7 @@ impl Target {
         let header = [&[0], capacity.as_slice()].concat();
         let mut bytes = match task.byte(1) & 0x07 {
             0 if task.be24(3) != 0 => return Err(Sense::field(3).into()),
+            0 if self.has(Defect::BufferNoHeader) => self.buffer.clone(),
             0 => [header, self.buffer.clone()].concat(),
             2 => {
                 let offset = self.buffer_place(task, 0)?;

@@ -24,6 +24,8 @@ pub(super) struct Medium {
     written: BTreeMap<u32, Block>,
     cache: BTreeMap<u32, Block>,
     ahead: Option<(u32, Block)>,
+    /// Block 0 before it was written: for a defect.
+    first: Option<Block>,
     /// Whether the second initiator is served: for a defect.
     pub(super) by_second: bool,
     /// What unwritten blocks are made from; changes with the medium.
@@ -41,6 +43,7 @@ impl Medium {
             cache: BTreeMap::new(),
             ahead: None,
             by_second: false,
+            first: None,
             generation: 1,
             present: true,
             protection: Protection::Off,
@@ -73,6 +76,13 @@ impl Medium {
 
     /// A block as it is read.
     pub(super) fn read(&mut self, lba: u32) -> Block {
+        if let Some(first) = self.first.filter(|_| lba == 0) {
+            return first;
+        }
+        let alias = lba.checked_sub(4096).filter(|_| self.defect == Some(Defect::Alias4096));
+        if let Some(block) = alias.and_then(|low| self.cache.get(&low)) {
+            return *block;
+        }
         let mut block = match self.ahead {
             Some((at, block)) if at == lba => block,
             _ => self.stored(lba),
@@ -116,9 +126,15 @@ impl Medium {
         if !kept && self.defect != Some(Defect::PrefetchStale) {
             self.ahead = None;
         }
+        if lba == 0 && self.defect == Some(Defect::FirstBlockStale) && self.first.is_none() {
+            self.first = Some(self.stored(0));
+        }
         let mut block = [0; BLOCK_BYTES];
         let given = bytes.get(..BLOCK_BYTES).unwrap_or(bytes);
         block[..given.len()].copy_from_slice(given);
+        if (3000..3016).contains(&lba) && self.defect == Some(Defect::BitInSecondHalf) {
+            block[300] &= 0x7f;
+        }
         if self.defect == Some(Defect::PatternFf00) && block.starts_with(&[0xff, 0]) {
             block[1] = 0xff;
         }

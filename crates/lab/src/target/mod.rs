@@ -307,6 +307,9 @@ impl Target {
         if !self.has(Defect::AttentionMediumMissing) {
             self.attend_all(Sense::MEDIUM_CHANGED);
         }
+        if self.has(Defect::AttentionMediumFirst) {
+            self.kept(Initiator::B).attention = None;
+        }
     }
 
     fn attend_all(&mut self, attention: Sense) {
@@ -341,6 +344,9 @@ impl Target {
             _ if hangs => Err(Refusal::Silence),
             Ok(()) => self.run(&task),
             Err(reply) => {
+                if self.has(Defect::SenseLostToAbsent) {
+                    self.kept(nexus.initiator).sense = None;
+                }
                 if self.has(Defect::AttentionLostToAbsent) {
                     self.kept(nexus.initiator).attention = None;
                 }
@@ -361,11 +367,18 @@ impl Target {
                     _ => sense,
                 };
                 self.traces.error_before = Some(told);
+                let is_range = told == Sense::RANGE && nexus.initiator == Initiator::B;
+                let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
                 self.keep_sense(nexus.initiator, told.seen_by(self.defect));
                 (Some(0x02), Vec::new())
             }
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
-            Err(Refusal::ReservationConflict) => (Some(0x18), Vec::new()),
+            Err(Refusal::ReservationConflict) => {
+                if self.has(Defect::ReserveConflictSense) {
+                    self.keep_sense(nexus.initiator, Sense::OPCODE);
+                }
+                (Some(0x18), Vec::new())
+            }
             Err(Refusal::Silence) => (None, Vec::new()),
         };
         if task.opcode() != command::REQUEST_SENSE {
@@ -428,8 +441,12 @@ impl Target {
             command::INQUIRY if !self.has(Defect::LunInquiryRefused) => {
                 Err(Box::new(self.absent_inquiry(task)))
             }
+            0x17 if self.has(Defect::ReleaseByAbsent) => Ok(()),
             command::REQUEST_SENSE if self.has(Defect::LunSenseEmpty) => Ok(()),
             command::REQUEST_SENSE => Err(Box::new(self.sense_data(Sense::LUN.seen_by(self.defect), task))),
+            other if command::find(other).is_none() && self.has(Defect::OpcodeAtAbsent) => {
+                Err(Box::new(nothing()))
+            }
             _ if self.has(Defect::LunOthersExecuted) => Ok(()),
             _ => Err(Box::new(Err(Sense::LUN.into()))),
         }
@@ -482,6 +499,7 @@ impl Target {
                 return Ok(());
             }
             0x08 if self.has(Defect::AttentionPassesRead6) => return Ok(()),
+            command::REQUEST_SENSE if self.has(Defect::AttentionBlocksSense) => {}
             command::REQUEST_SENSE => {
                 if self.has(Defect::AttentionLostBySense) {
                     self.kept(task.initiator).attention = None;
@@ -504,6 +522,7 @@ impl Target {
             // What it would have said is lost; only its effect remains.
             drop((row.run)(self, task));
         }
+        self.traces.told = Some(attention);
         Err(attention.into())
     }
 
@@ -512,6 +531,8 @@ impl Target {
         match self.defect {
             Some(Defect::UnknownGood) => nothing(),
             Some(Defect::UnknownHangs) => Err(Refusal::Silence),
+            Some(Defect::ReadLongHangs) if task.opcode() == 0x3e => Err(Refusal::Silence),
+            Some(Defect::LogSenseGood) if task.opcode() == 0x4d => nothing(),
             Some(Defect::ReservedOpcodeGood) if task.opcode() >> 5 == 3 => nothing(),
             Some(Defect::ReservedGroupHangs) if matches!(task.opcode() >> 5, 3 | 4) => Err(Refusal::Silence),
             Some(Defect::BlockNotTaken) if task.cdb.len() > 6 => {

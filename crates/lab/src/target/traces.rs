@@ -28,6 +28,18 @@ pub(super) struct Traces {
     pub(super) described: bool,
     /// Write commands since the last read.
     pub(super) writes_in_row: u32,
+    /// Whether the command before was a VERIFY.
+    pub(super) has_verified: bool,
+    /// Who wrote last, and where.
+    pub(super) writer: Option<(Initiator, u32)>,
+    /// MODE SELECT commands.
+    pub(super) selects: u32,
+    /// Read commands.
+    pub(super) reads: u32,
+    /// Where the heads were sent last.
+    pub(super) heads: u32,
+    /// The attention that was told last.
+    pub(super) told: Option<Sense>,
     /// Whether the last command that moves the heads was SEEK(6).
     pub(super) has_sought: bool,
 }

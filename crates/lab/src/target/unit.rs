@@ -32,6 +32,7 @@ impl Target {
         }
         match self.spindle {
             Spindle::Starting(until) if self.clock < until => Err(Sense::BECOMING_READY.into()),
+            Spindle::Stopped if task.opcode() == 0x2f && self.has(Defect::StoppedVerifyServed) => Ok(()),
             Spindle::Formatting(..) if task.opcode() == 0x28 && self.has(Defect::FormatReadsServed) => Ok(()),
             Spindle::Formatting(..) if self.formatting().is_some() => {
                 Err(self.formatting().unwrap_or(Sense::FORMATTING).into())
@@ -77,6 +78,15 @@ impl Target {
                 self.medium.lose_cache();
             }
             self.medium.flush();
+            if self.has(Defect::ReserveEndsByStop) {
+                self.reserved_by = None;
+            }
+            if self.has(Defect::PreventEndsByStop) {
+                self.kept(task.initiator).prevents_removal = false;
+            }
+            if immediate && self.has(Defect::StopImmediateLost) {
+                return nothing();
+            }
             if self.has(Defect::StopRestoresModes) {
                 self.pages.restore_saved();
             }
@@ -91,6 +101,9 @@ impl Target {
             self.spindle = Spindle::Starting(self.clock + START_TIME);
         }
         if self.spindle == Spindle::Stopped {
+            if immediate && self.has(Defect::StartImmediateLost) {
+                return nothing();
+            }
             if immediate && !self.has(Defect::StartImmediate) {
                 self.spindle = Spindle::Starting(self.clock + START_TIME);
             } else {
@@ -140,7 +153,10 @@ impl Target {
 
     /// What the other initiator has reserved is for it alone (9.2.12).
     pub(super) fn exclusion(&self, access: Access, task: &Task<'_>) -> Result<(), Refusal> {
-        let foreign = self.reserved_by.is_some_and(|holder| holder != task.initiator);
+        let holder = self
+            .reserved_by
+            .filter(|_| !self.has(Defect::ReserveHeldBySecond) || task.initiator == Initiator::B);
+        let foreign = holder.is_some_and(|holder| holder != task.initiator);
         let blocked = match task.opcode() {
             0x12 => self.has(Defect::ReserveBlocksInquiry),
             REQUEST_SENSE => self.has(Defect::SenseBlockedByReservation),
@@ -149,6 +165,7 @@ impl Target {
             0x0a | 0x2a if self.has(Defect::ReserveWritesAllowed) => false,
             0x15 | 0x55 if self.has(Defect::ReserveSelectAllowed) => false,
             0x3c if self.has(Defect::ReserveBufferAllowed) => false,
+            0x1d if self.has(Defect::ReserveSelfTestAllowed) => false,
             0x16 if self.has(Defect::ReserveStolen) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };

@@ -211,6 +211,9 @@ impl Pages {
         {
             *retries = 0;
         }
+        if code == 0x0a && self.has(Defect::SelectControlLost) {
+            return;
+        }
         let Some(page) = self.find(code) else { return };
         for ((current, mask), new) in page.current.iter_mut().zip(&page.changeable).zip(new) {
             let mask = match mask {
@@ -233,6 +236,9 @@ impl Pages {
         let drops = self.has(Defect::SelectSaveDropsOthers);
         for page in &mut self.pages {
             if codes.contains(&page.code) {
+                if self.defect == Some(Defect::ModeMaskSaved) {
+                    page.changeable.fill(0);
+                }
                 page.saved.clone_from(&page.current);
             } else if drops {
                 page.saved.clone_from(&page.default);

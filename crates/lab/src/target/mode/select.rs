@@ -37,7 +37,10 @@ impl Target {
             checked?;
         }
         let had_cache = self.pages.write_cache();
-        let ignored = self.traces.after_error && self.has(Defect::SelectAfterError);
+        self.traces.selects += 1;
+        let ignored = self.traces.selects.is_multiple_of(16) && self.has(Defect::SelectSixteenth)
+            || task.initiator == Initiator::B && self.has(Defect::SelectSecondInitiator)
+            || self.traces.after_error && self.has(Defect::SelectAfterError);
         if !ignored && !self.has(Defect::SelectIgnored) {
             let taken = if self.has(Defect::SelectFirstOnly) { 1 } else { pages.len() };
             for (code, new) in pages.iter().take(taken) {
