@@ -6,7 +6,7 @@ use super::command::Task;
 use super::defect::Defect;
 use super::medium::Through;
 use super::sense::Sense;
-use super::{BLOCK_BYTES, Data, Protection, Refusal, Reply, Target, data, nothing};
+use super::{BLOCK_BYTES, Data, Initiator, Protection, Refusal, Reply, Target, data, nothing};
 
 /// First block and number of blocks.
 type Extent = (u32, u32);
@@ -79,6 +79,7 @@ impl Target {
         if !std::mem::replace(&mut self.has_read, true) && self.has(Defect::FirstReadSlow) {
             self.clock += Duration::from_secs(45);
         }
+        self.traces.writes_in_row = 0;
         let mut bytes = Vec::new();
         for step in 0..count {
             let step = if step >= 128 && self.has(Defect::LongTransferCut) { step % 128 } else { step };
@@ -131,7 +132,32 @@ impl Target {
             (true, false) => count.saturating_sub(1),
             (false, false) => count,
         };
+        self.traces.writes_in_row += 1;
         self.traces.writes = self.traces.writes.wrapping_add(1);
+        let kept = if self.traces.sender == Some(Initiator::B) && self.has(Defect::SecondWritesOne) {
+            kept.min(1)
+        } else {
+            kept
+        };
+        let verified = self.traces.has_verified && self.has(Defect::WriteAfterVerify);
+        let other = self.traces.sender.filter(|_| self.has(Defect::WriteAfterSecond));
+        let after_other = other.is_some_and(|sender| {
+            self.traces.writer.is_some_and(|(writer, at)| writer != sender && at == lba)
+        });
+        self.traces.writer = self.traces.sender.map(|sender| (sender, lba));
+        self.traces.has_verified = false;
+        let kept = if verified || after_other { 0 } else { kept };
+        let loses = lba.wrapping_add(count) == 4096 && self.has(Defect::WriteTo4095);
+        let kept = if loses { kept.saturating_sub(1) } else { kept };
+        let mut changed = bytes.to_vec();
+        if count == 6 && self.has(Defect::WriteOfSix) {
+            changed.copy_within(2 * BLOCK_BYTES..3 * BLOCK_BYTES, 3 * BLOCK_BYTES);
+        }
+        if count > 16 && self.has(Defect::WriteHalf) {
+            let half = changed.len().saturating_sub(BLOCK_BYTES / 2);
+            changed.get_mut(half..).unwrap_or_default().fill(0);
+        }
+        let bytes = changed.as_slice();
         let kept = if self.has(Defect::Write10Of255) && count > 256 { kept.min(255) } else { kept };
         let lba = if self.has(Defect::WriteStrays) && self.traces.writes.is_multiple_of(64) {
             lba.wrapping_add(1)
@@ -162,7 +188,20 @@ impl Target {
     }
 
     pub(super) fn read_6(&mut self, task: &Task<'_>) -> Reply {
-        let mut reply = self.read(self.six(task, Defect::Read6ZeroIsNone))?;
+        let (mut lba, mut count) = self.six(task, Defect::Read6ZeroIsNone);
+        if std::mem::take(&mut self.traces.has_sought) && self.has(Defect::ReadAfterSeek) {
+            lba = (lba + 1).min(self.medium.last());
+        }
+        if count > 1
+            && lba.saturating_add(count - 1) == self.medium.last()
+            && self.has(Defect::Read6LastShort)
+        {
+            count -= 1;
+        }
+        let mut reply = self.read((lba, count))?;
+        if count == 3 && lba % 2 == 1 && self.has(Defect::ThreeBlocksSwapped) {
+            reply.bytes.get_mut(BLOCK_BYTES..).unwrap_or_default().rotate_left(BLOCK_BYTES);
+        }
         if self.has(Defect::BytesSwapped) {
             for pair in reply.bytes.chunks_exact_mut(2) {
                 pair.reverse();
@@ -174,13 +213,33 @@ impl Target {
     pub(super) fn read_10(&mut self, task: &Task<'_>) -> Reply {
         self.flags(task)?;
         let (lba, mut count) = self.ten(task, Defect::Read10ZeroIs256);
+        self.traces.reads += 1;
+        let lba = if self.traces.reads.is_multiple_of(256) && self.has(Defect::Every256thRead) {
+            lba.saturating_sub(1)
+        } else {
+            lba
+        };
         if self.has(Defect::Read10LowCount) {
             count &= 0xff;
+        }
+        if count == 64 && self.has(Defect::Read10Of64Hangs) {
+            return Err(Refusal::Silence);
+        }
+        if task.bit(1, 3) && self.has(Defect::FuaReadStale) {
+            self.range((lba, count))?;
+            let blocks = (0..count).map(|step| self.medium.read_uncached(lba.wrapping_add(step)));
+            return data(blocks.collect::<Vec<_>>().concat());
         }
         if count == 0 && self.has(Defect::ReadNothingHangs) {
             return Err(Refusal::Silence);
         }
+        if count == 2 && lba == self.medium.last() && self.has(Defect::ReadStraddles) {
+            count = 1;
+        }
         let mut reply = self.read((lba, count))?;
+        if count == 7 && self.has(Defect::ReadOfSeven) {
+            reply.bytes.copy_within(..BLOCK_BYTES, 6 * BLOCK_BYTES);
+        }
         if count > 1 && self.has(Defect::ReadOverrun) {
             reply.bytes.extend([0; BLOCK_BYTES]);
         }
@@ -189,6 +248,9 @@ impl Target {
 
     pub(super) fn write_6(&mut self, task: &Task<'_>) -> Reply {
         let mut extent = self.six(task, Defect::Write6ZeroIsNone);
+        if self.has(Defect::Write6At21) {
+            extent.0 &= 0x0f_ffff;
+        }
         if extent.1 == 256 && self.has(Defect::Write6Of256Short) {
             extent.1 = 255;
         }
@@ -200,6 +262,9 @@ impl Target {
     pub(super) fn write_10(&mut self, task: &Task<'_>) -> Reply {
         let through = self.flags(task)?;
         let (mut lba, count) = self.ten(task, Defect::Write10ZeroIs256);
+        if task.bit(1, 4) && self.has(Defect::DpoWriteLost) {
+            return self.range((lba, count)).map(|()| Data::default());
+        }
         if self.has(Defect::TenByteMask) {
             lba &= 0x1f_ffff;
         }
@@ -209,7 +274,7 @@ impl Target {
     pub(super) fn write_and_verify(&mut self, task: &Task<'_>) -> Reply {
         self.flags(task)?;
         let extent = (task.be32(2), u32::from(task.be16(7)));
-        if self.has(Defect::WriteVerifyLost) {
+        if self.has(Defect::WriteVerifyLost) || task.bit(1, 1) && self.has(Defect::WriteCompareSkips) {
             return self.range(extent).map(|()| Data::default());
         }
         let bytes = Self::out_bytes(task, extent);
@@ -232,7 +297,8 @@ impl Target {
         let block = task.data_out(BLOCK_BYTES);
         self.writable()?;
         self.range((lba, count))?;
-        for step in 0..count {
+        let short = u32::from(count > 1 && self.has(Defect::WriteSameShort));
+        for step in 0..count.saturating_sub(short) {
             self.medium.write(lba.wrapping_add(step), &block, Through::Medium);
         }
         nothing()
@@ -240,10 +306,14 @@ impl Target {
 
     /// Compares with BytChk, otherwise only checks the medium (9.2.19).
     pub(super) fn verify(&mut self, task: &Task<'_>) -> Reply {
+        self.traces.has_verified = true;
         if task.bit(1, 0) && !self.has(Defect::RelativeIgnored) {
             return Err(Sense::field(1).into());
         }
         let extent = (task.be32(2), u32::from(task.be16(7)));
+        if extent.1 == 0 && self.has(Defect::VerifyNothingRefused) {
+            return Err(Sense::field(7).into());
+        }
         if !self.has(Defect::VerifyRange) {
             self.range(extent)?;
         }
@@ -256,7 +326,8 @@ impl Target {
         }
         for (step, block) in (0..extent.1).zip(bytes.chunks(BLOCK_BYTES)) {
             let at = extent.0.wrapping_add(step);
-            let skipped = step > 0 && self.has(Defect::VerifyFirstOnly);
+            let skipped =
+                step > 0 && self.has(Defect::VerifyFirstOnly) || step > 3 && self.has(Defect::VerifyFourOnly);
             let stored = self.medium.read(at);
             let compared = if self.has(Defect::VerifyLastByte) { BLOCK_BYTES - 1 } else { BLOCK_BYTES };
             if stored.get(..compared) != block.get(..compared) && !skipped {
@@ -271,7 +342,11 @@ impl Target {
         nothing()
     }
 
-    fn seek(&self, lba: u32) -> Reply {
+    fn seek(&mut self, lba: u32) -> Reply {
+        let way = lba.abs_diff(std::mem::replace(&mut self.traces.heads, lba));
+        if way > 4000 && self.has(Defect::SeekTakesLong) {
+            self.clock += Duration::from_secs(30);
+        }
         if lba == self.medium.last() && self.has(Defect::SeekLastRefused) {
             return Err(Sense::RANGE.into());
         }
@@ -282,17 +357,23 @@ impl Target {
     }
 
     pub(super) fn seek_6(&mut self, task: &Task<'_>) -> Reply {
+        self.traces.has_sought = true;
         let bits = if self.has(Defect::Seek6Mask) { 0x0f_ffff } else { 0x1f_ffff };
         self.seek(task.be24(1) & bits)
     }
 
     pub(super) fn seek_10(&mut self, task: &Task<'_>) -> Reply {
-        self.seek(task.be32(2))
+        let mask = if self.has(Defect::Seek10Mask) { 0x00ff_ffff } else { u32::MAX };
+        self.seek(task.be32(2) & mask)
     }
 
     pub(super) fn read_capacity(&mut self, task: &Task<'_>) -> Reply {
         let (lba, pmi) = (task.be32(2), task.bit(8, 0));
-        if task.bit(1, 0) || lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
+        let relative = task.bit(1, 0) && !self.has(Defect::CapacityRelAdr);
+        if pmi && lba == self.medium.last() && self.has(Defect::CapacityPmiLast) {
+            return Err(Sense::RANGE.into());
+        }
+        if relative || lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
             return Err(Sense::field(2).into());
         }
         if pmi && self.has(Defect::CapacityPmiRefused) {
@@ -303,6 +384,9 @@ impl Target {
         }
         let last = match self.defect {
             Some(Defect::CapacityIsCount) => self.medium.blocks,
+            Some(Defect::CapacityAfterSelect) if self.traces.described => {
+                self.medium.last().saturating_sub(1)
+            }
             Some(Defect::CapacityShort) => self.medium.last().saturating_sub(1),
             // There is no substantial delay before the end.
             Some(Defect::CapacityAlignmentWrong) if pmi => lba & 0xff,
@@ -323,6 +407,9 @@ impl Target {
             return Err(Sense::field(1).into());
         }
         self.range(Self::rest(task))?;
+        if self.has(Defect::PrefetchShifts) {
+            self.medium.mistake_ahead(task.be32(2));
+        }
         Ok(Data { bytes: Vec::new(), condition_met: true })
     }
 

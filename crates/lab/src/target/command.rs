@@ -139,11 +139,13 @@ impl Row {
         }
         let ignored = match defect {
             Some(Defect::LinkIgnored) => 0x01,
+            Some(Defect::LinkWriteIgnored) if task.opcode() == 0x2a => 0x01,
             Some(Defect::FlagIgnored) => 0x02,
             Some(Defect::VendorIgnored) => 0xc0,
             Some(Defect::ReservedIgnored) => 0x3c,
             _ => 0x00,
         };
+        // A longer command of the same kind has its control byte elsewhere.
         let control = self.length() - 1;
         if task.byte(control) & !ignored != 0 {
             return Err(Sense::field(u8::try_from(control).unwrap_or(u8::MAX)).into());

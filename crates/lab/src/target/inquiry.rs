@@ -3,6 +3,7 @@
 use super::command::Task;
 use super::defect::Defect;
 use super::sense::{SENSE_BYTES, Sense};
+use super::unit::Spindle;
 use super::{Initiator, MediumKind, Refusal, Reply, Target, data, nothing};
 
 /// Peripheral qualifier 011b and type 1Fh: no logical unit can be here (8.2.5.1, table 46).
@@ -63,6 +64,7 @@ impl Target {
         }
         let serial = task.bit(1, 0) && task.byte(2) == 0x80 && self.has(Defect::VpdSerialWhole);
         let allocation = match allocation {
+            5 if self.has(Defect::InquiryOf5) => 4,
             128.. if self.has(Defect::InquirySignedLength) => 0,
             36.. if task.initiator == Initiator::B && self.has(Defect::InquirySecondShort) => 32,
             _ => allocation,
@@ -85,7 +87,8 @@ impl Target {
             if task.byte(2) != 0 && !self.has(Defect::InquiryPageIgnored) {
                 return Err(Sense::field(2).into());
             }
-            let mut bytes = self.standard(0);
+            let stopped = self.spindle == Spindle::Stopped && self.has(Defect::InquiryStoppedQualifier);
+            let mut bytes = self.standard(if stopped { 0x20 } else { 0 });
             let allocation = task.byte(4);
             if let Some(length) = bytes.get_mut(4)
                 && self.has(Defect::InquiryLengthCut)
@@ -95,6 +98,9 @@ impl Target {
             return data(self.cut_inquiry(bytes, task));
         }
         let body = match task.byte(2) {
+            0x80 if self.spindle == Spindle::Stopped && self.has(Defect::VpdAfterStop) => {
+                return Err(Sense::STOPPED.into());
+            }
             0x00 if self.has(Defect::VpdUnordered) => vec![0x80, 0x00],
             0x00 if self.has(Defect::VpdListShort) => vec![0x80],
             0x00 => vec![0x00, 0x80],
@@ -117,7 +123,9 @@ impl Target {
             Some(Defect::VpdLengthCut) => small(body.len()).min(task.byte(4).saturating_sub(4)),
             _ => small(body.len()),
         };
-        let mut page = vec![0, code ^ u8::from(removable) << 7, 0, length];
+        let swapped = task.byte(2) == 0x80 && self.has(Defect::VpdLengthHigh);
+        let (high, length) = if swapped { (length, 0) } else { (0, length) };
+        let mut page = vec![0, code ^ u8::from(removable) << 7, high, length];
         page.extend(body);
         data(self.cut_inquiry(page, task))
     }
@@ -132,6 +140,9 @@ impl Target {
         let sense = kept.sense.take();
         let sense = match sense {
             Some(sense) => sense,
+            None if self.has(Defect::SenseToldAgain) && self.traces.told.is_some() => {
+                self.traces.told.take().unwrap_or(Sense::NONE)
+            }
             None => self.formatting().unwrap_or(Sense::NONE),
         };
         if self.has(Defect::SenseCodeStays) {
@@ -158,6 +169,11 @@ impl Target {
             bytes.resize(allocation.into(), 0);
         }
         bytes.truncate(allocation.into());
+        if let ([.., qualifier], true) =
+            (bytes.as_mut_slice(), allocation == 14 && self.has(Defect::SenseLength14))
+        {
+            *qualifier = 0;
+        }
         data(bytes)
     }
 }

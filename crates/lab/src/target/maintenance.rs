@@ -30,6 +30,9 @@ impl Target {
         if !known && !self.has(Defect::FormatListUnchecked) {
             return Err(Sense::field(1).into());
         }
+        if task.be16(3) == 1 && self.has(Defect::FormatInterleave) {
+            return Err(Sense::field(3).into());
+        }
         let mut immediate = false;
         if with_list {
             let header = task.data_out(LIST_HEADER);
@@ -43,13 +46,23 @@ impl Target {
             immediate = flags & 0x02 != 0;
         }
         self.medium.replace();
+        if self.has(Defect::AttentionAfterFormat) {
+            self.kept(task.initiator).attention = Some(Sense::MEDIUM_CHANGED);
+        }
+        if self.has(Defect::FormatEndsReservation) {
+            self.reserved_by = None;
+        }
+        if self.has(Defect::FormatRestoresModes) {
+            self.pages.restore_default();
+        }
         if self.has(Defect::FormatShrinks) {
             self.medium.blocks = self.medium.last().max(1);
         }
         if !immediate {
             self.clock += FORMAT_TIME;
         } else if !self.has(Defect::FormatNothing) {
-            self.spindle = Spindle::Formatting(self.clock, self.clock + FORMAT_TIME);
+            let time = if self.has(Defect::FormatNeverEnds) { FORMAT_TIME * 100_000 } else { FORMAT_TIME };
+            self.spindle = Spindle::Formatting(self.clock, self.clock + time);
         }
         nothing()
     }
@@ -84,6 +97,7 @@ impl Target {
             return Err(Sense::field(2).into());
         }
         let echo = if self.has(Defect::DefectListEcho) { task.byte(1) } else { wanted };
+        let echo = if self.has(Defect::DefectListFormat) { echo & !0x07 } else { echo };
         let length = if self.has(Defect::DefectListLength) { 8 } else { 0 };
         let mut bytes = vec![0, echo, 0, length];
         if !self.has(Defect::DefectListWhole) {
@@ -98,6 +112,9 @@ impl Target {
         if self_test && (length != 0 || self.has(Defect::SelfTestRefused)) {
             return Err(Sense::field(3).into());
         }
+        if self_test && self.has(Defect::SelfTestReleases) {
+            self.reserved_by = None;
+        }
         if self_test && self.has(Defect::SelfTestRestores) {
             self.pages.restore_default();
         }
@@ -105,6 +122,7 @@ impl Target {
             self.medium.write(0, &[0xa5; BLOCK_BYTES], Through::Medium);
         }
         match length {
+            1.. if self.has(Defect::DiagnosticListHangs) => return Err(Refusal::Silence),
             0 => return nothing(),
             1..4 => return Err(Sense::LIST_LENGTH.into()),
             _ => {}
@@ -118,7 +136,8 @@ impl Target {
 
     /// The list of diagnostic pages: only itself.
     pub(super) fn receive_diagnostic(&mut self, task: &Task<'_>) -> Reply {
-        let mut bytes = vec![0, 0, 0, 1, 0];
+        let told = if self.has(Defect::DiagnosticListLong) { 2 } else { 1 };
+        let mut bytes = vec![0, 0, 0, told, 0];
         bytes.truncate(task.be16(3).into());
         data(bytes)
     }
@@ -150,7 +169,9 @@ impl Target {
             self.medium.write(0, &bytes, Through::Medium);
         }
         let offset = if self.has(Defect::BufferWriteOffset) { 0 } else { offset };
-        for (place, byte) in self.buffer.iter_mut().skip(offset).zip(bytes) {
+        let crossing = if offset < 256 && self.has(Defect::BufferCrossing) { 256 } else { BUFFER_BYTES };
+        let size = if self.has(Defect::BufferLastByte) { BUFFER_BYTES - 1 } else { BUFFER_BYTES };
+        for (place, byte) in self.buffer.iter_mut().take(size.min(crossing)).skip(offset).zip(bytes) {
             *place = byte;
         }
         nothing()
@@ -164,6 +185,7 @@ impl Target {
         let header = [&[0], capacity.as_slice()].concat();
         let mut bytes = match task.byte(1) & 0x07 {
             0 if task.be24(3) != 0 => return Err(Sense::field(3).into()),
+            0 if self.has(Defect::BufferNoHeader) => self.buffer.clone(),
             0 => [header, self.buffer.clone()].concat(),
             2 => {
                 let offset = self.buffer_place(task, 0)?;

@@ -24,6 +24,10 @@ pub(super) struct Medium {
     written: BTreeMap<u32, Block>,
     cache: BTreeMap<u32, Block>,
     ahead: Option<(u32, Block)>,
+    /// Block 0 before it was written: for a defect.
+    first: Option<Block>,
+    /// Whether the second initiator is served: for a defect.
+    pub(super) by_second: bool,
     /// What unwritten blocks are made from; changes with the medium.
     generation: u32,
     pub(super) present: bool,
@@ -38,6 +42,8 @@ impl Medium {
             written: BTreeMap::new(),
             cache: BTreeMap::new(),
             ahead: None,
+            by_second: false,
+            first: None,
             generation: 1,
             present: true,
             protection: Protection::Off,
@@ -47,7 +53,9 @@ impl Medium {
     pub(super) fn replace(&mut self) {
         self.written.clear();
         self.cache.clear();
-        self.ahead = None;
+        if self.defect != Some(Defect::MediumAheadKept) {
+            self.ahead = None;
+        }
         self.generation += 1;
         self.present = true;
     }
@@ -68,6 +76,13 @@ impl Medium {
 
     /// A block as it is read.
     pub(super) fn read(&mut self, lba: u32) -> Block {
+        if let Some(first) = self.first.filter(|_| lba == 0) {
+            return first;
+        }
+        let alias = lba.checked_sub(4096).filter(|_| self.defect == Some(Defect::Alias4096));
+        if let Some(block) = alias.and_then(|low| self.cache.get(&low)) {
+            return *block;
+        }
         let mut block = match self.ahead {
             Some((at, block)) if at == lba => block,
             _ => self.stored(lba),
@@ -96,20 +111,40 @@ impl Medium {
         block
     }
 
+    /// Takes a block for the one behind it.
+    pub(super) fn mistake_ahead(&mut self, lba: u32) {
+        self.ahead = Some((lba.saturating_add(1), self.stored(lba)));
+    }
+
     /// Reads the block behind a transfer ahead.
     pub(super) fn read_ahead(&mut self, lba: u32) {
         self.ahead = Some((lba, self.stored(lba)));
     }
 
     pub(super) fn write(&mut self, lba: u32, bytes: &[u8], through: Through) {
-        if self.defect != Some(Defect::PrefetchStale) {
+        let kept = self.by_second && self.defect == Some(Defect::AheadKeptForOther);
+        if !kept && self.defect != Some(Defect::PrefetchStale) {
             self.ahead = None;
+        }
+        if lba == 0 && self.defect == Some(Defect::FirstBlockStale) && self.first.is_none() {
+            self.first = Some(self.stored(0));
         }
         let mut block = [0; BLOCK_BYTES];
         let given = bytes.get(..BLOCK_BYTES).unwrap_or(bytes);
         block[..given.len()].copy_from_slice(given);
+        if (3000..3016).contains(&lba) && self.defect == Some(Defect::BitInSecondHalf) {
+            block[300] &= 0x7f;
+        }
+        if self.defect == Some(Defect::PatternFf00) && block.starts_with(&[0xff, 0]) {
+            block[1] = 0xff;
+        }
         match through {
-            Through::Cache => drop(self.cache.insert(lba, block)),
+            Through::Cache => {
+                self.cache.insert(lba, block);
+                if self.cache.len() > 32 && self.defect == Some(Defect::CacheOverflow) {
+                    self.cache.pop_first();
+                }
+            }
             Through::Medium => {
                 self.cache.remove(&lba);
                 self.written.insert(lba, block);

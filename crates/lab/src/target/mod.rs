@@ -223,12 +223,19 @@ impl Target {
         if !self.has(Defect::AttentionMissing) {
             self.attend_all(Sense::RESET);
         }
+        if self.has(Defect::AttentionPowerSecond) {
+            self.kept(Initiator::B).attention = None;
+        }
+        if self.has(Defect::PowerLosesPage2) {
+            self.pages.lose_saved(0x02);
+        }
     }
 
     /// A hard reset (6.2.2.1).
     pub fn reset(&mut self, reset: Reset) {
         self.resets = self.resets.wrapping_add(1);
-        if !self.has(Defect::SelectOutlivesReset) {
+        let kept = reset == Reset::Device && self.has(Defect::DeviceResetKeepsModes);
+        if !kept && !self.has(Defect::SelectOutlivesReset) {
             self.pages.restore_saved();
         }
         if self.has(Defect::ResetToDefault) {
@@ -254,7 +261,10 @@ impl Target {
             Reset::Bus => (Defect::ReserveOutlivesReset, Defect::AttentionAfterResetMissing),
             Reset::Device => (Defect::ReserveOutlivesDeviceReset, Defect::AttentionAfterDeviceResetMissing),
         };
-        if !self.has(reservation) {
+        let of_second = reset == Reset::Device
+            && self.reserved_by == Some(Initiator::B)
+            && self.has(Defect::ReserveSecondKept);
+        if !of_second && !self.has(reservation) {
             self.reserved_by = None;
         }
         if !self.has(attention) {
@@ -297,6 +307,9 @@ impl Target {
         if !self.has(Defect::AttentionMediumMissing) {
             self.attend_all(Sense::MEDIUM_CHANGED);
         }
+        if self.has(Defect::AttentionMediumFirst) {
+            self.kept(Initiator::B).attention = None;
+        }
     }
 
     fn attend_all(&mut self, attention: Sense) {
@@ -322,10 +335,18 @@ impl Target {
             self.clock += Duration::from_secs(40);
         }
         let task = Task { initiator: nexus.initiator, cdb, out };
+        let hangs = self.commands == 1000 && self.has(Defect::HangsAt1000)
+            || nexus.identify.unwrap_or(task.byte(1) >> 5) == 3 && self.has(Defect::LunThreeHangs);
+        self.traces.sender = Some(nexus.initiator);
+        self.medium.by_second = nexus.initiator == Initiator::B;
         self.age_sense(&task);
         let reply = match self.select(nexus, &task) {
+            _ if hangs => Err(Refusal::Silence),
             Ok(()) => self.run(&task),
             Err(reply) => {
+                if self.has(Defect::SenseLostToAbsent) {
+                    self.kept(nexus.initiator).sense = None;
+                }
                 if self.has(Defect::AttentionLostToAbsent) {
                     self.kept(nexus.initiator).attention = None;
                 }
@@ -341,13 +362,28 @@ impl Target {
                 if self.has(Defect::PreventEndsByError) {
                     self.kept(nexus.initiator).prevents_removal = false;
                 }
-                self.keep_sense(nexus.initiator, sense.seen_by(self.defect));
+                let told = match self.traces.error_before {
+                    Some(before) if self.traces.after_error && self.has(Defect::SenseOfErrorBefore) => before,
+                    _ => sense,
+                };
+                self.traces.error_before = Some(told);
+                let is_range = told == Sense::RANGE && nexus.initiator == Initiator::B;
+                let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
+                self.keep_sense(nexus.initiator, told.seen_by(self.defect));
                 (Some(0x02), Vec::new())
             }
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
-            Err(Refusal::ReservationConflict) => (Some(0x18), Vec::new()),
+            Err(Refusal::ReservationConflict) => {
+                if self.has(Defect::ReserveConflictSense) {
+                    self.keep_sense(nexus.initiator, Sense::OPCODE);
+                }
+                (Some(0x18), Vec::new())
+            }
             Err(Refusal::Silence) => (None, Vec::new()),
         };
+        if task.opcode() != command::REQUEST_SENSE {
+            self.traces.after_error = status == Some(0x02);
+        }
         self.errors_in_row = match status {
             Some(0x02) => self.errors_in_row.saturating_add(1),
             // Sense is fetched after each error.
@@ -405,8 +441,12 @@ impl Target {
             command::INQUIRY if !self.has(Defect::LunInquiryRefused) => {
                 Err(Box::new(self.absent_inquiry(task)))
             }
+            0x17 if self.has(Defect::ReleaseByAbsent) => Ok(()),
             command::REQUEST_SENSE if self.has(Defect::LunSenseEmpty) => Ok(()),
             command::REQUEST_SENSE => Err(Box::new(self.sense_data(Sense::LUN.seen_by(self.defect), task))),
+            other if command::find(other).is_none() && self.has(Defect::OpcodeAtAbsent) => {
+                Err(Box::new(nothing()))
+            }
             _ if self.has(Defect::LunOthersExecuted) => Ok(()),
             _ => Err(Box::new(Err(Sense::LUN.into()))),
         }
@@ -420,6 +460,16 @@ impl Target {
         if self.has(Defect::BusyForever) && self.refused_opcode {
             return Err(Refusal::Busy);
         }
+        if self.has(Defect::BusyAfterWrites)
+            && self.traces.writes_in_row > 100
+            && !matches!(task.opcode(), 0x08 | 0x28)
+        {
+            return Err(Refusal::Busy);
+        }
+        let row = match task.opcode() {
+            0xa8 if self.has(Defect::TwelveAsTen) => command::find(0x28),
+            _ => row,
+        };
         let Some(row) = row.filter(|row| task.cdb.len() >= row.length()) else {
             return self.unknown(task);
         };
@@ -448,6 +498,8 @@ impl Target {
                 }
                 return Ok(());
             }
+            0x08 if self.has(Defect::AttentionPassesRead6) => return Ok(()),
+            command::REQUEST_SENSE if self.has(Defect::AttentionBlocksSense) => {}
             command::REQUEST_SENSE => {
                 if self.has(Defect::AttentionLostBySense) {
                     self.kept(task.initiator).attention = None;
@@ -470,6 +522,7 @@ impl Target {
             // What it would have said is lost; only its effect remains.
             drop((row.run)(self, task));
         }
+        self.traces.told = Some(attention);
         Err(attention.into())
     }
 
@@ -478,6 +531,8 @@ impl Target {
         match self.defect {
             Some(Defect::UnknownGood) => nothing(),
             Some(Defect::UnknownHangs) => Err(Refusal::Silence),
+            Some(Defect::ReadLongHangs) if task.opcode() == 0x3e => Err(Refusal::Silence),
+            Some(Defect::LogSenseGood) if task.opcode() == 0x4d => nothing(),
             Some(Defect::ReservedOpcodeGood) if task.opcode() >> 5 == 3 => nothing(),
             Some(Defect::ReservedGroupHangs) if matches!(task.opcode() >> 5, 3 | 4) => Err(Refusal::Silence),
             Some(Defect::BlockNotTaken) if task.cdb.len() > 6 => {

@@ -108,7 +108,8 @@ impl Sense {
             || (defect == Some(Defect::SenseValidAlways) && self.key != 0);
         let deferred = defect == Some(Defect::SenseDeferred) && self.key != 0;
         let mut bytes = vec![0x70 | u8::from(deferred) | u8::from(valid) << 7, 0, self.key];
-        bytes.extend(self.block.unwrap_or_default().to_be_bytes());
+        let mask = if defect == Some(Defect::SenseBlockCut) { 0xffff } else { u32::MAX };
+        bytes.extend((self.block.unwrap_or_default() & mask).to_be_bytes());
         bytes.push(SENSE_BYTES - 8 + u8::from(defect == Some(Defect::SenseLengthWrong)));
         bytes.extend([0, 0, 0, 0, self.code, self.qualifier, 0]);
         // SKSV, and C/D for a fault in the command descriptor block (8.2.14.1).
@@ -121,6 +122,9 @@ impl Sense {
             }
             (None, None) => [0; 3],
         });
+        if defect == Some(Defect::SenseTwoMore) {
+            bytes.extend([0; 2]);
+        }
         bytes
     }
 }

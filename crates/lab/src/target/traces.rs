@@ -1,16 +1,45 @@
 //! What the firmware remembers for the sake of its defects alone: a sound one has no use for any of it.
 
 use super::Initiator;
+use super::sense::Sense;
 
 /// What was done since power-on, as far as a defect wants to know.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Traces {
     /// Whether there was no INQUIRY since a bus reset.
     pub(super) just_reset: bool,
+    /// Who sent the command.
+    pub(super) sender: Option<Initiator>,
     /// Write commands.
     pub(super) writes: u32,
     /// Who stopped the unit last.
     pub(super) stopped_by: Option<Initiator>,
     /// Commands at the time of the reservation.
     pub(super) reserved_at: u64,
+    /// Whether the command before was an error, sense aside.
+    pub(super) after_error: bool,
+    /// The sense of the error before.
+    pub(super) error_before: Option<Sense>,
+    /// How often the holder has reserved and not released.
+    pub(super) reserved_times: u32,
+    /// How often removal was prevented and not allowed, for each initiator.
+    pub(super) prevented_times: [u32; 2],
+    /// Whether a MODE SELECT had a descriptor.
+    pub(super) described: bool,
+    /// Write commands since the last read.
+    pub(super) writes_in_row: u32,
+    /// Whether the command before was a VERIFY.
+    pub(super) has_verified: bool,
+    /// Who wrote last, and where.
+    pub(super) writer: Option<(Initiator, u32)>,
+    /// MODE SELECT commands.
+    pub(super) selects: u32,
+    /// Read commands.
+    pub(super) reads: u32,
+    /// Where the heads were sent last.
+    pub(super) heads: u32,
+    /// The attention that was told last.
+    pub(super) told: Option<Sense>,
+    /// Whether the last command that moves the heads was SEEK(6).
+    pub(super) has_sought: bool,
 }

@@ -32,6 +32,7 @@ impl Target {
         }
         match self.spindle {
             Spindle::Starting(until) if self.clock < until => Err(Sense::BECOMING_READY.into()),
+            Spindle::Stopped if task.opcode() == 0x2f && self.has(Defect::StoppedVerifyServed) => Ok(()),
             Spindle::Formatting(..) if task.opcode() == 0x28 && self.has(Defect::FormatReadsServed) => Ok(()),
             Spindle::Formatting(..) if self.formatting().is_some() => {
                 Err(self.formatting().unwrap_or(Sense::FORMATTING).into())
@@ -77,6 +78,18 @@ impl Target {
                 self.medium.lose_cache();
             }
             self.medium.flush();
+            if self.has(Defect::ReserveEndsByStop) {
+                self.reserved_by = None;
+            }
+            if self.has(Defect::PreventEndsByStop) {
+                self.kept(task.initiator).prevents_removal = false;
+            }
+            if immediate && self.has(Defect::StopImmediateLost) {
+                return nothing();
+            }
+            if self.has(Defect::StopRestoresModes) {
+                self.pages.restore_saved();
+            }
             self.traces.stopped_by = Some(task.initiator);
             self.polled = 0;
             if !self.has(Defect::StopIgnored) {
@@ -84,7 +97,13 @@ impl Target {
             }
             return nothing();
         }
+        if self.spindle == Spindle::Ready && self.has(Defect::StartSpinsAgain) {
+            self.spindle = Spindle::Starting(self.clock + START_TIME);
+        }
         if self.spindle == Spindle::Stopped {
+            if immediate && self.has(Defect::StartImmediateLost) {
+                return nothing();
+            }
             if immediate && !self.has(Defect::StartImmediate) {
                 self.spindle = Spindle::Starting(self.clock + START_TIME);
             } else {
@@ -122,7 +141,10 @@ impl Target {
         if prevent {
             self.exclusion(Access::Exclusive, task)?;
         }
-        self.kept(task.initiator).prevents_removal = prevent;
+        let times = &mut self.traces.prevented_times[usize::from(task.initiator == Initiator::B)];
+        *times = if prevent { *times + 1 } else { times.saturating_sub(1) };
+        let counted = *times > 0 && self.has(Defect::PreventCounted);
+        self.kept(task.initiator).prevents_removal = prevent || counted;
         if !prevent && self.has(Defect::PreventShared) {
             self.kept(task.initiator.other()).prevents_removal = false;
         }
@@ -131,7 +153,10 @@ impl Target {
 
     /// What the other initiator has reserved is for it alone (9.2.12).
     pub(super) fn exclusion(&self, access: Access, task: &Task<'_>) -> Result<(), Refusal> {
-        let foreign = self.reserved_by.is_some_and(|holder| holder != task.initiator);
+        let holder = self
+            .reserved_by
+            .filter(|_| !self.has(Defect::ReserveHeldBySecond) || task.initiator == Initiator::B);
+        let foreign = holder.is_some_and(|holder| holder != task.initiator);
         let blocked = match task.opcode() {
             0x12 => self.has(Defect::ReserveBlocksInquiry),
             REQUEST_SENSE => self.has(Defect::SenseBlockedByReservation),
@@ -139,6 +164,8 @@ impl Target {
             0x04 if self.has(Defect::ReserveFormatAllowed) => false,
             0x0a | 0x2a if self.has(Defect::ReserveWritesAllowed) => false,
             0x15 | 0x55 if self.has(Defect::ReserveSelectAllowed) => false,
+            0x3c if self.has(Defect::ReserveBufferAllowed) => false,
+            0x1d if self.has(Defect::ReserveSelfTestAllowed) => false,
             0x16 if self.has(Defect::ReserveStolen) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };
@@ -151,6 +178,8 @@ impl Target {
         if task.bit(1, 4) || task.bit(1, 0) && !self.has(Defect::ReserveExtent) {
             return Err(Sense::field(1).into());
         }
+        let again = self.reserved_by == Some(task.initiator);
+        self.traces.reserved_times = if again { self.traces.reserved_times + 1 } else { 1 };
         self.reserved_by = Some(task.initiator);
         self.traces.reserved_at = self.commands;
         nothing()
@@ -163,6 +192,10 @@ impl Target {
         let own = |holder: Initiator| holder == task.initiator;
         if self.reserved_by.is_none() && self.has(Defect::ReleaseNeedsOne) {
             return Err(Sense::field(0).into());
+        }
+        self.traces.reserved_times = self.traces.reserved_times.saturating_sub(1);
+        if self.traces.reserved_times > 0 && self.has(Defect::ReserveCounted) {
+            return nothing();
         }
         // What another holds stays, and that is no error (9.2.11).
         if self.reserved_by.is_some_and(own) || self.has(Defect::ReleaseByOther) {

@@ -8,7 +8,7 @@ pub(super) use pages::Pages;
 use super::command::Task;
 use super::defect::Defect;
 use super::sense::Sense;
-use super::{BLOCK_BYTES, Protection, Reply, Target, data};
+use super::{BLOCK_BYTES, Initiator, Protection, Reply, Target, data};
 use pages::Values;
 
 /// All pages there are.
@@ -47,6 +47,7 @@ impl Target {
 
     fn mode_sense(&self, task: &Task<'_>, form: Form, allocation: usize) -> Reply {
         let values = match task.byte(2) >> 6 {
+            0 if task.initiator == Initiator::B && self.has(Defect::ModeSecondDefault) => Values::Default,
             0 => Values::Current,
             1 => Values::Changeable,
             2 => Values::Default,
@@ -54,6 +55,11 @@ impl Target {
         };
         let mask = if self.has(Defect::ModeControlInCode) { 0xff } else { 0x3f };
         let pages = match task.byte(2) & mask {
+            ALL_PAGES if form == Form::Six && self.has(Defect::Mode6AllCut) => {
+                let mut all = self.pages.all(values);
+                all.truncate(all.len().saturating_sub(8));
+                all
+            }
             ALL_PAGES => self.pages.all(values),
             code => match self.pages.one(code, values) {
                 Some(page) => page,
@@ -66,7 +72,7 @@ impl Target {
             return Err(Sense::field(1).into());
         }
         let without = dbd && !self.has(Defect::ModeDbdIgnored);
-        let descriptor = if without { Vec::new() } else { self.descriptor(values) };
+        let descriptor = if without { Vec::new() } else { self.descriptor(values, form) };
         let stale = descriptor.is_empty() && self.has(Defect::ModeDescriptorStale);
         let told = if stale { DESCRIPTOR } else { descriptor.len() };
         let mut bytes = self.mode_header(form, told, descriptor.len() + pages.len());
@@ -101,11 +107,12 @@ impl Target {
     }
 
     /// Density, number of blocks (0 where it needs more than 24 bits), block length.
-    fn descriptor(&self, values: Values) -> Vec<u8> {
+    fn descriptor(&self, values: Values, form: Form) -> Vec<u8> {
         if values == Values::Changeable {
             return vec![0; DESCRIPTOR];
         }
         let count = if self.has(Defect::ModeBlocksWrong) { self.medium.last() } else { self.medium.blocks };
+        let count = if form == Form::Ten && self.has(Defect::Mode10BlockCount) { 0 } else { count };
         let blocks = if count > 0x00ff_ffff { 0 } else { count };
         let shift = if self.has(Defect::ModeBlockLengthWrong) { 8 } else { 0 };
         let length = u32::try_from(BLOCK_BYTES).unwrap_or(0) << shift;

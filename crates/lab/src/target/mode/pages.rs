@@ -143,6 +143,14 @@ impl Pages {
         }
     }
 
+    /// Loses what was saved of a page.
+    pub(in crate::target) fn lose_saved(&mut self, code: u8) {
+        if let Some(page) = self.find(code) {
+            page.saved.clone_from(&page.default);
+            page.current.clone_from(&page.default);
+        }
+    }
+
     pub(in crate::target) fn restore_default(&mut self) {
         for page in &mut self.pages {
             page.current.clone_from(&page.default);
@@ -154,6 +162,7 @@ impl Pages {
             Values::Changeable if !self.has(Defect::ModeMaskIsCurrent) => &page.changeable,
             Values::Current | Values::Changeable => &page.current,
             Values::Default => &page.default,
+            Values::Saved if page.code == CACHING && self.has(Defect::ModeSavedCacheDefault) => &page.default,
             Values::Saved if self.has(Defect::ModeSavedIsCurrent) => &page.current,
             Values::Saved => &page.saved,
         };
@@ -196,6 +205,15 @@ impl Pages {
         let (all, defaults) = (self.has(Defect::SelectFixedChanged), self.has(Defect::SelectChangesDefault));
         let saves = self.has(Defect::SelectSavesAlways);
         let rcd_lost = self.has(Defect::SelectRcdLost);
+        if code == 0x02
+            && self.has(Defect::SelectClobbers)
+            && let Some(retries) = self.find(0x01).and_then(|page| page.current.get_mut(6))
+        {
+            *retries = 0;
+        }
+        if code == 0x0a && self.has(Defect::SelectControlLost) {
+            return;
+        }
         let Some(page) = self.find(code) else { return };
         for ((current, mask), new) in page.current.iter_mut().zip(&page.changeable).zip(new) {
             let mask = match mask {
@@ -218,6 +236,9 @@ impl Pages {
         let drops = self.has(Defect::SelectSaveDropsOthers);
         for page in &mut self.pages {
             if codes.contains(&page.code) {
+                if self.defect == Some(Defect::ModeMaskSaved) {
+                    page.changeable.fill(0);
+                }
                 page.saved.clone_from(&page.current);
             } else if drops {
                 page.saved.clone_from(&page.default);

@@ -5,7 +5,7 @@ use super::{DESCRIPTOR, Form};
 use crate::target::command::Task;
 use crate::target::defect::Defect;
 use crate::target::sense::Sense;
-use crate::target::{BLOCK_BYTES, Refusal, Reply, Target, nothing};
+use crate::target::{BLOCK_BYTES, Initiator, Refusal, Reply, Target, nothing};
 
 /// A page of a list: its code, and what stands behind its length.
 type NewPage = (u8, Vec<u8>);
@@ -36,13 +36,22 @@ impl Target {
         if checked.is_err() && !self.has(Defect::SelectNotAtomic) {
             checked?;
         }
-        if !self.has(Defect::SelectIgnored) {
+        let had_cache = self.pages.write_cache();
+        self.traces.selects += 1;
+        let ignored = self.traces.selects.is_multiple_of(16) && self.has(Defect::SelectSixteenth)
+            || task.initiator == Initiator::B && self.has(Defect::SelectSecondInitiator)
+            || self.traces.after_error && self.has(Defect::SelectAfterError);
+        if !ignored && !self.has(Defect::SelectIgnored) {
             let taken = if self.has(Defect::SelectFirstOnly) { 1 } else { pages.len() };
             for (code, new) in pages.iter().take(taken) {
                 self.pages.set(*code, new);
             }
         }
         checked?;
+        if had_cache && !self.pages.write_cache() && self.has(Defect::CacheOffDrops) {
+            self.medium.lose_cache();
+        }
+        self.traces.described |= list.get(if form == Form::Six { 3 } else { 7 }) == Some(&8);
         let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing);
         if task.bit(1, 0) && !unsaved && !self.has(Defect::SelectSavesNothing) {
             let codes: Vec<_> = pages.iter().map(|(code, _)| *code).collect();
@@ -58,6 +67,8 @@ impl Target {
     fn tell_mode_changed(&mut self, task: &Task<'_>) {
         if self.has(Defect::AttentionModeToSelf) {
             self.kept(task.initiator).attention = Some(Sense::MODE_CHANGED);
+        } else if task.initiator == Initiator::B && self.has(Defect::AttentionModeToFirst) {
+            // Only what the first changes is told.
         } else if !self.has(Defect::AttentionModeMissing) {
             let other = self.kept(task.initiator.other());
             other.attention = Some(other.attention.unwrap_or(Sense::MODE_CHANGED));
@@ -80,6 +91,9 @@ impl Target {
         };
         let length_set = length != 0 && !self.has(Defect::SelectDataLengthIgnored);
         if length_set || medium_type != 0 || !matches!(descriptors, 0 | DESCRIPTOR) {
+            return Err(Sense::PARAMETER.into());
+        }
+        if form == Form::Ten && descriptors != 0 && self.has(Defect::Select10Descriptor) {
             return Err(Sense::PARAMETER.into());
         }
         let (descriptor, rest) = rest.split_at_checked(descriptors).ok_or(Sense::LIST_LENGTH)?;
