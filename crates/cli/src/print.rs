@@ -92,7 +92,7 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
 /// escapes all control characters (RFC 8259 §7).
 pub(crate) fn json_parts(parts: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let mut write = || {
+    let write = || {
         parts.into_iter().try_for_each(|part| out.write_all(&part))?;
         writeln!(out)?;
         out.flush()

@@ -48,7 +48,7 @@ fn unread(topology: &Topology) -> Vec<String> {
     let usage = &topology.facts().usage;
     let network = missing(&usage.network, "/sys/class/net");
     let faults = missing_storage(topology).into_iter().chain(network);
-    let mut places: Vec<String> = faults.map(|fault| fault.place).collect();
+    let mut places: Vec<String> = faults.map(|fault| fault.place.clone()).collect();
     places.dedup();
     places
 }

@@ -284,7 +284,7 @@ fn word<T: std::fmt::Display>(fact: &Fact<T>) -> String {
 pub(crate) fn missing<T>(fact: &Fact<T>, place: &str) -> Option<ReadFault> {
     match fact {
         Fact::Known(_) => None,
-        Fact::Absent => Some(ReadFault { place: place.to_owned(), kind: FaultKind::NotInSource }),
+        Fact::Absent => Some(ReadFault::new(place, FaultKind::NotInSource)),
         Fact::Unreadable(fault) => Some(fault.clone()),
     }
 }
