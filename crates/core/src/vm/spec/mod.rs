@@ -105,11 +105,11 @@ power = ["slotctl", "cycle", "{device}"]
             ("power = [\"p\", \"{firmware}\"]", "line 6, column 9: {firmware} stands for nothing in power"),
             (
                 "net = { own = \"192.0.2.7\", peer = \"host\" }",
-                "line 6, column 34: peer is no IPv4 address of a host",
+                "line 6, column 35: peer is no IPv4 address of a host",
             ),
             (
                 "net = { own = \"192.0.2.7\", peer = \"192.0.2.7\" }",
-                "line 6, column 34: own and peer are the same address",
+                "line 6, column 35: own and peer are the same address",
             ),
             (
                 "net = { own = \"224.0.0.1\", peer = \"192.0.2.7\" }",
