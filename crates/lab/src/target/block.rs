@@ -6,14 +6,14 @@ use super::command::Task;
 use super::defect::Defect;
 use super::medium::Through;
 use super::sense::Sense;
-use super::{BLOCK_BYTES, Data, Initiator, Protection, Refusal, Reply, Target, data, nothing};
+use super::{BLOCK_BYTES, Data, Protection, Refusal, Reply, Target, data, nothing};
 
 /// First block and number of blocks.
-type Extent = (u32, u32);
+pub(super) type Extent = (u32, u32);
 
 impl Target {
     /// Refuses what is not wholly on the medium (7.2.3).
-    fn range(&self, (lba, count): Extent) -> Result<(), Refusal> {
+    pub(super) fn range(&self, (lba, count): Extent) -> Result<(), Refusal> {
         let end = if self.has(Defect::RangeWraps) {
             u64::from(lba.wrapping_add(count))
         } else if self.has(Defect::RangeFirstOnly) {
@@ -27,7 +27,7 @@ impl Target {
         if fits || self.has(Defect::RangeUnchecked) { Ok(()) } else { Err(Sense::RANGE.into()) }
     }
 
-    fn writable(&self) -> Result<(), Refusal> {
+    pub(super) fn writable(&self) -> Result<(), Refusal> {
         match self.medium.protection {
             Protection::On if !self.has(Defect::ProtectIgnored) => Err(Sense::PROTECTED.into()),
             Protection::On | Protection::Off => Ok(()),
@@ -99,88 +99,15 @@ impl Target {
     }
 
     /// The block so many behind the first.
-    fn step(&self, lba: u32, step: u32) -> u32 {
+    pub(super) fn step(&self, lba: u32, step: u32) -> u32 {
         let next = lba.wrapping_add(step);
         if self.has(Defect::CarryLost8) { lba & !0xff | next & 0xff } else { next }
     }
 
     /// Where a block lies.
-    fn place(&self, lba: u32) -> u32 {
+    pub(super) fn place(&self, lba: u32) -> u32 {
         // 2^32 bytes are 2^23 blocks.
         if self.has(Defect::AddressWraps24) { lba & 0x7f_ffff } else { lba }
-    }
-
-    fn write(&mut self, extent: Extent, bytes: &[u8], through: Through) -> Reply {
-        self.writable()?;
-        let range = self.range(extent);
-        if range.is_err() && !self.has(Defect::WriteStraddles) {
-            range?;
-        }
-        let (lba, count) = extent;
-        if count > 0
-            && lba.saturating_add(count - 1) == self.medium.last()
-            && self.has(Defect::WriteLastRefused)
-        {
-            return Err(Sense::RANGE.into());
-        }
-        let repeated = self.written_last == Some(lba) && self.has(Defect::WriteRepeatedLost);
-        self.written_last = Some(lba).filter(|_| count > 0);
-        let lost = count > 1 && count % 2 == 1 && self.has(Defect::WriteLosesLast)
-            || self.has(Defect::WriteLost) && self.commands.is_multiple_of(16);
-        let kept = match (lost, repeated) {
-            (_, true) => 0,
-            (true, false) => count.saturating_sub(1),
-            (false, false) => count,
-        };
-        self.traces.writes_in_row += 1;
-        self.traces.writes = self.traces.writes.wrapping_add(1);
-        let kept = if self.traces.sender == Some(Initiator::B) && self.has(Defect::SecondWritesOne) {
-            kept.min(1)
-        } else {
-            kept
-        };
-        let verified = self.traces.has_verified && self.has(Defect::WriteAfterVerify);
-        let other = self.traces.sender.filter(|_| self.has(Defect::WriteAfterSecond));
-        let after_other = other.is_some_and(|sender| {
-            self.traces.writer.is_some_and(|(writer, at)| writer != sender && at == lba)
-        });
-        self.traces.writer = self.traces.sender.map(|sender| (sender, lba));
-        self.traces.has_verified = false;
-        let kept = if verified || after_other { 0 } else { kept };
-        let loses = lba.wrapping_add(count) == 4096 && self.has(Defect::WriteTo4095);
-        let kept = if loses { kept.saturating_sub(1) } else { kept };
-        let mut changed = bytes.to_vec();
-        if count == 6 && self.has(Defect::WriteOfSix) {
-            changed.copy_within(2 * BLOCK_BYTES..3 * BLOCK_BYTES, 3 * BLOCK_BYTES);
-        }
-        if count > 16 && self.has(Defect::WriteHalf) {
-            let half = changed.len().saturating_sub(BLOCK_BYTES / 2);
-            changed.get_mut(half..).unwrap_or_default().fill(0);
-        }
-        let bytes = changed.as_slice();
-        let kept = if self.has(Defect::Write10Of255) && count > 256 { kept.min(255) } else { kept };
-        let lba = if self.has(Defect::WriteStrays) && self.traces.writes.is_multiple_of(64) {
-            lba.wrapping_add(1)
-        } else {
-            lba
-        };
-        let mut last = None;
-        for (step, block) in (0..kept).zip(bytes.chunks(BLOCK_BYTES)) {
-            let at = self.place(self.step(lba, step));
-            let zeros = self.has(Defect::WriteZerosSkipped) && block.iter().all(|byte| *byte == 0);
-            if at <= self.medium.last() && !zeros {
-                self.medium.write(at, block, through);
-                last = Some((at, block));
-            }
-        }
-        if let Some((at, block)) = last
-            && at < self.medium.last()
-            && self.has(Defect::WriteSpills)
-        {
-            self.medium.write(at + 1, block, through);
-        }
-        range?;
-        nothing()
     }
 
     fn out_bytes(task: &Task<'_>, (_, count): Extent) -> Vec<u8> {

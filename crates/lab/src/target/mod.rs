@@ -22,6 +22,7 @@ mod sense;
 mod tests;
 mod traces;
 mod unit;
+mod write;
 
 use std::time::Duration;
 
@@ -344,12 +345,7 @@ impl Target {
             _ if hangs => Err(Refusal::Silence),
             Ok(()) => self.run(&task),
             Err(reply) => {
-                if self.has(Defect::SenseLostToAbsent) {
-                    self.kept(nexus.initiator).sense = None;
-                }
-                if self.has(Defect::AttentionLostToAbsent) {
-                    self.kept(nexus.initiator).attention = None;
-                }
+                self.pass_absent(nexus.initiator);
                 *reply
             }
         };
@@ -359,17 +355,7 @@ impl Target {
                 (None, Vec::new())
             }
             Err(Refusal::Sense(sense)) => {
-                if self.has(Defect::PreventEndsByError) {
-                    self.kept(nexus.initiator).prevents_removal = false;
-                }
-                let told = match self.traces.error_before {
-                    Some(before) if self.traces.after_error && self.has(Defect::SenseOfErrorBefore) => before,
-                    _ => sense,
-                };
-                self.traces.error_before = Some(told);
-                let is_range = told == Sense::RANGE && nexus.initiator == Initiator::B;
-                let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
-                self.keep_sense(nexus.initiator, told.seen_by(self.defect));
+                self.remember_error(nexus.initiator, sense);
                 (Some(0x02), Vec::new())
             }
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
@@ -403,6 +389,31 @@ impl Target {
             if out.is_empty() { length(expected_in) - length(sent.len()) } else { length(out.len() - taken) };
         sent.truncate(expected_in);
         Response { status, data: sent, residual, elapsed: self.clock.saturating_sub(before) }
+    }
+
+    /// A command to an absent logical unit leaves LUN 0 as it was.
+    fn pass_absent(&mut self, initiator: Initiator) {
+        if self.has(Defect::SenseLostToAbsent) {
+            self.kept(initiator).sense = None;
+        }
+        if self.has(Defect::AttentionLostToAbsent) {
+            self.kept(initiator).attention = None;
+        }
+    }
+
+    /// Keeps the sense of a command that was refused.
+    fn remember_error(&mut self, initiator: Initiator, sense: Sense) {
+        if self.has(Defect::PreventEndsByError) {
+            self.kept(initiator).prevents_removal = false;
+        }
+        let told = match self.traces.error_before {
+            Some(before) if self.traces.after_error && self.has(Defect::SenseOfErrorBefore) => before,
+            _ => sense,
+        };
+        self.traces.error_before = Some(told);
+        let is_range = told == Sense::RANGE && initiator == Initiator::B;
+        let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
+        self.keep_sense(initiator, told.seen_by(self.defect));
     }
 
     /// Sense lasts until it is read or the next command of the same initiator (7.6).
