@@ -65,7 +65,10 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         .map_err(|failure| failure.hint(format!("`slotwise run SPEC {name}` starts it")))?;
     let already = control.has(&devices).map_err(Failure::hinted(ControlError::hint))?;
     if already == devices {
-        let signs = vec![Sign::Decodes; devices.len()];
+        let silent =
+            control.wait_taken(&devices, Duration::ZERO).map_err(Failure::hinted(ControlError::hint))?;
+        let sign = |device| if silent.contains(device) { Sign::Silent } else { Sign::Decodes };
+        let signs: Vec<Sign> = devices.iter().map(sign).collect();
         return told(arguments, vm, &Done { devices: &devices, signs: &signs, steps: &[], id: None });
     }
     if !host::may_go_on(&plan, &arguments.despite)? {
