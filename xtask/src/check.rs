@@ -33,7 +33,6 @@ const LAB: &[Stage] = &[
     Stage { name: "lab host by itself", run: lab_host },
     Stage { name: "guests by themselves", run: guests },
     Stage { name: "the main job, in the lab", run: || story::tell(Show::Steps, &build::dist()?).map(drop) },
-    Stage { name: "any function, in the lab", run: || story::functions::tell(&build::dist()?) },
     Stage { name: "hot-plug, in the lab", run: || story::attach::play(&build::dist()?) },
     Stage { name: "addresses, foretold and seen", run: placement::shortly },
     Stage { name: "scenarios, foretold and tried", run: score::shortly },

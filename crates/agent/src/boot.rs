@@ -80,6 +80,23 @@ fn read_register(directory: &Path, register: IoRead) -> io::Result<()> {
     region.read_exact_at(&mut [0], register.offset)
 }
 
+/// Loads the drivers of functions that have come since the guest started; a function that is plugged in later brings none
+/// with it. What fails shows in the function having no driver.
+pub(crate) fn load_for_functions() {
+    // A guest of its owner's own making has drivers of its own.
+    let Ok(config) = read_config() else { return };
+    let conditional = config.modules.iter().filter(|module| !module.functions.is_empty());
+    for module in conditional.filter(|module| !is_loaded(module) && is_wanted(module)) {
+        let _ = load(module);
+    }
+}
+
+/// Whether the kernel has a module already, by the name of its file.
+fn is_loaded(module: &Module) -> bool {
+    let name = Path::new(&module.path).file_stem().unwrap_or_default();
+    Path::new("/sys/module").join(name).exists()
+}
+
 /// Whether a module is wanted: always, or where a function is that it is for.
 fn is_wanted(module: &Module) -> bool {
     if module.functions.is_empty() {

@@ -9,7 +9,7 @@ use slotwise_testbench::wire::{
 };
 
 use crate::line::{Line, Lines};
-use crate::{function, kernel_log, pci, scsi};
+use crate::{boot, function, kernel_log, pci, scsi};
 
 /// Number of an answer to a line that could not be read, and so has no number.
 const NO_ID: u64 = 0;
@@ -69,7 +69,10 @@ fn answer(request: Request, complaints: &[String]) -> Answer {
         Request::KernelLog { since } => {
             kernel_log::records(since).map(|(records, next)| Answer::KernelLog { records, next })
         }
-        Request::Pci => pci::functions().map(|functions| Answer::Pci { functions }),
+        Request::Pci => {
+            boot::load_for_functions();
+            pci::functions().map(|functions| Answer::Pci { functions })
+        }
         Request::Perform { function, operation } => {
             function::perform(&function, &operation).map(|outcome| Answer::Performed { outcome })
         }

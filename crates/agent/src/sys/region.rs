@@ -48,7 +48,7 @@ mod tests {
     #[test]
     fn words_are_read_in_their_order_from_any_offset() {
         let path = std::env::temp_dir().join(format!("slotwise-region-{}", std::process::id()));
-        let content: Vec<u8> = (0..8192_u32).flat_map(|word| word.to_le_bytes()).collect();
+        let content: Vec<u8> = (0..8192_u32).flat_map(u32::to_le_bytes).collect();
         File::create(&path).unwrap().write_all(&content).unwrap();
         let file = File::open(&path).unwrap();
         assert_eq!(read(&file, 0, 8).unwrap(), content[..8]);

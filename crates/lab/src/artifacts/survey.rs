@@ -85,6 +85,8 @@ const MODULES: &[&str] = &[
     "e1000e",
     "8139cp",
     "8139too",
+    "igb",
+    "nvme",
     "xhci_pci",
     "ehci_pci",
     "uhci_hcd",

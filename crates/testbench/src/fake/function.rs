@@ -129,7 +129,7 @@ impl FakeFunction {
         if self.silent {
             data.fill(0xff);
         }
-        if self.flaw == Flaw::IdsFlicker && self.reads % 37 == 0 && offset == 0 {
+        if self.flaw == Flaw::IdsFlicker && self.reads.is_multiple_of(37) && offset == 0 {
             data[2] ^= 0x40;
         }
         data
@@ -222,7 +222,7 @@ impl FakeFunction {
             _ => {}
         }
         self.works = self.works.wrapping_add(1);
-        let flips = self.flaw == Flaw::DmaFlips && self.works % 8 == 0;
+        let flips = self.flaw == Flaw::DmaFlips && self.works.is_multiple_of(8);
         Ok((vec![u8::from(flips); 512], rounds.into()))
     }
 

@@ -199,13 +199,12 @@ fn entries(
     let text =
         |file: &str| Ok::<_, PrepareError>(String::from_utf8_lossy(&read(&modules.join(file))?).into_owned());
     let dependencies = Dependencies::parse(&text("modules.dep")?, &text("modules.builtin")?);
-    let order = |names: &mut dyn Iterator<Item = &str>| {
-        dependencies.load_order(names).map_err(|NoSuchModule(module)| PrepareError::NoModule {
-            module,
-            directory: modules.to_owned(),
-            package: kernel.package.name.clone(),
-        })
-    };
+    let names = wanted.iter().map(|module| module.name.as_str());
+    let order = dependencies.load_order(names).map_err(|NoSuchModule(module)| PrepareError::NoModule {
+        module,
+        directory: modules.to_owned(),
+        package: kernel.package.name.clone(),
+    })?;
     let mut boot = BootConfig { port: AGENT_PORT.to_owned(), modules: Vec::new() };
     let mut add = |(name, file): (String, String), functions: &[String]| {
         let path = format!("slotwise/modules/{name}.ko");
@@ -222,15 +221,15 @@ fn entries(
         }
         Ok::<_, PrepareError>(())
     };
-    order(&mut wanted.iter().map(|module| module.name.as_str()))?
-        .into_iter()
-        .try_for_each(|module| add(module, &[]))?;
-    let aliases = if drivers.is_empty() { String::new() } else { text("modules.alias")? };
+    order.into_iter().try_for_each(|module| add(module, &[]))?;
+    // Without the list of aliases nobody knows what a driver is for.
+    let aliases = text("modules.alias").unwrap_or_default();
+    let drivers: &[String] = if aliases.is_empty() { &[] } else { drivers };
     for driver in drivers {
+        // A kernel that lacks one serves the functions of others all the same.
+        let Ok(modules) = dependencies.load_order(std::iter::once(driver.as_str())) else { continue };
         let functions = patterns(&aliases, driver);
-        order(&mut std::iter::once(driver.as_str()))?
-            .into_iter()
-            .try_for_each(|module| add(module, &functions))?;
+        modules.into_iter().try_for_each(|module| add(module, &functions))?;
     }
     let content = serde_json::to_vec(&boot).map_err(|error| PrepareError::File {
         action: "write",
@@ -425,6 +424,20 @@ mod tests {
         for name in ["init", "slotwise/modules/scsi_mod.ko", "slotwise/modules/sg.ko", "slotwise/boot.json"] {
             assert!(names.iter().any(|own| own == name), "{name} not in {names:?}");
         }
+    }
+
+    #[test]
+    fn drivers_that_the_kernel_lacks_are_left_out_and_those_it_has_are_loaded_for_their_functions() {
+        let (_dir, config, _) = machine();
+        let release = config.modules_dir.join("6.1.0-10-amd64");
+        let text = "title = 'T'\npage = 'P'\ntried = 'every-run'\nmemory = '64M'\ninterface = 'sg-io'\n\
+                    start-limit-seconds = 1\ndrivers = ['nvme', 'sg']\n\
+                    kernel = { image = 'vmlinuz-6.1.*-amd64', package = 'linux-image-amd64', command-line = ['quiet'] }\n";
+        let guest = GuestDefinition::parse("t", "t.toml", text).unwrap();
+        let has_driver = |guest| names(&initrd(guest, &config)).iter().any(|name| name.ends_with("sg.ko"));
+        assert!(!has_driver(&guest));
+        fs::write(release.join("modules.alias"), "alias pci:v00001000d* sg\n").unwrap();
+        assert!(has_driver(&guest));
     }
 
     #[test]
