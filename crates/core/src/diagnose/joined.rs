@@ -2,7 +2,8 @@
 //! and whether what the log complains of is still so.
 //!
 //! A log is of the past. Where the host shows the opposite now, the finding says so instead of sending its reader after
-//! something that is mended; nothing is taken back, because the host may be in that state again at the next boot.
+//! something that is mended; nothing is taken back, because the host may be in that state again at the next boot. Only
+//! where one line may have come of two causes does the host decide between them: what it still shows comes first.
 
 use super::{Diagnosis, Finding, Kind};
 use crate::facts::{FunctionFacts, Switch};
@@ -39,6 +40,28 @@ impl Diagnosis {
     pub fn join(&mut self, host: &Topology) {
         for finding in self.findings.iter_mut().filter(|finding| finding.cause.kind == Kind::Fault) {
             finding.host = facts(finding, host);
+        }
+        decide(&mut self.findings);
+    }
+}
+
+/// Of two faults that the same line shows, the one that the host confirms changes places with one that it contradicts.
+/// Their confidences stay where they are: what speaks for the line is now the other's.
+fn decide(findings: &mut [Finding]) {
+    for first in 0..findings.len() {
+        let bears = |finding: &Finding, bearing| finding.host.iter().any(|fact| fact.bearing == bearing);
+        let Some((before, after)) = findings.split_at_mut_checked(first + 1) else { return };
+        let Some(contradicted) = before.last_mut() else { return };
+        if !bears(contradicted, Bearing::SinceFixed) || bears(contradicted, Bearing::Confirms) {
+            continue;
+        }
+        let line = |finding: &Finding| finding.evidence.first().map(|e| (e.input.clone(), e.line));
+        let same = |other: &&mut Finding| {
+            bears(other, Bearing::Confirms) && line(other).is_some() && line(other) == line(contradicted)
+        };
+        if let Some(confirmed) = after.iter_mut().find(same) {
+            std::mem::swap(contradicted, confirmed);
+            std::mem::swap(&mut contradicted.confidence, &mut confirmed.confidence);
         }
     }
 }
@@ -199,4 +222,30 @@ fn held_members(address: PciAddress, host: &Topology) -> Vec<String> {
 
 fn sharers(line: &crate::topology::LineReading, address: PciAddress, host: &Topology) -> Vec<String> {
     host.sharers(line.irq, address).iter().map(ToString::to_string).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Input, diagnose};
+    use crate::topology::fixture::topology;
+
+    /// vfio-pci refuses with -22 both what has no group and what is a bridge.
+    const REFUSED: &[u8] = b"vfio-pci: probe of 0000:01:00.0 failed with error -22";
+
+    fn first(host: &str) -> (&'static str, bool) {
+        let mut diagnosis = diagnose(&[Input { name: "dmesg", bytes: REFUSED }]);
+        diagnosis.join(&topology(host));
+        let ranked = diagnosis.findings.windows(2).all(|two| match two {
+            [first, second] => first.confidence >= second.confidence || first.cause.kind != second.cause.kind,
+            _ => true,
+        });
+        (diagnosis.findings[0].cause.id, ranked)
+    }
+
+    #[test]
+    fn the_host_decides_between_causes_of_one_line() {
+        let bridge = "device 0000:01:00.0 class=060400 group=8";
+        assert_eq!(first(&format!("{bridge}\niommu off")), ("iommu-disabled", true));
+        assert_eq!(first(&format!("{bridge}\niommu on")), ("device-not-bound", true));
+    }
 }
