@@ -220,6 +220,12 @@ impl AddressSpace {
         placement
     }
 
+    /// The functions that the chipset brings along, as [`Self::lay_out`] wants them among the others.
+    #[must_use]
+    pub fn chipset(machine: &GuestMachine) -> Vec<Function> {
+        tree::chipset(machine)
+    }
+
     /// Where everything on the root bus `root`, chipset included, and behind its bridges lands: the firmware's algorithm, held
     /// against what the processor can address. Without advice.
     #[must_use]

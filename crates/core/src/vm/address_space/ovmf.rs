@@ -16,6 +16,8 @@ use crate::vm::MachineType;
 const PAGE: u64 = 4096;
 const BRIDGE_MEMORY: u64 = MIB;
 const BRIDGE_IO: u64 = 4096;
+/// Ports kept for hot-plug behind a bridge that does not say how many.
+const HOTPLUG_IO: u64 = 512;
 /// Deepest chain of bridges that is followed.
 const MAX_DEPTH: usize = 256;
 const CLASSIC_SIZE: u64 = 32 * GIB;
@@ -92,7 +94,7 @@ pub(super) fn place(
 ) -> Result<Placement, Why> {
     let high = aperture64(machine, release);
     let padding = Padding {
-        io: if release < Edk2Release(202_308) { BRIDGE_IO } else { 0 },
+        io: if release < Edk2Release(202_308) { HOTPLUG_IO } else { 0 },
         prefetchable: if high.size() > CLASSIC_SIZE { floor_power_of_two(high.size() / 256) } else { 0 },
     };
     let mut lists = collect(root, padding, MAX_DEPTH);
@@ -100,7 +102,10 @@ pub(super) fn place(
     merge(memory32, prefetchable32);
     merge(memory64, prefetchable64);
     if let Some(rom) = largest_rom(root, MAX_DEPTH) {
-        insert(memory32, Node::unnamed(rom, rom, false));
+        // Room for option ROMs is asked for before anything else, so it comes last among equals
+        // (`PciLib.c: PciHostBridgeResourceAllocator`).
+        let at = memory32.iter().take_while(|node| node.align >= rom).count();
+        memory32.insert(at, Node::unnamed(rom, rom, false));
     }
     let mut placement = Placement::default();
     let (io_length, io_align) = aperture(io, BRIDGE_IO);
@@ -289,7 +294,10 @@ fn aperture(list: &mut [Node], granularity: u64) -> (u64, u64) {
         node.offset = align_up(*cursor, node.align);
         *cursor = node.offset.saturating_add(node.length);
     }
-    let length = align_up(used, granularity).max(align_up(reserved, granularity));
+    // Ports that are kept are not rounded up, though a window has no end but at a multiple of its granularity: what comes
+    // next may lie in the window (`PciResourceSupport.c: CalculateApertureIo16`).
+    let reserved = if granularity == BRIDGE_IO { reserved } else { align_up(reserved, granularity) };
+    let length = align_up(used, granularity).max(reserved);
     let align = list.first().map_or(granularity, |node| node.align.max(granularity));
     (length, align)
 }
@@ -299,7 +307,9 @@ fn assign(placement: &mut Placement, nodes: &[Node], base: u64, window: Option<W
         let start = base.saturating_add(node.offset);
         if let Some((device, part)) = node.named {
             let window = window.unwrap_or_else(|| memory_window(start));
-            placement.map.push(Placed { device, part, start, size: node.length, window });
+            let size =
+                if part == Part::Window(Space::Io) { align_up(node.length, BRIDGE_IO) } else { node.length };
+            placement.map.push(Placed { device, part, start, size, window });
         }
         assign(placement, &node.children, start, window);
     }

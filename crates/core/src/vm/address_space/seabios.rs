@@ -5,7 +5,7 @@
 
 use super::arith::{GIB, MIB, align_down, align_up};
 use super::machine::{FOUR_GIB, HYPERTRANSPORT};
-use super::tree::{Bridge, BridgeKind, Bus, Class, Function, Space, buses};
+use super::tree::{Bridge, BridgeKind, Bus, Class, Function, SMBUS, Space, buses};
 use super::{BarRequest, GuestMachine, Part, Placed, Placement, SeaBiosVersion, Why, Window, memory_window};
 use crate::vm::MachineType;
 
@@ -13,6 +13,9 @@ use crate::vm::MachineType;
 const LOW_END: u64 = 0xfec0_0000;
 /// End of q35's memory-mapped configuration space, where the hole begins.
 const Q35_LOW_START: u64 = 0xc000_0000;
+/// Where the SMBus controller's ports are in the end, 0x100 above the power management's; the place that they had is left
+/// empty (`ich9_smbus_setup`, `acpi_pm_base`).
+const SMBUS_BASE: u64 = 0x700;
 const PAGE: u64 = 4096;
 const BRIDGE_MEMORY: u64 = 2 * MIB;
 const BRIDGE_IO: u64 = 4096;
@@ -292,6 +295,9 @@ impl Assigned {
                 let list = std::mem::take(own.of(space));
                 self.list(&list, start);
             }
+        }
+        for placed in self.placed.iter_mut().filter(|placed| placed.device == SMBUS) {
+            placed.start = SMBUS_BASE;
         }
         Placement { map: self.placed, ..Placement::default() }
     }

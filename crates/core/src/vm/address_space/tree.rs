@@ -7,6 +7,9 @@ use crate::vm::{GuestSlot, MachineType};
 /// Most buses that are looked at: bus numbers have 8 bits.
 const MAX_BUSES: usize = 256;
 
+/// q35's SMBus controller, which SeaBIOS moves after it has placed it.
+pub(super) const SMBUS: Owner = Owner::Guest("SMBus");
+
 /// The register space that an entry of a bus needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {

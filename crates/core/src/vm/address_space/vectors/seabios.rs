@@ -253,7 +253,7 @@ fn a_scsi_card_and_a_network_card_behind_a_bridge() {
         bar("AHCI", 5, 0xfe80_1000),
         bar("SCSI", 0, 0xc000),
         bar("NIC", 0, 0xc100),
-        bar("SMBus", 4, 0xd000),
+        bar("SMBus", 4, 0x700),
         bar("AHCI", 4, 0xd040),
     ];
     check_on(&guest(Q35, SB2, 2048, "i40"), "example", Seen, &devices, &expected);
