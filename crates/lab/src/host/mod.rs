@@ -8,12 +8,15 @@
 mod directory;
 mod process;
 
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io;
 use std::ops::Deref;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::artifacts::Artifacts;
 use crate::channel::VERSION;
@@ -34,17 +37,25 @@ const POWER_OFF: Duration = Duration::from_secs(15);
 /// seconds on two quiet processors.
 const DEVICE_WAIT: Duration = Duration::from_secs(15);
 
+/// How long a lab host may neither say nor do anything while it boots.
+const STALL: Duration = Duration::from_secs(90);
+/// How often a booting lab host is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long the rest of a message may take that has begun to come.
+const MESSAGE: Duration = Duration::from_secs(60);
+
 /// How to boot.
 #[derive(Clone, Debug)]
 pub struct BootOptions {
-    /// Time until the lab host must be up.
+    /// Processor time that QEMU may use until the lab host is up. Other work of the machine takes none of it, so that a
+    /// busy machine does not make a boot fail that goes on well.
     pub deadline: Duration,
     /// Where the kernel console is logged; a temporary file when absent.
     pub console_log: Option<PathBuf>,
 }
 
 impl Default for BootOptions {
-    /// Two minutes, which is ten times what a boot takes on two quiet processors.
+    /// Two minutes, several times what a boot takes.
     fn default() -> Self {
         Self { deadline: Duration::from_secs(120), console_log: None }
     }
@@ -64,10 +75,15 @@ pub enum LabError {
         source: io::Error,
     },
     /// It was not up in time.
-    #[error("the lab host was not up after {} s{}", .after.as_secs(), tail(.console))]
+    #[error(
+        "the lab host was not up after {} s, {} s of processor time{}",
+        .after.as_secs(), .used.as_secs(), tail(.console)
+    )]
     Deadline {
-        /// The time it had.
+        /// Time since it was started.
         after: Duration,
+        /// Processor time of it that was the lab host's.
+        used: Duration,
         /// Last lines of the console, and of QEMU's complaints.
         console: String,
     },
@@ -142,7 +158,7 @@ impl LabHost {
         let log = path.join("qemu.log");
         let qemu = Qemu::start(&artifacts.qemu, qemu_arguments(machine, &files), &log)
             .map_err(|source| LabError::io("run", &artifacts.qemu, source))?;
-        let greeting = Greeting { qemu: &qemu, until: start + options.deadline };
+        let greeting = Greeting { qemu: &qemu, patience: RefCell::new(Patience::new(options.deadline)) };
         let greeted = greeting.accept(&listener).and_then(|stream| {
             let (hello, ready) = greeting.greet(&stream, &setup(machine), progress)?;
             stream.set_read_timeout(None)?;
@@ -151,7 +167,10 @@ impl LabHost {
         let (stream, hello, ready) = greeted.map_err(|error| {
             let console = last_words(&console, &log);
             match error {
-                GreetError::Deadline => LabError::Deadline { after: options.deadline, console },
+                GreetError::Deadline => {
+                    let used = qemu.processor_time().unwrap_or_default();
+                    LabError::Deadline { after: start.elapsed(), used, console }
+                }
                 GreetError::Ended => LabError::Ended { console },
                 GreetError::Channel(error) => LabError::Session(error),
             }
@@ -245,7 +264,33 @@ fn setup(machine: &Machine) -> Setup {
 /// The part of a boot in which QEMU may end and time may run out.
 struct Greeting<'a> {
     qemu: &'a Qemu,
-    until: Instant,
+    patience: RefCell<Patience>,
+}
+
+/// How long a boot is waited for: as long as it goes on, within its processor time.
+struct Patience {
+    start: Instant,
+    limit: Duration,
+    /// Processor time at the last sign of life, and when that was.
+    used: Duration,
+    alive: Instant,
+}
+
+impl Patience {
+    fn new(limit: Duration) -> Self {
+        let start = Instant::now();
+        Self { start, limit, used: Duration::ZERO, alive: start }
+    }
+
+    /// Whether to wait on, `used` being the processor time so far, if that can be told; then all time counts.
+    fn lasts(&mut self, used: Option<Duration>) -> bool {
+        let used = used.unwrap_or_else(|| self.start.elapsed());
+        if used >= self.used + LOOK {
+            self.used = used;
+            self.alive = Instant::now();
+        }
+        used < self.limit && self.alive.elapsed() < STALL
+    }
 }
 
 enum GreetError {
@@ -287,9 +332,9 @@ impl Greeting<'_> {
                 }
                 Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error.into()),
                 Err(_) if self.qemu.has_ended() => return Err(GreetError::Ended),
-                Err(_) if Instant::now() > self.until => return Err(GreetError::Deadline),
-                Err(_) => std::thread::sleep(Duration::from_millis(5)),
+                Err(_) => self.look()?,
             }
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 
@@ -314,13 +359,21 @@ impl Greeting<'_> {
         }
     }
 
+    /// The next message. It is waited for in small pieces, and read once it has begun to come.
     fn next(&self, stream: &UnixStream) -> Result<Message, GreetError> {
-        let left = self.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(GreetError::Deadline);
+        let look = Timespec { tv_sec: 1, tv_nsec: 0 };
+        let ready = || poll(&mut [PollFd::new(stream, PollFlags::IN)], Some(&look));
+        while rustix::io::retry_on_intr(ready).map_err(io::Error::from)? == 0 {
+            self.look()?;
         }
-        stream.set_read_timeout(Some(left))?;
+        self.patience.borrow_mut().alive = Instant::now();
+        stream.set_read_timeout(Some(MESSAGE))?;
         Ok(Frame::read(stream)?.message)
+    }
+
+    fn look(&self) -> Result<(), GreetError> {
+        let lasts = self.patience.borrow_mut().lasts(self.qemu.processor_time());
+        if lasts { Ok(()) } else { Err(GreetError::Deadline) }
     }
 }
 
@@ -354,4 +407,26 @@ fn last_lines(path: &Path) -> String {
     let text = String::from_utf8_lossy(&read().unwrap_or_default()).into_owned();
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     lines.get(lines.len().saturating_sub(TAIL_LINES)..).unwrap_or_default().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boot_that_works_is_waited_for_and_one_that_uses_up_its_time_is_not() {
+        let mut patience = Patience::new(Duration::from_secs(120));
+        patience.start = Instant::now().checked_sub(Duration::from_secs(1000)).unwrap();
+        patience.alive = patience.start;
+        assert!(patience.lasts(Some(Duration::from_secs(30))), "a busy machine gave it 30 s of 1000");
+        assert!(!patience.lasts(Some(Duration::from_secs(120))));
+    }
+
+    #[test]
+    fn a_boot_that_does_nothing_is_given_up() {
+        let mut patience = Patience::new(Duration::from_secs(120));
+        assert!(patience.lasts(Some(Duration::from_secs(5))));
+        patience.alive = Instant::now().checked_sub(STALL).unwrap();
+        assert!(!patience.lasts(Some(Duration::from_secs(5))));
+    }
 }

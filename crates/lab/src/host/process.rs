@@ -20,6 +20,8 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 #[derive(Debug)]
 pub(super) struct Qemu {
     process: OwnedFd,
+    /// For /proc alone; signals go by the descriptor.
+    number: u32,
     end: Arc<End>,
 }
 
@@ -38,8 +40,19 @@ impl Qemu {
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let end = Arc::new(End::default());
         let started = keep(command, Arc::clone(&end));
-        let process = started.recv().map_err(|_| io::Error::other("the thread that starts QEMU ended"))??;
-        Ok(Self { process, end })
+        let (process, number) =
+            started.recv().map_err(|_| io::Error::other("the thread that starts QEMU ended"))??;
+        Ok(Self { process, number, end })
+    }
+
+    /// Processor time that it has used, its threads included: what passes for it only while it runs (proc(5), `stat`,
+    /// fields 14 and 15, in ticks of 1/100 s). None once it has ended.
+    pub(super) fn processor_time(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.number)).ok()?;
+        // The second field is the program's name in parentheses, which may hold anything.
+        let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
+        let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+        Some(Duration::from_millis(user.saturating_add(system).saturating_mul(10)))
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -63,7 +76,7 @@ impl Drop for Qemu {
 }
 
 /// Starts the command on a thread of its own, which stays until the command ends.
-fn keep(mut command: Command, end: Arc<End>) -> Receiver<io::Result<OwnedFd>> {
+fn keep(mut command: Command, end: Arc<End>) -> Receiver<io::Result<(OwnedFd, u32)>> {
     let (sender, receiver) = channel();
     std::thread::spawn(move || {
         match command.spawn() {
@@ -75,7 +88,8 @@ fn keep(mut command: Command, end: Arc<End>) -> Receiver<io::Result<OwnedFd>> {
                     // Without the descriptor nobody could end it.
                     let _ = child.kill();
                 }
-                let _ = sender.send(process.map_err(io::Error::from));
+                let number = child.id();
+                let _ = sender.send(process.map(|process| (process, number)).map_err(io::Error::from));
                 let _ = child.wait();
             }
         }
@@ -100,6 +114,17 @@ mod tests {
         let process = running("exit 0");
         process.wait(Duration::from_secs(10));
         assert!(process.has_ended());
+    }
+
+    #[test]
+    fn only_work_counts_as_processor_time() {
+        let idle = running("sleep 1000");
+        let busy = running("while :; do :; done");
+        let used = |process: &Qemu| process.processor_time().unwrap();
+        while used(&busy) < Duration::from_millis(100) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(used(&idle) < Duration::from_millis(100));
     }
 
     #[test]
