@@ -152,3 +152,27 @@ fn an_overflow_leaves_ovmf_with_nothing() {
     let advice = AddressSpace::plan(&machine, &wide).advice;
     assert!(advice.contains(&Change::Aperture64(256 * GIB)), "{advice:?}");
 }
+
+#[test]
+fn ports_kept_for_hot_plug_end_within_the_window() {
+    // Seen with 202211: behind two empty ports come the chipset's own, in the window of the second.
+    let machine = guest(Q35, OVMF[0], 2048, "i36");
+    let empty = |slot| port((slot, 0), Reserve::default(), Vec::new()).expect("port");
+    let expected = [
+        ("root port", Part::Window(Space::Io), 0x6000),
+        bar("SMBus", 4, 0x7200),
+        bar("AHCI", 4, 0x7240),
+        bar("AHCI", 5, 0xc040_0000),
+    ];
+    check_on(&machine, "empty ports", Seen, &[empty(2), empty(4)], &expected);
+}
+
+#[test]
+fn the_room_for_option_roms_comes_last_among_equals() {
+    // The order was seen with 202211, in a larger machine: a BAR of 128 KiB lies before the room for ROMs of 128 KiB.
+    let machine = guest(Pc, OVMF[0], 2048, "i39");
+    let card = vec![(0, Memory32, false, 128 << 10), (6, Rom, false, 128 << 10)];
+    let edu = vec![(0, Memory32, false, MIB)];
+    let expected = [bar("edu", 0, 0x8000_0000), bar("card", 0, 0x8010_0000)];
+    check_on(&machine, "ROM", Source, &row(2, vec![("card", card), ("edu", edu)]), &expected);
+}
