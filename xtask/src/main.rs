@@ -12,7 +12,9 @@ mod mutation;
 mod oracle;
 mod packages;
 mod peers;
+mod placement;
 mod planning;
+mod random;
 mod score;
 mod story;
 mod tidy;
@@ -112,6 +114,18 @@ enum Task {
         #[arg(long, conflicts_with_all = ["short", "only"])]
         write: bool,
     },
+    /// Foretell where firmware places the BARs of generated machines, start them, and compare
+    Placement {
+        /// Only those that CI starts
+        #[arg(long)]
+        short: bool,
+        /// Only machines whose name contains this, with all their BARs
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+        /// Write the result to docs/reference/placement.md
+        #[arg(long, conflicts_with_all = ["short", "only"])]
+        write: bool,
+    },
     /// Check what the compiler does not: where unsafe lives, what the core may use, file lengths
     Tidy,
 }
@@ -142,6 +156,7 @@ fn main() -> ExitCode {
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Peers { peer, every } => packages::ensure().and_then(|()| peers::run(&peer, every)),
         Task::Score { short, only, write } => score::run(&score::Wanted { short, only, write }),
+        Task::Placement { short, only, write } => placement::run(&placement::Wanted { short, only, write }),
         Task::Tidy => tidy::run(),
     };
     match result {

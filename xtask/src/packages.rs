@@ -16,6 +16,7 @@ struct Package {
 const PACKAGES: &[Package] = &[
     Package { name: "qemu-system-x86", proof: "/usr/bin/qemu-system-x86_64" },
     Package { name: "seabios", proof: "/usr/share/seabios/bios-256k.bin" },
+    Package { name: "ovmf", proof: "/usr/share/OVMF/OVMF_CODE_4M.fd" },
     Package { name: "ipxe-qemu", proof: "/usr/lib/ipxe/qemu/efi-e1000.rom" },
     Package { name: "linux-image-amd64", proof: "/usr/share/doc/linux-image-amd64" },
     Package { name: "busybox-static", proof: "/usr/share/doc/busybox-static" },

@@ -3,28 +3,7 @@
 
 use slotwise_core::pci::ConfigSpace;
 
-/// The generator of `SplitMix64` (Steele, Lea, Flood 2014): good enough to scatter changes, and the same everywhere.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        let limit = u64::try_from(limit.max(1)).unwrap_or(u64::MAX);
-        usize::try_from(self.next() % limit).unwrap_or(0)
-    }
-
-    fn byte(&mut self) -> u8 {
-        let [byte, ..] = self.next().to_le_bytes();
-        byte
-    }
-}
+use crate::random::Random;
 
 /// `count` spaces made from `seeds`, every second one from nothing.
 pub(super) fn spaces(seeds: &[ConfigSpace], count: usize, seed: u64) -> Vec<ConfigSpace> {
