@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::build::{cargo, must};
 use crate::story::{self, Show};
-use crate::{Result, agent_i386, build, deny, fuzz, generate, packages, placement, tidy};
+use crate::{Result, agent_i386, build, deny, fuzz, generate, packages, placement, score, tidy};
 
 struct Stage {
     name: &'static str,
@@ -35,6 +35,7 @@ const LAB: &[Stage] = &[
     Stage { name: "the main job, in the lab", run: || story::tell(Show::Steps, &build::dist()?).map(drop) },
     Stage { name: "any function, in the lab", run: || story::functions::tell(&build::dist()?) },
     Stage { name: "addresses, foretold and seen", run: placement::shortly },
+    Stage { name: "scenarios, foretold and tried", run: score::shortly },
     Stage { name: "faults on purpose, in the lab", run: || story::faults::befall(&build::dist()?) },
 ];
 

@@ -110,6 +110,9 @@ enum Task {
         /// Only scenarios whose name contains this
         #[arg(long, value_name = "TEXT")]
         only: Option<String>,
+        /// Take over what came right in an earlier run of the same programs
+        #[arg(long)]
+        resume: bool,
         /// Write the result to docs/reference/score.md
         #[arg(long, conflicts_with_all = ["short", "only"])]
         write: bool,
@@ -155,7 +158,9 @@ fn main() -> ExitCode {
         Task::Mutation { only } => mutation::run(&only),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Peers { peer, every } => packages::ensure().and_then(|()| peers::run(&peer, every)),
-        Task::Score { short, only, write } => score::run(&score::Wanted { short, only, write }),
+        Task::Score { short, only, resume, write } => {
+            score::run(&score::Wanted { short, only, resume, write })
+        }
         Task::Placement { short, only, write } => placement::run(&placement::Wanted { short, only, write }),
         Task::Tidy => tidy::run(),
     };

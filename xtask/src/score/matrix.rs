@@ -4,21 +4,35 @@ use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::causes;
+
 /// What came of one scenario.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Trial {
     pub(super) name: String,
     pub(super) summary: String,
-    /// Rules that said it would not work; none if the plan was that it would.
-    pub(super) foretold: BTreeSet<String>,
+    pub(super) foretold: Foretold,
     pub(super) came: Came,
     pub(super) took: Duration,
 }
 
+/// What the plan said.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+pub(super) enum Foretold {
+    /// Rules that said it would not work; none if the plan was that it would.
+    Rules(BTreeSet<String>),
+    /// No plan is made of such a spec on this host.
+    Refused(String),
+}
+
 /// What happened when it was tried.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) enum Came {
     Worked,
+    /// It was not even begun.
+    Refused(String),
     /// It failed; the cause that its logs name first, and the line that tells most.
     Failed {
         cause: Option<String>,
@@ -33,6 +47,8 @@ pub(super) enum Cell {
     RightFailure,
     /// Foretold to work, and worked.
     RightSuccess,
+    /// The spec contradicts the host: plan and run refuse it in the same words.
+    RightRefusal,
     /// Foretold to fail, and failed, but the logs name something else.
     OtherCause,
     /// Foretold to work, and failed.
@@ -42,13 +58,20 @@ pub(super) enum Cell {
 }
 
 impl Cell {
-    pub(super) const ALL: [Self; 5] =
-        [Self::RightFailure, Self::RightSuccess, Self::OtherCause, Self::Miss, Self::FalseAlarm];
+    pub(super) const ALL: [Self; 6] = [
+        Self::RightFailure,
+        Self::RightSuccess,
+        Self::RightRefusal,
+        Self::OtherCause,
+        Self::Miss,
+        Self::FalseAlarm,
+    ];
 
     pub(super) const fn words(self) -> &'static str {
         match self {
             Self::RightFailure => "foretold to fail, failed of that cause",
             Self::RightSuccess => "foretold to work, worked",
+            Self::RightRefusal => "contradicted by the host, refused by plan and run",
             Self::OtherCause => "foretold to fail, failed of another cause",
             Self::Miss => "foretold to work, failed (miss)",
             Self::FalseAlarm => "foretold to fail, worked (false alarm)",
@@ -56,31 +79,35 @@ impl Cell {
     }
 
     pub(super) const fn is_right(self) -> bool {
-        matches!(self, Self::RightFailure | Self::RightSuccess)
+        matches!(self, Self::RightFailure | Self::RightSuccess | Self::RightRefusal)
     }
 }
 
 impl Trial {
     pub(super) fn cell(&self) -> Cell {
-        match (&self.came, self.foretold.is_empty()) {
+        let rules = match (&self.foretold, &self.came) {
+            (Foretold::Refused(plan), Came::Refused(run)) if plan == run => return Cell::RightRefusal,
+            (Foretold::Refused(_), Came::Worked) => return Cell::FalseAlarm,
+            (Foretold::Refused(_), _) => return Cell::OtherCause,
+            (Foretold::Rules(rules), _) => rules,
+        };
+        match (&self.came, rules.is_empty()) {
             (Came::Worked, true) => Cell::RightSuccess,
             (Came::Worked, false) => Cell::FalseAlarm,
-            (Came::Failed { .. }, true) => Cell::Miss,
+            (Came::Failed { .. } | Came::Refused(_), true) => Cell::Miss,
+            (Came::Refused(_), false) => Cell::OtherCause,
             (Came::Failed { cause, .. }, false) => {
-                let same = cause.as_ref().is_some_and(|cause| self.foretold.contains(cause));
+                let same = cause.as_ref().is_some_and(|cause| causes(rules).contains(cause.as_str()));
                 if same { Cell::RightFailure } else { Cell::OtherCause }
             }
         }
     }
 
     pub(super) fn line(&self) -> String {
-        let foretold = if self.foretold.is_empty() {
-            "works".to_owned()
-        } else {
-            self.foretold.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
-        };
+        let foretold = self.foretold.words(str::to_owned);
         let came = match &self.came {
             Came::Worked => "worked".to_owned(),
+            Came::Refused(said) => format!("refused: {said}"),
             Came::Failed { cause: Some(cause), .. } => cause.clone(),
             Came::Failed { cause: None, said } => format!("failed: {said}"),
         };
@@ -90,6 +117,17 @@ impl Trial {
             self.took.as_secs_f64(),
             self.name
         )
+    }
+}
+
+impl Foretold {
+    /// Rules, each as `shown`.
+    fn words(&self, shown: fn(&str) -> String) -> String {
+        match self {
+            Self::Refused(said) => format!("refused: {said}"),
+            Self::Rules(rules) if rules.is_empty() => "works".to_owned(),
+            Self::Rules(rules) => rules.iter().map(|rule| shown(rule)).collect::<Vec<_>>().join(", "),
+        }
     }
 }
 
@@ -111,10 +149,10 @@ pub(super) fn page(trials: &[Trial], versions: &str) -> String {
         counts(trials)
     );
     for trial in trials {
-        let foretold: Vec<_> = trial.foretold.iter().map(|rule| format!("`{rule}`")).collect();
-        let foretold = if foretold.is_empty() { "works".to_owned() } else { foretold.join(", ") };
+        let foretold = cell_text(&trial.foretold.words(|rule| format!("[{rule}](rules.md#{rule})")));
         let came = match &trial.came {
             Came::Worked => "worked".to_owned(),
+            Came::Refused(said) => format!("refused: {}", cell_text(said)),
             Came::Failed { cause: Some(cause), said } => format!("`{cause}`: {}", cell_text(said)),
             Came::Failed { cause: None, said } => format!("failed: {}", cell_text(said)),
         };
@@ -134,7 +172,7 @@ mod tests {
     use super::*;
 
     fn trial(foretold: &[&str], came: Came) -> Trial {
-        let foretold = foretold.iter().map(|rule| (*rule).to_owned()).collect();
+        let foretold = Foretold::Rules(foretold.iter().map(|rule| (*rule).to_owned()).collect());
         Trial { name: "x".into(), summary: "y".into(), foretold, came, took: Duration::ZERO }
     }
 
@@ -148,6 +186,22 @@ mod tests {
         assert_eq!(trial(&["a", "b"], failed(Some("b"))).cell(), Cell::RightFailure);
         assert_eq!(trial(&["a"], failed(Some("c"))).cell(), Cell::OtherCause);
         assert_eq!(trial(&["a"], failed(None)).cell(), Cell::OtherCause);
+    }
+
+    #[test]
+    fn a_cause_that_the_rule_foretells_under_another_name_is_the_same() {
+        let failed = |cause: &str| Came::Failed { cause: Some(cause.into()), said: "no".into() };
+        let moved = trial(&["device-moved"], failed("name-changed-after-slot-move"));
+        assert_eq!(moved.cell(), Cell::RightFailure);
+        assert_eq!(trial(&["device-moved"], failed("intx-shared")).cell(), Cell::OtherCause);
+    }
+
+    #[test]
+    fn a_refusal_is_right_only_in_the_same_words() {
+        let trial = |plan: &str, came| Trial { foretold: Foretold::Refused(plan.into()), ..trial(&[], came) };
+        assert_eq!(trial("no", Came::Refused("no".into())).cell(), Cell::RightRefusal);
+        assert_eq!(trial("no", Came::Refused("never".into())).cell(), Cell::OtherCause);
+        assert_eq!(trial("no", Came::Worked).cell(), Cell::FalseAlarm);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub(super) struct Row {
     /// Shell lines that the lab host runs before anything is planned.
     #[serde(default)]
     pub(super) host: Option<String>,
+    /// Shell lines that try it, where `slotwise run` does not: what they print is diagnosed if they fail.
+    #[serde(default)]
+    pub(super) tries: Option<String>,
     /// The spec. Its VM is called `bench`.
     pub(super) spec: String,
     /// What the VM's console shows when the guest is up.
