@@ -18,7 +18,7 @@ pub(super) const RULE: Rule = Rule {
         source: "drivers/vfio/vfio_iommu_type1.c: vfio_pin_map_dma; mm/hugetlb.c: hugetlb_report_meminfo; \
               Documentation/filesystems/proc.rst: MemTotal",
     },
-    predicts: &["memlock", "none-unrelated"],
+    predicts: &["none-unrelated", "memlock"],
     check,
 };
 
