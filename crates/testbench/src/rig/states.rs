@@ -43,7 +43,7 @@ impl SavedStates {
         let summary = backend.summary();
         let mut digest = Sha256::new();
         let parts = [summary.name, &summary.version, &summary.build, &backend.render(spec)?, &self.boot];
-        for part in parts.into_iter().map(str::to_owned).chain(booted(spec).map(identity)) {
+        for part in parts.into_iter().map(str::to_owned).chain(booted(spec).map(|path| identity(&path))) {
             digest.update(part.len().to_le_bytes());
             digest.update(part);
         }
@@ -100,7 +100,7 @@ fn booted(spec: &VmSpec) -> impl Iterator<Item = PathBuf> {
 }
 
 /// What tells a file from the one that was at its place before.
-fn identity(path: PathBuf) -> String {
+fn identity(path: &Path) -> String {
     match path.metadata() {
         Ok(found) => format!("{} {} {}.{}", path.display(), found.len(), found.mtime(), found.mtime_nsec()),
         // The start will say so.
@@ -132,8 +132,8 @@ mod tests {
     #[test]
     fn another_content_of_a_file_is_another_file() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let before = identity(file.path().to_owned());
+        let before = identity(file.path());
         fs::write(file.path(), "other").unwrap();
-        assert_ne!(identity(file.path().to_owned()), before);
+        assert_ne!(identity(file.path()), before);
     }
 }
