@@ -44,6 +44,9 @@ pub(super) fn unquoted(line: &str) -> &str {
 /// before it.
 const MOST_HEAD_BYTES: usize = 120;
 
+/// The longest time stamp of the kernel between its brackets, in bytes: seconds of a century, and six decimals.
+const MOST_STAMP_BYTES: usize = 24;
+
 /// The kernel message in `line`: mail quoting, syslog and journal heads, `<6>`, time stamps and `dmesg -x` levels are
 /// taken off, in whatever order they come, and with a time stamp whatever stands before it.
 pub(super) fn message(line: &str) -> &str {
@@ -67,7 +70,8 @@ pub(super) fn message(line: &str) -> &str {
 fn stamped(line: &str) -> Option<&str> {
     let starts = line.match_indices('[').map(|(at, _)| at).take_while(|at| *at < MOST_HEAD_BYTES);
     starts.filter_map(|at| line.get(at + 1..)).find_map(|rest| {
-        let (inside, after) = rest.split_once(']')?;
+        let end = rest.bytes().take(MOST_STAMP_BYTES).position(|byte| byte == b']')?;
+        let (inside, after) = (rest.get(..end)?, rest.get(end + 1..)?);
         let (seconds, decimals) = inside.trim_start().split_once('.')?;
         let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         // `dmesg -H` prints what passed since the line above: `[  +0.000004]`.

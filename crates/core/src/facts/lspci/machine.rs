@@ -161,7 +161,7 @@ fn show_record(record: &[Line<'_>], shown: &mut String) {
         subsystem_vendor: value("SVendor").unwrap_or_default(),
         subsystem_device: value("SDevice").unwrap_or_default(),
     };
-    let before = shown.matches('\n').count();
+    let before = shown.len();
     show(slot, &told, shown);
     let rows = [
         ("PhySlot", "Physical Slot"),
@@ -180,7 +180,7 @@ fn show_record(record: &[Line<'_>], shown: &mut String) {
         let _ = writeln!(shown, "\tKernel modules: {}", modules.join(", "));
     }
     // As many lines as the record has, so that the numbers of those below stay.
-    let made = shown.matches('\n').count() - before;
+    let made = shown.get(before..).unwrap_or_default().matches('\n').count();
     shown.extend(std::iter::repeat_n('\n', record.len().saturating_sub(made)));
 }
 
