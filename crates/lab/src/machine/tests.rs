@@ -73,7 +73,7 @@ fn errors_point_at_line_and_column() {
         line 45, column 8: slot 1 (slots 0 to 0 on port)
         line 75, column 14: no SCSI controller nic0 (the name of a SCSI controller)
         line 76, column 10: SCSI ID 7 (0 to 15 without 7, which is the controller's own)
-        line 55, column 9: unknown device model rtl8193 (one of: pcie-root-port, pcie-pci-bridge, lsi53c895a, lsi53c810, dc390, rtl8139, e1000, e1000e, nec-usb-xhci, ivshmem-plain)
+        line 55, column 9: unknown device model rtl8193 (one of: pcie-root-port, pcie-pci-bridge, lsi53c895a, lsi53c810, dc390, rtl8139, e1000, e1000e, nec-usb-xhci, nvme, ivshmem-plain)
         line 82, column 8: size "64" (a number with K, M, G or T: 64M)
         line 77, column 10: INQUIRY text "SEAGATE,," (1 to 8 printable ASCII characters without comma)
         line 64, column 1: unknown field `upp`, expected one of `name`, `model`, `bus`, `slot`, `up`, `size` ()

@@ -7,7 +7,7 @@ pub(super) const CAUSE: Cause = Cause {
     id: "none-unrelated",
     definition: "A real failure, but not one of the passthrough.",
     kind: Kind::Unrelated,
-    rule: None,
+    rule: Some("host-memory"),
     clues: &[
         primary("un-kvm-perm", 2.6),
         primary("un-image-lock", 3.0),
