@@ -53,6 +53,8 @@ const DPOFUA: u8 = 0x10;
 pub(crate) struct FakeDisk {
     blocks: Vec<u8>,
     sense: SenseCode,
+    /// The address that goes with the sense.
+    information: Option<u32>,
     attention: bool,
     defect: Defect,
     capabilities: Capabilities,
@@ -104,7 +106,15 @@ impl FakeDisk {
     pub(crate) fn new(defect: Defect) -> Self {
         let sense = SenseCode::NONE;
         let blocks = vec![0; BLOCK * BLOCKS];
-        Self { blocks, sense, attention: true, defect, capabilities: Capabilities::none(), commands: 0 }
+        Self {
+            blocks,
+            sense,
+            information: None,
+            attention: true,
+            defect,
+            capabilities: Capabilities::none(),
+            commands: 0,
+        }
     }
 
     fn run(&mut self, cdb: &[u8], out: &[u8]) -> Reply {
@@ -114,8 +124,10 @@ impl FakeDisk {
         }
         let six = (big_endian(cdb, 1, 3) & 0x1f_ffff, byte(cdb, 4));
         let ten = (big_endian(cdb, 2, 4), big_endian(cdb, 7, 2));
-        let control = byte(cdb, if opcode < 0x20 { 5 } else { 9 });
-        if control & 0xc3 != 0 || reserved(cdb) {
+        // By the opcode's group (7.2.1).
+        let control = byte(cdb, [5, 9, 9, 9, 9, 11, 9, 9].get(opcode >> 5).copied().unwrap_or(9));
+        let relative = matches!(opcode, 0x25 | 0x28 | 0x2a | 0x2f | 0x35) && byte(cdb, 1) & 1 == 1;
+        if control & 0xc3 != 0 || relative || reserved(cdb) {
             return Err(refuse(5, 0x24));
         }
         match opcode {
@@ -134,12 +146,12 @@ impl FakeDisk {
             0x12 => self.inquiry(cdb),
             0x1a | 0x5a => self.mode_sense(cdb),
             0x25 if ten.0 != 0 && byte(cdb, 8) & 1 == 0 => Err(refuse(5, 0x24)),
+            0x25 if ten.0 >= BLOCKS => Err(refuse(5, 0x21)),
             0x25 => {
                 let last = BLOCKS - usize::from(self.defect != Defect::CapacityIsCount);
                 let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX).to_be_bytes();
                 Ok([number(last), number(BLOCK)].concat())
             }
-            0x28 | 0x2a if byte(cdb, 1) & 1 == 1 => Err(refuse(5, 0x24)),
             0x28 => self.transfer(ten, None),
             0x2a => self.transfer(ten, Some(out)),
             0x2b => self.range((ten.0, 1)).map(|_| Vec::new()),
@@ -153,6 +165,10 @@ impl FakeDisk {
         let mut data = vec![0; 18];
         (data[0], data[2], data[7]) = (0x70, self.sense.key, 10);
         (data[12], data[13]) = (self.sense.code, self.sense.qualifier);
+        if let Some(address) = self.information.take() {
+            data[0] |= 0x80;
+            data[3..7].copy_from_slice(&address.to_be_bytes());
+        }
         self.sense.key = 0;
         if self.defect != Defect::StaleSense {
             self.sense = SenseCode::NONE;
@@ -226,8 +242,14 @@ impl FakeDisk {
         if self.defect == Defect::VerifyWrites {
             return self.transfer(place, Some(out));
         }
-        let range = self.range(place)?;
-        if self.blocks.get(range) == Some(out) { Ok(Vec::new()) } else { Err(refuse(0xe, 0x1d)) }
+        let stored = self.blocks.get(self.range(place)?).unwrap_or_default();
+        match stored.chunks(BLOCK).zip(out.chunks(BLOCK)).position(|(stored, sent)| stored != sent) {
+            None => Ok(Vec::new()),
+            Some(at) => {
+                self.information = u32::try_from(place.0 + at).ok();
+                Err(refuse(0xe, 0x1d))
+            }
+        }
     }
 
     fn complete(&mut self, command: &Command) -> Completion {

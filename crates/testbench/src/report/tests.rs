@@ -51,8 +51,10 @@ fn text_tells_the_fault_with_bytes_and_sums_up() {
 fn junit_counts_what_the_run_counts() {
     let run = run(Defect::Hangs(0x35));
     let xml = junit(&run).unwrap();
-    let skipped = run.count(Outcome::Skip);
-    let head = format!("tests=\"{}\" skipped=\"{skipped}\" failures=\"0\" errors=\"2\"", run.rows.len());
+    let (skipped, crashed) = (run.count(Outcome::Skip), run.count(Outcome::Crash));
+    assert!(crashed >= 2);
+    let rows = run.rows.len();
+    let head = format!("tests=\"{rows}\" skipped=\"{skipped}\" failures=\"0\" errors=\"{crashed}\"");
     assert!(xml.contains(&head), "{}", xml.get(..400).unwrap_or(&xml));
     assert!(xml.contains("not syncing &lt;&amp;&gt;"), "the console is text, not markup");
 }
