@@ -86,7 +86,8 @@ fn the_scsi_bench_boots_and_is_what_its_description_says() {
 }
 
 /// Hands the SCSI controller to a guest under the nested KVM, with `nointxmask` given. The emulator asks for the
-/// interrupt before the guest runs, so a guest that never starts is enough.
+/// interrupt before the guest runs, so a guest that never starts is enough. It gives it back and asks again when it resets
+/// the machine, so the line that is seen first is the one to keep.
 fn pass_through(slot: &str) -> String {
     let mut machine = Machine::builtin("scsi-bench").unwrap();
     machine.set_fault("nointxmask", FaultState::On).unwrap();
@@ -105,8 +106,8 @@ fn pass_through(slot: &str) -> String {
         &format!(
             "(timeout 40 qemu-system-x86_64 -S -M pc -cpu host -accel kvm -m 96 -nodefaults -display none \
              -device vfio-pci,host={address} 2>&1 & i=0; \
-             while kill -0 $! 2>/dev/null && [ $i -lt 200 ] && ! grep -q vfio-intx /proc/interrupts; do \
-             i=$((i+1)); sleep 0.2; done; grep vfio-intx /proc/interrupts; kill $! 2>/dev/null); true"
+             while kill -0 $! 2>/dev/null && [ $i -lt 200 ] && ! line=$(grep vfio-intx /proc/interrupts); do \
+             i=$((i+1)); sleep 0.2; done; echo \"$line\"; kill $! 2>/dev/null); true"
         ),
     );
     eprintln!("{said}");
