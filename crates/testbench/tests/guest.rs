@@ -20,10 +20,12 @@ use slotwise_testbench::wire::Nexus;
 /// Where QEMU 7.2 is no SCSI-2 disk. Found by the suite, and not the bench's fault: `hw/scsi/scsi-disk.c` and
 /// `hw/scsi/scsi-bus.c` follow SPC and SBC, or check less.
 const DISK: &[(&str, &str)] = &[
+    ("cap-pmi-beyond", "PMI and the address are not looked at"),
     ("diag-bad-page", "SEND DIAGNOSTIC is not implemented"),
     ("diag-empty", "SEND DIAGNOSTIC is not implemented"),
     ("diag-selftest", "SEND DIAGNOSTIC is not implemented"),
     ("diag-selftest-data", "SEND DIAGNOSTIC is not implemented"),
+    ("flg-reladr-each", "RelAdr is not looked at"),
     ("inq-caps-honest", "the link bit is taken, linked commands are not claimed"),
     ("len-zero", "SEND DIAGNOSTIC is not implemented"),
     ("ms-dpofua-bit", "FUA is taken by READ(10) though DPOFUA is clear"),
@@ -39,7 +41,10 @@ const DISK: &[(&str, &str)] = &[
     ("rb-tail-not-run", "the transfer length of an unknown command is judged before its opcode"),
     ("rb-vendor-bits", "the control byte is not looked at"),
     ("rd10-reladr", "RelAdr is not looked at"),
+    ("rng-each", "the range of VERIFY without BytChk is not checked"),
+    ("rng-straddle-each", "the range of VERIFY without BytChk is not checked"),
     ("ss-loej-fixed", "LoEj is not looked at on a fixed disk"),
+    ("ss-stop-immed", "a fixed disk cannot be stopped"),
     ("ss-stopped-io", "a fixed disk cannot be stopped"),
     ("sync-beyond", "the range of SYNCHRONIZE CACHE is not checked"),
     ("tur-fixed-never-3a", "a fixed disk cannot be stopped"),
