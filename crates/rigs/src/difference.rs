@@ -56,6 +56,18 @@ pub struct Known {
 /// `scsi_cdb_xfer`, `hw/scsi/scsi-bus.c`), whatever the guest's adapter was told, and whatever the target would move.
 pub const KNOWN: &[Known] = &[
     Known {
+        case: "flg-reladr-each",
+        shows: Shows::AtTimes,
+        part: Part::EmulatedBus,
+        reason: "WRITE SAME gets a length of its own, and a data phase that the firmware, which refuses it, does not have",
+    },
+    Known {
+        case: "rb-reserved-each",
+        shows: Shows::AtTimes,
+        part: Part::EmulatedBus,
+        reason: "the reserved byte before the allocation length is taken for a part of it",
+    },
+    Known {
         case: "rb-op-length",
         shows: Shows::Always,
         part: Part::EmulatedBus,
@@ -75,6 +87,12 @@ pub const KNOWN: &[Known] = &[
     },
     Known {
         case: "reas-bad-lba",
+        shows: Shows::Always,
+        part: Part::EmulatedBus,
+        reason: "the length of a defect list is not in its block, so none of it is fetched from the guest",
+    },
+    Known {
+        case: "reas-length",
         shows: Shows::Always,
         part: Part::EmulatedBus,
         reason: "the length of a defect list is not in its block, so none of it is fetched from the guest",
