@@ -36,7 +36,7 @@ const LAB: &[Stage] = &[
     Stage { name: "hot-plug, in the lab", run: || story::attach::play(&build::dist()?) },
     Stage { name: "addresses, foretold and seen", run: placement::shortly },
     Stage { name: "scenarios, foretold and tried", run: score::shortly },
-    Stage { name: "faults on purpose, in the lab", run: || story::faults::befall(&build::dist()?) },
+    Stage { name: "faults on purpose, in the lab", run: || story::faults::befall(&build::dist()?, "") },
 ];
 
 fn with(mut command: Command, arguments: &[&str]) -> Command {

@@ -46,7 +46,11 @@ enum Task {
         fast: bool,
     },
     /// Let misfortunes happen in the virtual lab: kills, full disks, hung guests; the host must stay as it was
-    Faults,
+    Faults {
+        /// Only misfortunes whose title contains this
+        #[arg(long, value_name = "TEXT")]
+        only: Option<String>,
+    },
     /// Run the suites of any PCI function in the virtual lab, on cards given to a guest
     Functions,
     /// Hot-plug a card in the virtual lab, and take it back
@@ -137,7 +141,9 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Demo => demo::run(),
         Task::Test { fast } => check::run(fast),
-        Task::Faults => build::dist().and_then(|dist| story::faults::befall(&dist)),
+        Task::Faults { only } => {
+            build::dist().and_then(|dist| story::faults::befall(&dist, only.as_deref().unwrap_or_default()))
+        }
         Task::Functions => build::dist().and_then(|dist| story::functions::tell(&dist)),
         Task::Attach => build::dist().and_then(|dist| story::attach::play(&dist)),
         Task::Dist => build::dist().map(|dist| {

@@ -117,8 +117,8 @@ fn state(lab: &Lab) -> Result<String> {
     if said.out.contains("monitors:") { Ok(said.out) } else { Err(said.err.into()) }
 }
 
-/// Lets every misfortune happen.
-pub(crate) fn befall(dist: &Dist) -> Result {
+/// Lets every misfortune happen whose title contains a text.
+pub(crate) fn befall(dist: &Dist, only: &str) -> Result {
     let start = Instant::now();
     let lab = Lab::boot(dist, FREE_SLOT)?;
     println!("a lab host is up in {:.1} s", lab.boot_time().as_secs_f64());
@@ -130,7 +130,11 @@ pub(crate) fn befall(dist: &Dist) -> Result {
         return Err(format!("the card should be on its host driver:\n{}", scene.before).into());
     }
     let mut failed = Vec::new();
-    for Misfortune { title, befall } in misfortunes::ALL {
+    let chosen: Vec<_> = misfortunes::ALL.iter().filter(|misfortune| misfortune.title.contains(only)).collect();
+    if chosen.is_empty() {
+        return Err(format!("no misfortune's title contains {only:?}").into());
+    }
+    for Misfortune { title, befall } in chosen {
         let begun = Instant::now();
         let came = befall(&scene).and_then(|showed| scene.is_as_it_was().map(|()| showed));
         let took = begun.elapsed().as_secs_f64();
