@@ -11,6 +11,7 @@
 
 mod command;
 mod files;
+mod quiet;
 mod reaper;
 mod root;
 mod serve;

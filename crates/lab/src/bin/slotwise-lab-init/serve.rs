@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,6 +12,7 @@ use slotwise_lab::channel::credit::Window;
 use slotwise_lab::channel::frame::{ExchangeId, Frame, FrameError, MAX_PAYLOAD, Message};
 use slotwise_lab::channel::wire::{Failed, Hello, Ready, TerminalSize};
 
+use crate::quiet::Quiet;
 use crate::reaper::Reaper;
 use crate::{Phases, command, files, setup};
 
@@ -134,8 +136,11 @@ pub(crate) fn serve(port: File, hello: Hello, mut phases: Phases) -> io::Result<
     let Message::Setup(wanted) = next(&mut reader)?.message else {
         return Err(io::Error::other("the first frame is not the set-up"));
     };
-    let complaints =
+    let mut complaints =
         setup::set_up(&wanted, &mut phases, |text| host.send(Message::Progress(text.to_owned())));
+    let _quiet = Path::new("/dev/kvm").exists().then(|| {
+        Quiet::hold().map_err(|error| complaints.push(format!("cannot hold KVM's static keys: {error}")))
+    });
     let reaper = Reaper::start();
     host.send(Message::Ready(Ready { phases: phases.0, complaints }));
     let table = Table::default();
