@@ -203,13 +203,14 @@ fn connect(path: &Path, child: &mut Child) -> Result<Option<Qmp>> {
     }
 }
 
-/// SeaBIOS counts processors right after it has placed everything; where it cannot, it says so and stops
-/// (`src/post.c: platform_hardware_setup`, `src/fw/pciinit.c: pci_bios_map_devices`).
+/// SeaBIOS says how much memory it leaves for others once it has placed everything and run the ROMs of cards, in whose
+/// registers it writes their size's mask for a moment; where it finds no place, it says so and stops (`src/malloc.c:
+/// malloc_prepboot`, `src/optionroms.c: map_pcirom`, `src/fw/pciinit.c: pci_bios_map_devices`).
 fn seabios(said: &str) -> Option<Settled> {
     let stop = said.lines().find(|line| line.starts_with("PCI: out of "));
     match stop {
         Some(line) => Some(Settled::Stopped(line.to_owned())),
-        None => said.contains("max supported").then_some(Settled::Done),
+        None => said.contains("Space available for UMB").then_some(Settled::Done),
     }
 }
 
