@@ -140,9 +140,17 @@ fn is_log(line: &str, text: &str) -> bool {
     let message = message(line);
     let prefixes = [
         "Linux version ",
-        "DMAR: ",
+        "Kernel command line: ",
+        "DMAR:",
         "DMAR-IR: ",
+        "dmar: ",
+        "DRHD: ",
+        "Intel-IOMMU: ",
+        "IOMMU: ",
+        "INTR-REMAP:",
         "AMD-Vi: ",
+        "AMD IOMMU: ",
+        "perf/amd_iommu: ",
         "ACPI: ",
         "PCI: ",
         "iommu: ",
