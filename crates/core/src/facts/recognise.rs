@@ -4,7 +4,7 @@ use super::SourceKind;
 use super::acpi::{dump_head, dump_row, is_table};
 use super::groups::{device_line, group_line};
 use super::line::{about_function, message, unquoted};
-use super::lspci::{is_machine_line, is_record_key};
+use super::lspci::{is_machine_line, is_record_key, is_tree_line};
 
 /// Bytes that are looked at: enough for any head, and for the first part of a mixed paste.
 const LOOKED_AT: usize = 1 << 20;
@@ -81,6 +81,9 @@ impl Counts {
         if is_machine_line(text) || self.in_record && is_record_key(text) {
             self.lspci += 1;
             (self.in_record, self.in_group) = (true, false);
+        } else if is_tree_line(text) {
+            self.lspci += 1;
+            (self.in_device, self.in_group) = (false, false);
         } else if text.starts_with("P: /devices/") || text.starts_with("E: ") && text.contains('=') {
             self.udevadm += 1;
         } else if text.contains("iommu_groups/") && text.contains("/devices") {
