@@ -97,10 +97,14 @@ impl PciNames {
 
     /// Looks through lines that stand below `place`, and says below what the next one stands.
     fn lines(&mut self, lines: &[u8], wanted: &Wanted, mut place: Place) -> Place {
-        let mut from = 0;
-        for end in memchr::memchr_iter(b'\n', lines).chain([lines.len()]) {
-            let line = lines.get(from..end).unwrap_or_default();
-            from = end + 1;
+        let mut rest = lines;
+        while !rest.is_empty() {
+            if matches!(place, Place::Elsewhere) {
+                rest = from_head(rest);
+            }
+            let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = rest.get(..end).unwrap_or_default();
+            rest = rest.get(end + 1..).unwrap_or_default();
             place = match line {
                 [] | [b'#', ..] => place,
                 [b'\t', ..] if matches!(place, Place::Elsewhere) => place,
@@ -171,6 +175,27 @@ impl PciNames {
     }
 }
 
+/// `lines` from the first one on that does not begin with a tab. Nearly all lines of the list do and stand below something that
+/// is on no given host: blocks of them are passed over without a look at each.
+fn from_head(lines: &[u8]) -> &[u8] {
+    /// Bytes in which a processor looks for such a line at once.
+    const BLOCK: usize = 64;
+    if lines.first() != Some(&b'\t') {
+        return lines;
+    }
+    let next = lines.get(1..).unwrap_or_default();
+    let begins = |(byte, next): (&u8, &u8)| *byte == b'\n' && *next != b'\t';
+    // Without a way out of the loop, so that it becomes vector instructions.
+    let holds = |(block, next): &(&[u8], &[u8])| {
+        block.iter().zip(*next).fold(false, |found, pair| found | begins(pair))
+    };
+    let passed = BLOCK
+        * lines.chunks_exact(BLOCK).zip(next.chunks_exact(BLOCK)).take_while(|pair| !holds(pair)).count();
+    let (rest, next) = (lines.get(passed..).unwrap_or_default(), next.get(passed..).unwrap_or_default());
+    let at = rest.iter().zip(next).position(begins).map_or(rest.len(), |at| at + 1);
+    rest.get(at..).unwrap_or_default()
+}
+
 /// `vvvv  Name`: so many hexadecimal digits, two spaces, the name.
 fn entry(line: &[u8], digits: usize) -> Option<(u16, &[u8])> {
     let (id, rest) = line.split_at_checked(digits)?;
@@ -236,6 +261,18 @@ mod tests {
         assert_eq!(names.devices.values().collect::<Vec<_>>(), ["AIC-7850"]);
         let classes: Vec<_> = names.classes.values().collect();
         assert_eq!(classes, ["Mass storage controller", "SATA controller", "AHCI 1.0"]);
+    }
+
+    #[test]
+    fn lines_below_are_passed_over_at_every_distance() {
+        for count in 0..200 {
+            let below = format!("\t{}\n", "x".repeat(count));
+            for lines in 0..3 {
+                let text = format!("{}8086  Intel\n", below.repeat(lines));
+                assert_eq!(from_head(text.as_bytes()), b"8086  Intel\n", "{count} {lines}");
+            }
+            assert_eq!(from_head(below.as_bytes()), b"", "{count}");
+        }
     }
 
     /// A list that comes in pieces of so many bytes.

@@ -6,6 +6,7 @@
 //! `lspci -nn` prints it.
 
 use super::line::{full_address, malformed, numbered, unquoted};
+use super::lspci::from_lspci;
 use super::{Fact, Facts, FunctionFacts, GroupId, IommuVendor, Origin, SourceKind, Switch};
 use crate::pci::{ClassCode, PciAddress};
 
@@ -25,6 +26,7 @@ pub fn from_groups(text: &str, name: &str) -> Facts {
             malformed(&mut facts, number, expected);
         }
     }
+    described(&mut facts, &reader.described);
     let grouped = facts.functions.values().filter(|function| function.group.known().is_some()).count();
     if grouped > 0 {
         facts.iommu.state = Switch::On;
@@ -40,6 +42,12 @@ struct Reader {
     header: Option<Header>,
     /// The device that the lines below describe, and how far its line was indented.
     device: Option<(PciAddress, usize)>,
+    /// Devices and what stands below each, as lspci would have printed it without groups.
+    described: String,
+    /// Whether the lines draw the directory of groups (`tree /sys/kernel/iommu_groups`).
+    in_tree: bool,
+    /// Where a table has the group, counted in columns.
+    group_column: Option<usize>,
 }
 
 /// A line that names a group.
@@ -57,11 +65,18 @@ impl Reader {
         if facts.functions.len() >= MOST_FUNCTIONS {
             return Some("expected fewer functions");
         }
+        if is_tree_head(line) {
+            (self.in_tree, self.header) = (true, None);
+            return None;
+        }
         if line.contains("iommu_groups/") || line.contains("/iommu_group ->") {
             return self.paths(facts, line);
         }
         let text = line.trim_start();
         let indent = line.len() - text.len();
+        if self.table(facts, text) || self.tree(facts, text) {
+            return None;
+        }
         if let Some((group, rest)) = group_line(text) {
             return self.group(facts, group, rest, indent);
         }
@@ -70,8 +85,8 @@ impl Reader {
             return None;
         }
         if let Some((address, rest)) = device_line(text) {
+            self.title(facts, address, rest);
             let function = entry(facts, address);
-            title(function, rest);
             self.header = self.header.filter(|header| !header.with_member || indent > header.indent);
             if let Some(header) = self.header {
                 function.group = Fact::Known(header.group);
@@ -83,8 +98,55 @@ impl Reader {
         {
             // A prompt, or the next part of what was pasted.
             self.header = None;
+        } else if self.device.is_some() {
+            self.described.push('\t');
+            self.described.push_str(text);
+            self.described.push('\n');
         }
         damaged(text)
+    }
+
+    /// What a line says of its device.
+    fn title(&mut self, facts: &mut Facts, address: PciAddress, text: &str) {
+        title(entry(facts, address), text);
+        self.described.push_str(&format!("{address} {text}\n"));
+    }
+
+    /// A row of a table, be it drawn or Markdown: `pvesh get /nodes/NODE/hardware/pci`, and what people make of listings.
+    fn table(&mut self, facts: &mut Facts, text: &str) -> bool {
+        let Some(cells) = cells(text) else {
+            // Only lines between the rows of a table have nothing to say.
+            if text.contains(char::is_alphanumeric) {
+                self.group_column = None;
+            }
+            return self.group_column.is_some();
+        };
+        if let Some(column) = cells.iter().position(|cell| is_group_column(cell)) {
+            self.group_column = Some(column);
+            return true;
+        }
+        let Some(column) = self.group_column else { return false };
+        let number = cells.get(column).and_then(|cell| cell.parse().ok());
+        let address = cells.iter().find_map(|cell| cell.contains('.').then(|| cell.parse().ok()).flatten());
+        if let (Some(number), Some(address)) = (number, address) {
+            entry(facts, address).group = Fact::Known(GroupId(number));
+        }
+        true
+    }
+
+    /// A line of a drawn directory: a number is a group, an address below it a member.
+    fn tree(&mut self, facts: &mut Facts, text: &str) -> bool {
+        let Some(name) = branch(text).filter(|_| self.in_tree) else {
+            self.in_tree &= text.is_empty();
+            return false;
+        };
+        let name = name.split_whitespace().next().unwrap_or_default().trim_end_matches(['/', '@']);
+        if let Ok(number) = name.parse() {
+            self.header = Some(Header { group: GroupId(number), indent: 0, with_member: false });
+        } else if let (Some(address), Some(header)) = (full_address(name), self.header) {
+            entry(facts, address).group = Fact::Known(header.group);
+        }
+        true
     }
 
     fn group(
@@ -95,9 +157,15 @@ impl Reader {
         indent: usize,
     ) -> Option<&'static str> {
         if let Some((address, rest)) = device_line(rest) {
-            let function = entry(facts, address);
-            title(function, rest);
-            function.group = Fact::Known(group);
+            self.title(facts, address, rest);
+            entry(facts, address).group = Fact::Known(group);
+            self.device = Some((address, indent));
+            let mut rest = rest;
+            // `Group 1: 00:01.0, 01:00.0`
+            while let Some((address, after)) = device_line(rest.trim_start_matches([',', ';', ' '])) {
+                entry(facts, address).group = Fact::Known(group);
+                rest = after;
+            }
             self.header = Some(Header { group, indent, with_member: true });
             return None;
         }
@@ -156,6 +224,59 @@ impl Reader {
     }
 }
 
+/// The first line of `tree` or `ls -R` of all groups: the directory alone.
+pub(super) fn is_tree_head(line: &str) -> bool {
+    let line = line.trim().trim_end_matches('/');
+    line.ends_with("iommu_groups") && !line.contains(char::is_whitespace)
+}
+
+/// What stands behind the branches that `tree` draws, in either of its character sets.
+pub(super) fn branch(text: &str) -> Option<&str> {
+    let drawn = |c: char| matches!(c, '│' | '├' | '└' | '─' | '|' | '`' | '-' | ' ' | '\u{a0}');
+    let begins = text.starts_with(['│', '├', '└', '|', '`']);
+    begins.then(|| text.trim_start_matches(drawn))
+}
+
+/// The cells of a row; none if the line is none, empty if it is one between rows.
+fn cells(text: &str) -> Option<Vec<&str>> {
+    let inner = text.strip_prefix(['|', '│', '║'])?;
+    let cells: Vec<&str> =
+        inner.split(['|', '│', '║']).map(|cell| cell.trim_matches([' ', '`', '*'])).collect();
+    (cells.len() > 2).then_some(cells)
+}
+
+/// Whether a line is the head of a table with a column of groups.
+pub(super) fn is_table_head(text: &str) -> bool {
+    cells(text).is_some_and(|cells| cells.iter().any(|cell| is_group_column(cell)))
+}
+
+fn is_group_column(cell: &str) -> bool {
+    let letters: String = cell.chars().filter(char::is_ascii_alphabetic).collect();
+    matches!(letters.to_ascii_lowercase().as_str(), "group" | "iommu" | "iommugroup")
+}
+
+/// What lspci's lines below a device say of it, where the listing did not say it itself.
+fn described(facts: &mut Facts, text: &str) {
+    for (address, told) in from_lspci(text.as_bytes(), "").functions {
+        let Some(function) = facts.functions.get_mut(&address) else { continue };
+        let told_driver = told.driver.known().is_some() || matches!(told.driver, Fact::Absent);
+        if told_driver && function.driver.is_unreadable() {
+            function.driver = told.driver;
+        }
+        for (ours, theirs) in [(&mut function.id, told.id), (&mut function.subsystem, told.subsystem)] {
+            if ours.is_unreadable() && theirs.known().is_some() {
+                *ours = theirs;
+            }
+        }
+        if function.class.is_unreadable() && told.class.known().is_some() {
+            function.class = told.class;
+        }
+        if function.modules.is_empty() {
+            function.modules = told.modules;
+        }
+    }
+}
+
 fn last_part(path: &str) -> &str {
     path.trim_end().rsplit(['/', ' ']).next().unwrap_or_default()
 }
@@ -166,18 +287,20 @@ fn entry(facts: &mut Facts, address: PciAddress) -> &mut FunctionFacts {
 
 /// `IOMMU group 7`, `IOMMU Group 7:`, `Group: 7`, `### Group 7 ###`, and what follows the number.
 pub(super) fn group_line(text: &str) -> Option<(GroupId, &str)> {
-    let bare = text.trim_start_matches(['#', '*', '-', '=', '+', ' ', '\t']);
+    let bare = text.trim_start_matches(['#', '*', '-', '=', '+', ' ', '\t', '•', '·', '`', '_']);
     let bare = strip_word(bare, "iommu").map_or(bare, |rest| rest.trim_start_matches([' ', '_', '-']));
     let rest = strip_word(bare, "group")?;
     let rest = rest.trim_start_matches([':', '#', '=', ' ', '\t']);
     let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
     let (number, after) = rest.split_at_checked(end)?;
     // A number that goes on as something else (`group 00:1f.0`) is none.
-    let ends = after.is_empty() || after.starts_with([':', ' ', '\t', ',', '#', '-', '|', ']', ')']);
+    let ends =
+        after.is_empty() || after.starts_with([':', ' ', '\t', ',', '#', '-', '|', ']', ')', '*', '`', '_']);
     let time = after.strip_prefix(':').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_hexdigit()));
     let number = number.parse().ok()?;
-    (ends && !time)
-        .then(|| (GroupId(number), after.trim_start_matches([':', ' ', '\t', ',', '-', '|', ']', ')'])))
+    (ends && !time).then(|| {
+        (GroupId(number), after.trim_start_matches([':', ' ', '\t', ',', '-', '|', ']', ')', '*', '_']))
+    })
 }
 
 fn strip_word<'t>(text: &'t str, word: &str) -> Option<&'t str> {
@@ -215,12 +338,13 @@ pub(super) fn device_line(text: &str) -> Option<(PciAddress, &str)> {
     let mut rest = text;
     for _ in 0..4 {
         rest = rest.trim_start_matches(|c: char| {
-            c.is_whitespace() || matches!(c, '-' | '*' | '+' | '|' | '"' | '├' | '└' | '─' | '│' | '•')
+            c.is_whitespace()
+                || matches!(c, '-' | '*' | '+' | '|' | '"' | '`' | '├' | '└' | '─' | '│' | '•' | '·')
         });
         let end = rest.find(char::is_whitespace).unwrap_or(rest.len());
         let (word, after) = rest.split_at_checked(end)?;
         // Patched lspci and `-PP` print the path through the bridges.
-        let bare = word.trim_end_matches([':', ',', '"']).rsplit('/').next()?;
+        let bare = word.trim_end_matches([':', ',', ';', '"', '`', '*']).rsplit('/').next()?;
         if bare.contains('.')
             && let Ok(address) = bare.parse()
         {
@@ -266,6 +390,7 @@ fn title(function: &mut FunctionFacts, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::DriverName;
 
     fn groups(text: &str) -> Vec<(String, Option<u32>)> {
         let facts = from_groups(text, "test");
@@ -336,6 +461,43 @@ mod tests {
         ] {
             assert_eq!(groups(text), rows, "{text}");
         }
+    }
+
+    #[test]
+    fn lists_tables_and_trees_of_any_make_are_read() {
+        let rows =
+            expected(&[("0000:00:01.0", Some(1)), ("0000:00:02.0", Some(2)), ("0000:01:00.0", Some(1))]);
+        for text in [
+            "* IOMMU Group 1:\n  * 00:01.0 PCI bridge\n  * 01:00.0 VGA\n* IOMMU Group 2:\n  * 00:02.0 VGA\n",
+            "- **Group 1**\n  - `00:01.0` PCI bridge\n  - `01:00.0` VGA\n- **Group 2**\n  - `00:02.0` VGA\n",
+            "Group 1: 00:01.0, 01:00.0\nGroup 2: 00:02.0\n",
+            "| Group | Device | Name |\n|---|---|---|\n| 1 | 00:01.0 | PCI bridge |\n| 1 | `01:00.0` | VGA |\n| 2 | 00:02.0 | VGA |\n",
+            "│ class    │ id           │ iommugroup │ vendor │\n╞══════════╪══════════════╪════════════╪════════╡\n\
+             │ 0x060400 │ 0000:00:01.0 │          1 │ 0x8086 │\n├──────────┼──────────────┼────────────┼────────┤\n\
+             │ 0x030000 │ 0000:01:00.0 │          1 │ 0x10de │\n├──────────┼──────────────┼────────────┼────────┤\n\
+             │ 0x030000 │ 0000:00:02.0 │          2 │ 0x8086 │\n",
+            "/sys/kernel/iommu_groups/\n├── 1\n│   ├── devices\n│   │   ├── 0000:00:01.0 -> ../../../../devices/pci0000:00/0000:00:01.0\n\
+             │   │   └── 0000:01:00.0 -> ../../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0\n│   └── type\n└── 2\n    └── devices\n\
+             \u{20}       └── 0000:00:02.0 -> ../../../../devices/pci0000:00/0000:00:02.0\n",
+        ] {
+            assert_eq!(groups(text), rows, "{text}");
+            assert_eq!(super::super::recognise(text.as_bytes()), Some(SourceKind::Groups), "{text}");
+        }
+    }
+
+    #[test]
+    fn lines_of_lspci_below_a_member_are_read() {
+        let facts = from_groups(
+            "IOMMU group 1\n\t01:00.0 VGA compatible controller: NVIDIA [10de:1401] (rev a1)\n\t\tSubsystem: ASUS [1043:8555]\n\
+             \t\tKernel driver in use: vfio-pci\n\t\tKernel modules: nouveau\n\t01:00.1 Audio device [0403]: NVIDIA [10de:0fba]\n",
+            "test",
+        );
+        let [vga, audio] = &facts.functions.values().collect::<Vec<_>>()[..] else { panic!("{facts:?}") };
+        assert_eq!(vga.driver.known().map(DriverName::as_str), Some("vfio-pci"));
+        assert_eq!(vga.class, Fact::Known(ClassCode::from_bits(0x03_0000)));
+        assert_eq!(vga.subsystem.known().map(ToString::to_string).as_deref(), Some("1043:8555"));
+        assert_eq!((vga.modules.len(), &audio.driver), (1, &Fact::Absent));
+        assert_eq!(audio.group, Fact::Known(GroupId(1)));
     }
 
     #[test]

@@ -72,7 +72,8 @@ fn stamped(line: &str) -> Option<&str> {
     starts.filter_map(|at| line.get(at + 1..)).find_map(|rest| {
         let end = rest.bytes().take(MOST_STAMP_BYTES).position(|byte| byte == b']')?;
         let (inside, after) = (rest.get(..end)?, rest.get(end + 1..)?);
-        let (seconds, decimals) = inside.trim_start().split_once('.')?;
+        // `dmesg -H` writes the decimal mark of the user's language.
+        let (seconds, decimals) = inside.trim_start().split_once(['.', ','])?;
         let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         // `dmesg -H` prints what passed since the line above: `[  +0.000004]`.
         let seconds = seconds.strip_prefix('+').unwrap_or(seconds);
@@ -209,6 +210,7 @@ mod tests {
             "<6>1 2024-01-05T12:03:46.000Z host kernel - - - [    0.402571] pci 0000:00:02.0: x",
             "[Nov21 20:00] pci 0000:00:02.0: x",
             "[  +0.000004] pci 0000:00:02.0: x",
+            "[  +0,000004] pci 0000:00:02.0: x",
             "  17\t[    0.402571] pci 0000:00:02.0: x",
             "17:[    0.402571] pci 0000:00:02.0: x",
             "/var/log/dmesg.0:[    0.402571] pci 0000:00:02.0: x",

@@ -3,8 +3,39 @@
 
 use std::borrow::Cow;
 
-/// Tags that forums and bug trackers put into what people paste.
-const TAGS: [&str; 9] = ["br", "p", "pre", "code", "span", "div", "font", "b", "tt"];
+/// Tags that forums and bug trackers put into what people paste, within a line.
+const INLINE: [&str; 10] = ["code", "span", "font", "b", "i", "tt", "strong", "em", "a", "td"];
+/// And those that begin a line of their own.
+const BLOCKS: [&str; 13] =
+    ["br", "p", "pre", "div", "ul", "ol", "li", "tr", "table", "tbody", "blockquote", "details", "summary"];
+
+/// The same of forums that write in brackets (BBCode); of those that a listing may hold by itself, as `[size=256]`, none.
+const BRACKETED: [&str; 24] = [
+    "[code]",
+    "[/code]",
+    "[b]",
+    "[/b]",
+    "[i]",
+    "[/i]",
+    "[u]",
+    "[/u]",
+    "[*]",
+    "[list]",
+    "[list=1]",
+    "[/list]",
+    "[quote]",
+    "[/quote]",
+    "[pre]",
+    "[/pre]",
+    "[spoiler]",
+    "[/spoiler]",
+    "[/color]",
+    "[/font]",
+    "[/size]",
+    "[icode]",
+    "[/icode]",
+    "[/url]",
+];
 
 /// Character references that stand for what a log or a listing may hold.
 const REFERENCES: [(&str, &str); 9] = [
@@ -24,7 +55,7 @@ const MOST_TAG_BYTES: usize = 300;
 
 /// `bytes` as a page shows them; lines that a page breaks are lines.
 pub(super) fn without_markup(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let marks = |mark: &u8| matches!(mark, b'<' | b'&');
+    let marks = |mark: &u8| matches!(mark, b'<' | b'&' | b'[');
     if !bytes.iter().any(marks) {
         return Cow::Borrowed(bytes);
     }
@@ -33,7 +64,9 @@ pub(super) fn without_markup(bytes: &[u8]) -> Cow<'_, [u8]> {
     while let Some(at) = rest.iter().position(marks) {
         let (before, from) = rest.split_at(at);
         shown.extend_from_slice(before);
-        let (text, length) = tag(from).or_else(|| reference(from)).unwrap_or_else(|| (from.get(..1), 1));
+        let begun = !matches!(shown.last(), None | Some(b'\n'));
+        let found = tag(from, begun).or_else(|| reference(from)).or_else(|| bracketed(from));
+        let (text, length) = found.unwrap_or_else(|| (from.get(..1), 1));
         shown.extend_from_slice(text.unwrap_or_default());
         rest = from.get(length..).unwrap_or_default();
     }
@@ -41,8 +74,8 @@ pub(super) fn without_markup(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(shown)
 }
 
-/// What stands for the tag at the start of `from`, and how long it is.
-fn tag(from: &[u8]) -> Option<(Option<&'static [u8]>, usize)> {
+/// What stands for the tag at the start of `from`, and how long it is; `begun` says that something stands on its line before it.
+fn tag(from: &[u8], begun: bool) -> Option<(Option<&'static [u8]>, usize)> {
     let inside = from.strip_prefix(b"<")?;
     let end = inside.iter().take(MOST_TAG_BYTES).position(|byte| matches!(byte, b'>' | b'<' | b'\n'))?;
     let (inside, after) = inside.split_at_checked(end)?;
@@ -50,12 +83,21 @@ fn tag(from: &[u8]) -> Option<(Option<&'static [u8]>, usize)> {
     let name = inside.strip_prefix(b"/").unwrap_or(inside);
     let name = name.split(|byte| matches!(byte, b' ' | b'/')).next()?;
     let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
-    if !TAGS.contains(&name.as_str()) {
+    let block = BLOCKS.contains(&name.as_str());
+    if !block && !INLINE.contains(&name.as_str()) {
         return None;
     }
-    // The line may end in the source as well.
-    let breaks = name == "br" && !after.starts_with(b"\n") && !after.starts_with(b"\r\n");
+    // The line may end in the source as well, or not have begun.
+    let ends = after.is_empty() || after.starts_with(b"\n") || after.starts_with(b"\r\n");
+    let breaks = block && !ends && (begun || name == "br");
     Some((Some(if breaks { b"\n" } else { b"" }), end + 2))
+}
+
+/// What stands for the tag in brackets at the start of `from`, which is nothing, and how long it is.
+fn bracketed(from: &[u8]) -> Option<(Option<&'static [u8]>, usize)> {
+    let is =
+        |tag: &&&str| from.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()));
+    BRACKETED.iter().find(is).map(|tag| (Some(&b""[..]), tag.len()))
 }
 
 /// What the character reference at the start of `from` stands for, and how long it is.
@@ -79,10 +121,26 @@ mod tests {
     }
 
     #[test]
+    fn lists_and_paragraphs_are_lines() {
+        assert_eq!(
+            shown("<ul><li>Group 1: <ul><li>00:01.0 a</li><li>01:00.0 b</li></ul></li></ul>"),
+            "Group 1: \n00:01.0 a\n01:00.0 b\n"
+        );
+        assert_eq!(shown("<p>a</p><p>b</p>\n<div>c</div>\n<div>d</div>"), "a\nb\nc\nd");
+        assert_eq!(shown("[list]\n[*]00:01.0 a\n[*][B]01:00.0[/B] b\n[/LIST]"), "\n00:01.0 a\n01:00.0 b\n");
+    }
+
+    #[test]
     fn what_lspci_puts_in_brackets_stays() {
-        for text in
-            ["Capabilities: <access denied>", "L0s <64ns, L1 <1us", "Virtual Channel <?>", "a & b <", "<6>x"]
-        {
+        for text in [
+            "Capabilities: <access denied>",
+            "Region 0: Memory at 0 [size=256]",
+            "Bus [Be]ta [a] [40] [",
+            "L0s <64ns, L1 <1us",
+            "Virtual Channel <?>",
+            "a & b <",
+            "<6>x",
+        ] {
             assert_eq!(shown(text), text);
         }
     }

@@ -2,9 +2,9 @@
 
 use super::SourceKind;
 use super::acpi::{dump_head, dump_row, is_table};
-use super::groups::{device_line, group_line};
+use super::groups::{branch, device_line, group_line, is_table_head, is_tree_head};
 use super::line::{about_function, message, unquoted};
-use super::lspci::{is_machine_line, is_record_key};
+use super::lspci::{is_machine_line, is_record_key, is_tree_line};
 
 /// Bytes that are looked at: enough for any head, and for the first part of a mixed paste.
 const LOOKED_AT: usize = 1 << 20;
@@ -81,11 +81,19 @@ impl Counts {
         if is_machine_line(text) || self.in_record && is_record_key(text) {
             self.lspci += 1;
             (self.in_record, self.in_group) = (true, false);
+        } else if is_tree_line(text) {
+            self.lspci += 1;
+            (self.in_device, self.in_group) = (false, false);
         } else if text.starts_with("P: /devices/") || text.starts_with("E: ") && text.contains('=') {
             self.udevadm += 1;
         } else if text.contains("iommu_groups/") && text.contains("/devices") {
             self.groups += 1;
             self.in_group = true;
+        } else if is_tree_head(text) || is_table_head(text) {
+            self.groups += 1;
+            self.in_group = true;
+        } else if self.in_group && branch(text).is_some() {
+            self.groups += 1;
         } else if group_line(text).is_some() {
             // Inside the description of a device it is a line of `lspci -v`.
             let of_lspci = self.in_device && !self.in_group && (indented || self.in_detail);
@@ -101,7 +109,7 @@ impl Counts {
         } else if is_log(line, text) {
             self.log += 1;
             (self.in_device, self.in_group) = (false, false);
-        } else if !indented && !self.in_device {
+        } else if !indented && !self.in_device && text.contains(char::is_alphanumeric) {
             // Within a function's description it may be the rest of a line that a mailer wrapped.
             self.in_group = false;
         }
@@ -140,9 +148,17 @@ fn is_log(line: &str, text: &str) -> bool {
     let message = message(line);
     let prefixes = [
         "Linux version ",
-        "DMAR: ",
+        "Kernel command line: ",
+        "DMAR:",
         "DMAR-IR: ",
+        "dmar: ",
+        "DRHD: ",
+        "Intel-IOMMU: ",
+        "IOMMU: ",
+        "INTR-REMAP:",
         "AMD-Vi: ",
+        "AMD IOMMU: ",
+        "perf/amd_iommu: ",
         "ACPI: ",
         "PCI: ",
         "iommu: ",

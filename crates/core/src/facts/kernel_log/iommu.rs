@@ -10,12 +10,10 @@
 use std::collections::BTreeSet;
 
 use super::LOG;
+use super::reserved::Ranges;
 use crate::facts::line::{about_function, full_address};
-use crate::facts::{Fact, Facts, FunctionFacts, GroupId, IommuVendor, ReservedKind, ReservedRegion, Switch};
+use crate::facts::{Fact, Facts, FunctionFacts, GroupId, IommuVendor, Switch};
 use crate::pci::PciAddress;
-
-/// The most reserved ranges that a log is believed to have.
-const MOST_REGIONS: usize = 4096;
 
 /// Words that come only once the IOMMU's initcall is over (`rootfs_initcall(pci_iommu_init)`): initcalls of levels 6 and
 /// 7, and user space.
@@ -57,6 +55,65 @@ const EARLY: [&str; 5] = [
     "KERNEL supported cpus:",
 ];
 
+/// Words of success. Intel: the end of `intel_iommu_init`. AMD: `print_iommu_info` after all units are enabled; before Linux
+/// 3.x `enable_iommus` named each, by another name before 2.6.32. A fault (`intel/dmar.c: dmar_fault_do_one`,
+/// `amd/iommu.c: iommu_print_event`) and a device that is mapped (`intel/iommu.c: iommu_need_mapping`, Linux 4.x to 5.8) need
+/// translation at work. Xen: `xen/drivers/passthrough/iommu.c: iommu_setup`.
+const ON: [&str; 9] = [
+    "Intel(R) Virtualization Technology for Directed I/O",
+    "AMD-Vi: Found IOMMU ",
+    "AMD-Vi: Enabling IOMMU at ",
+    "AMD IOMMU: Enabling IOMMU at ",
+    "AMD-Vi: Initialized for Passthrough Mode",
+    "AMD-Vi: Event logged [IO_PAGE_FAULT",
+    "DMAR: 32bit DMA uses non-identity mapping",
+    "DMAR: Using iommu dma mapping",
+    "I/O virtualisation enabled",
+];
+
+/// Words that come when nobody has switched the IOMMU off. Intel: `intel/iommu.c: intel_iommu_init` behind the test of
+/// `dmar_disabled`, and `init_dmars`, which says so if it fails; the graphics driver asks whether its device is mapped
+/// (`i915_utils.c: i915_vtd_active`). AMD: `amd/init.c: amd_iommu_init_pci`, and the counters of a unit that it has set up
+/// (`arch/x86/events/amd/iommu.c: init_one_iommu`).
+const BEGUN: [&str; 15] = [
+    "DMAR: No RMRR found",
+    "DMAR: No ATSR found",
+    "DMAR: No SATC found",
+    "Setting RMRR:",
+    "sing Queued invalidation",
+    "sing Register based invalidation",
+    "Setting identity map ",
+    "ardware identity mapping for device ",
+    "oftware identity mapping for device ",
+    "VT-d active for gfx access",
+    "DMAR active, disabling use of stolen memory",
+    "AMD-Vi: Extended features",
+    "AMD-Vi: Interrupt remapping enabled",
+    "AMD-Vi: IOMMU performance counters supported",
+    "Detected AMD IOMMU #",
+];
+
+/// What Intel's driver says behind its name when it gives up (`intel/dmar.c: dmar_table_init`, `intel/iommu.c:
+/// intel_iommu_setup, intel_iommu_init`).
+const REFUSED: [&str; 7] = [
+    "IOMMU disabled",
+    "disabled",
+    "Initialization failed",
+    "dmar init failed",
+    "No DMAR devices found",
+    "Parse DMAR table failure",
+    "parse DMAR table failure",
+];
+
+/// Other words of failure: `amd/init.c: state_next, early_amd_iommu_init` and, before 2.6.32, `amd_iommu_init`; Xen.
+const OFF: [&str; 5] = [
+    "AMD-Vi: Disable IOMMU on Stoney Ridge",
+    "IOMMU not currently supported when SME is active",
+    "AMD IOMMU disabled",
+    "I/O virtualisation disabled",
+    "(XEN) AMD-Vi: Error initialization",
+];
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     on: Option<String>,
@@ -68,7 +125,10 @@ pub(super) struct State {
     began: bool,
     late: bool,
     x86: bool,
+    /// Whether this Linux runs where a hypervisor has the IOMMU, and shows it none.
+    under_xen: bool,
     no_iommu: BTreeSet<PciAddress>,
+    ranges: Ranges,
 }
 
 /// Whom the log speaks of, the most telling first.
@@ -92,12 +152,10 @@ impl State {
             return Some(expected);
         }
         self.state(message);
+        self.parameters(message);
         self.vendor(facts, message);
         self.remapping(message);
-        if facts.iommu.reserved.len() >= MOST_REGIONS {
-            return None;
-        }
-        rmrr(facts, message).or_else(|| identity_map(facts, message)).or_else(|| ivmd(facts, message))
+        self.ranges.line(facts, message)
     }
 
     fn progress(&mut self, message: &str) {
@@ -140,55 +198,48 @@ impl State {
     }
 
     fn state(&mut self, message: &str) {
-        let says = |words: &str| message.contains(words);
-        // Intel: the end of intel_iommu_init. AMD: print_iommu_info after all units are enabled; before Linux 3.x
-        // enable_iommus named each. A fault (`intel/dmar.c: dmar_fault_do_one`, `amd/iommu.c: iommu_print_event`) and a
-        // device that is mapped (`intel/iommu.c: iommu_need_mapping`, Linux 4.x to 5.8) need translation at work.
-        let on = says("Intel(R) Virtualization Technology for Directed I/O")
-            || says("AMD-Vi: Found IOMMU ")
-            || says("AMD-Vi: Enabling IOMMU at ")
-            || says("AMD-Vi: Initialized for Passthrough Mode")
-            || says("AMD-Vi: Event logged [IO_PAGE_FAULT")
-            || says("DMAR:[DMA ") && says("fault addr")
-            || says("DMAR: [DMA ") && says("fault addr")
-            || says("DMAR: 32bit DMA uses non-identity mapping")
-            || says("DMAR: Using iommu dma mapping")
-            || says("(XEN) I/O virtualisation enabled");
-        if on {
+        let has = |words: &[&str]| words.iter().any(|words| message.contains(words));
+        let fault = (message.contains("DMAR:[DMA ") || message.contains("DMAR: [DMA "))
+            && message.contains("fault addr");
+        if fault || has(&ON) {
             self.on.get_or_insert_with(|| message.to_owned());
         }
-        // `intel/iommu.c: intel_iommu_init` behind the test of `dmar_disabled`, and `init_dmars`, which says so if it fails.
-        let begun = ["DMAR: No RMRR found", "DMAR: No ATSR found", "DMAR: No SATC found", "Setting RMRR:"]
-            .iter()
-            .any(|words| says(words))
-            || says("sing Queued invalidation")
-            || says("sing Register based invalidation")
-            || says("Setting identity map ")
-            // The graphics driver asks whether its device is mapped (`i915_utils.c: i915_vtd_active`).
-            || says("VT-d active for gfx access")
-            || says("DMAR active, disabling use of stolen memory");
-        if begun {
+        if has(&BEGUN) {
             self.begun.get_or_insert_with(|| message.to_owned());
         }
-        let intel = ["DMAR: ", "Intel-IOMMU: ", "IOMMU: "].iter().any(|head| message.starts_with(head));
-        let off = intel
-            && [
-                "IOMMU disabled",
-                "disabled",
-                "Initialization failed",
-                "dmar init failed",
-                "No DMAR devices found",
-                "Parse DMAR table failure",
-            ]
-            .iter()
-            .any(|words| message.split_once(": ").is_some_and(|(_, rest)| rest.starts_with(words)))
-            || says("AMD-Vi: Disable IOMMU on Stoney Ridge")
-            || says("IOMMU not currently supported when SME is active")
-            || says("AMD-Vi: AMD IOMMU disabled on kernel command-line")
-            || says("(XEN) I/O virtualisation disabled")
-            || says("(XEN) AMD-Vi: Error initialization");
-        if off {
+        let intel = ["DMAR:", "Intel-IOMMU:", "IOMMU:"].iter().find_map(|head| message.strip_prefix(head));
+        let refused =
+            intel.is_some_and(|rest| REFUSED.iter().any(|words| rest.trim_start().starts_with(words)));
+        if refused || has(&OFF) {
             self.off.get_or_insert_with(|| message.to_owned());
+        }
+        // `arch/x86/xen/enlighten.c: xen_hvm_guest_init` names its machines otherwise: those have no IOMMU of their own.
+        let xen = message.strip_prefix("Booting paravirtualized kernel ");
+        self.under_xen |= xen
+            .is_some_and(|rest| rest.contains("on Xen") && !rest.trim_end().ends_with("HVM"))
+            || message.starts_with("Xen version: ");
+    }
+
+    /// `iommu=off` (`arch/x86/kernel/pci-dma.c: iommu_setup`), the drivers' own, and `intremap=off`, of which the last counts.
+    /// A driver that firmware or tboot forces on says so, and that outweighs them.
+    fn parameters(&mut self, message: &str) {
+        let line =
+            ["Kernel command line: ", "Command line: "].iter().find_map(|head| message.strip_prefix(head));
+        let Some(line) = line else { return };
+        let off = |names: &[&str]| {
+            let told = line.split_ascii_whitespace().filter_map(|word| {
+                let (name, value) = word.split_once('=').unwrap_or((word, ""));
+                names.contains(&name).then_some((value, word))
+            });
+            told.last()
+                .filter(|(value, _)| value.split(',').any(|value| value == "off"))
+                .map(|(_, word)| word)
+        };
+        if let Some(word) = ["iommu", "intel_iommu", "amd_iommu"].iter().find_map(|name| off(&[name])) {
+            self.off.get_or_insert_with(|| word.to_owned());
+        }
+        if let Some(word) = off(&["intremap"]) {
+            self.remapping.get_or_insert_with(|| (Switch::Off, word.to_owned()));
         }
     }
 
@@ -212,11 +263,18 @@ impl State {
             || starts("DMAR-IR: ")
             || starts("dmar: ")
             || starts("Intel-IOMMU: ")
-            || starts("(XEN) Intel VT-d ")
-            || starts("(XEN) [VT-D]")
+            || starts("IOMMU: ")
+            || message.contains("Intel VT-d iommu ")
+            || message.contains("Intel VT-d Interrupt Remapping ")
+            || message.contains("[VT-D]")
         {
             Hint::Intel
-        } else if table("IVRS") || (message.contains("AMD-Vi: ") && !about_v2) {
+        } else if table("IVRS")
+            || (message.contains("AMD-Vi: ") && !about_v2)
+            || starts("AMD IOMMU: ")
+            || starts("AMD IOMMU disabled")
+            || message.contains("Detected AMD IOMMU #")
+        {
             Hint::Amd
         } else if starts("arm-smmu") {
             Hint::Smmu
@@ -248,18 +306,25 @@ impl State {
     /// `intel/irq_remapping.c: intel_enable_irq_remapping` (with and without its head), `amd/init.c: print_iommu_info`.
     fn remapping(&mut self, message: &str) {
         let says = |words: &str| message.contains(words);
+        // Xen's stamp, if it has one, is the kernel's, and is gone with what stood before it.
+        let plain = message.strip_prefix("(XEN) ").unwrap_or(message);
+        let xen = Some(plain).filter(|text| text.starts_with("Interrupt remapping "));
         let switch = if says("Enabled IRQ remapping in ")
             // Linux 2.6.28 to 2.6.39 (`arch/x86/kernel/apic/apic.c: enable_IR`).
             || message == "Enabled Interrupt-remapping"
             || says("AMD-Vi: Interrupt remapping enabled")
-            || says("(XEN) Interrupt remapping enabled")
+            || xen == Some("Interrupt remapping enabled")
+            // A fault of the remapping hardware (`intel/dmar.c: dmar_fault_do_one`), whatever surrounds it.
+            || says("INTR-REMAP") && says("fault index")
         {
             Switch::On
         } else if says("Failed to enable irq remapping")
             || says("AMD-Vi: Disabling interrupt remapping")
             || says("interrupt remapping is being disabled")
             || says("interrupt remapping will be disabled")
-            || says("(XEN) Interrupt remapping disabled")
+            || xen == Some("Interrupt remapping disabled")
+            || says("Not enabling interrupt remapping")
+            || says("Skipped enabling intr-remap")
         {
             Switch::Off
         } else {
@@ -269,6 +334,7 @@ impl State {
     }
 
     pub(super) fn finish(mut self, facts: &mut Facts) {
+        std::mem::take(&mut self.ranges).finish(facts);
         for address in &self.no_iommu {
             if let Some(function) = facts.functions.get_mut(address) {
                 function.group = Fact::Absent;
@@ -282,6 +348,10 @@ impl State {
         let (state, words) = match (self.on, self.off) {
             (Some(words), _) => (Switch::On, words),
             (None, Some(words)) => (Switch::Off, words),
+            (None, None) if self.under_xen => (
+                Switch::Unknown,
+                "Linux under Xen: the hypervisor has the IOMMU, and its log is not here".to_owned(),
+            ),
             (None, None) if whole => (Switch::Off, "a whole boot without a function in a group".to_owned()),
             (None, None) if self.begun.is_some() => (Switch::On, self.begun.unwrap_or_default()),
             (None, None) => (
@@ -294,7 +364,7 @@ impl State {
         if let Some((switch, words)) = self.remapping {
             facts.iommu.interrupt_remapping = switch;
             facts.iommu.evidence.push((LOG.to_owned(), words));
-        } else if whole && self.x86 {
+        } else if whole && self.x86 && !self.under_xen {
             facts.iommu.interrupt_remapping = Switch::Off;
             let words = "a whole boot without a word of interrupt remapping";
             facts.iommu.evidence.push((LOG.to_owned(), words.to_owned()));
@@ -313,84 +383,6 @@ impl State {
             None if state == Switch::Off => IommuVendor::None,
             None => IommuVendor::Unknown,
         };
-    }
-}
-
-fn hex(text: &str) -> Option<u64> {
-    let digits = text.strip_prefix("0x").unwrap_or(text);
-    let plain = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_hexdigit());
-    if plain { u64::from_str_radix(digits, 16).ok() } else { None }
-}
-
-/// `DMAR: RMRR base: 0x0000007f22d000 end: 0x0000007f23bfff` (`dmar.c: dmar_table_print_dmar_entry`).
-fn rmrr(facts: &mut Facts, message: &str) -> Option<&'static str> {
-    let (head, rest) = message.split_once("RMRR base: ")?;
-    if !head.trim_end().trim_end_matches(':').eq_ignore_ascii_case("dmar") {
-        return None;
-    }
-    let mut words = rest.split_ascii_whitespace();
-    let range = match (words.next(), words.next(), words.next()) {
-        (Some(start), Some("end:"), Some(end)) => hex(start).zip(hex(end)),
-        _ => None,
-    };
-    let Some((start, end)) = range else { return Some("expected RMRR base: 0x… end: 0x…") };
-    region(facts, ReservedKind::Rmrr, start, end);
-    None
-}
-
-/// `DMAR: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]` (`IOMMU:` before Linux 4.1), and in 5.2
-/// `pci 0000:00:1d.0: DMAR: Setting identity map [0x… - 0x…]`; later kernels print nothing. A range that is no RMRR is the
-/// one for the floppy controller behind the LPC bridge.
-fn identity_map(facts: &mut Facts, message: &str) -> Option<&'static str> {
-    let (head, rest) = message.split_once("Setting identity map ")?;
-    let before = || {
-        let head = head.trim_end().trim_end_matches("DMAR:").trim_end();
-        head.rsplit(' ').next().unwrap_or_default().trim_end_matches(':')
-    };
-    let parsed = rest.split_once('[').and_then(|(device, range)| {
-        let (start, end) = range.split(']').next()?.split_once('-')?;
-        let device = device.strip_prefix("for device ").map_or_else(before, str::trim);
-        Some((full_address(device)?, hex(start.trim())?, hex(end.trim())?))
-    });
-    let Some((address, start, end)) = parsed else {
-        return Some("expected identity map for device DDDD:BB:DD.F [0x… - 0x…]");
-    };
-    let known = |region: &ReservedRegion| (region.start, region.end) == (start, end);
-    if !facts.iommu.reserved.iter().any(known) {
-        region(facts, ReservedKind::Direct, start, end);
-    }
-    if let Some(region) = facts.iommu.reserved.iter_mut().find(|region| known(region))
-        && !region.devices.contains(&address)
-    {
-        region.devices.push(address);
-    }
-    None
-}
-
-/// `IVMD_TYPE_RANGE devid_start: 0000:03:00.0 devid_end: 0000:03:00.7 range_start: … range_end: … flags: 7`, with
-/// `amd_iommu_dump` (`amd/init.c: init_unity_map_range`); without the segment before Linux 6.0.
-fn ivmd(facts: &mut Facts, message: &str) -> Option<&'static str> {
-    let (_, rest) = message.split_once("IVMD_TYPE")?;
-    let field = |name: &str| rest.split_once(name)?.1.split_ascii_whitespace().next();
-    let range = field("range_start: ").and_then(hex).zip(field("range_end: ").and_then(hex));
-    let ids = field("devid_start: ").zip(field("devid_end: "));
-    let (Some((start, end)), Some((first, last))) = (range, ids) else {
-        return Some("expected the range of an IVMD");
-    };
-    // The printed end is the first byte behind the range.
-    region(facts, ReservedKind::Ivmd, start, end.saturating_sub(1));
-    let devices: Vec<PciAddress> =
-        if first == last { first.parse().into_iter().collect() } else { Vec::new() };
-    if let Some(region) = facts.iommu.reserved.last_mut() {
-        region.devices = devices;
-    }
-    None
-}
-
-fn region(facts: &mut Facts, kind: ReservedKind, start: u64, end: u64) {
-    let there = |region: &ReservedRegion| (region.kind, region.start, region.end) == (kind, start, end);
-    if start <= end && !facts.iommu.reserved.iter().any(there) {
-        facts.iommu.reserved.push(ReservedRegion { kind, start, end, devices: Vec::new() });
     }
 }
 
@@ -456,19 +448,6 @@ mod tests {
     }
 
     #[test]
-    fn identity_maps_name_the_devices_of_an_rmrr() {
-        let facts = read(
-            "DMAR: RMRR base: 0x000000dacd5000 end: 0x000000dacebfff\nIOMMU: Setting identity map for device 0000:00:1d.0 [0xdacd5000 - 0xdacebfff]\npci 0000:00:1f.0: DMAR: Setting identity map [0x0 - 0xffffff]\n",
-        );
-        let seen: Vec<_> =
-            facts.iommu.reserved.iter().map(|r| (r.kind, r.start, r.end, r.devices.len())).collect();
-        assert_eq!(
-            seen,
-            [(ReservedKind::Rmrr, 0xdacd_5000, 0xdace_bfff, 1), (ReservedKind::Direct, 0, 0xff_ffff, 1)]
-        );
-    }
-
-    #[test]
     fn words_that_need_translation_show_it_in_a_fragment() {
         for words in [
             "DMAR: [DMA Read] Request device [03:00.0] fault addr 7f61e000 [fault reason 06] PTE Read access is not set",
@@ -495,17 +474,91 @@ mod tests {
     }
 
     #[test]
+    fn what_amd_prints_after_setting_up_its_units_shows_them_in_use() {
+        for words in [
+            "AMD-Vi: Extended features (0x246577efa2254afa, 0x0): PPR NX GT [5] IA GA PC GA_vAPIC",
+            "AMD-Vi: Interrupt remapping enabled",
+            "pci 0000:00:00.2: AMD-Vi: IOMMU performance counters supported",
+            "perf/amd_iommu: Detected AMD IOMMU #0 (2 banks, 4 counters/bank).",
+            "AMD IOMMU: Enabling IOMMU at 00:00.2 cap 0x40",
+        ] {
+            let facts = from_log(words, "test");
+            assert_eq!((facts.iommu.state, facts.iommu.vendor), (Switch::On, IommuVendor::Amd), "{words}");
+        }
+        let facts = from_log("AMD-Vi: Using global IVHD EFR:0x246577efa2254afa, EFR2:0x0", "test");
+        assert_eq!(facts.iommu.state, Switch::Unknown);
+    }
+
+    #[test]
+    fn parameters_switch_off_unless_the_driver_says_otherwise() {
+        for (line, state) in [
+            ("root=/dev/sda1 iommu=off", Switch::Off),
+            ("intel_iommu=on,sm_on intel_iommu=off", Switch::Off),
+            ("amd_iommu=off", Switch::Off),
+            ("intel_iommu=off intel_iommu=on iommu=pt", Switch::Unknown),
+            ("intel_iommu=igfx_off", Switch::Unknown),
+        ] {
+            let text = format!("Command line: {line}\nACPI: DMAR 0x000000008C544C70 0000C8 (v01 INTEL)\n");
+            assert_eq!(from_log(&text, "test").iommu.state, state, "{line}");
+        }
+        let forced = "Command line: intel_iommu=off\nDMAR: Intel-IOMMU force enabled due to platform opt in\nDMAR: Intel(R) Virtualization Technology for Directed I/O\n";
+        assert_eq!(from_log(forced, "test").iommu.state, Switch::On);
+        let facts = from_log("Kernel command line: intremap=off\n", "test");
+        assert_eq!(facts.iommu.interrupt_remapping, Switch::Off);
+    }
+
+    #[test]
+    fn domain_zero_does_not_know_what_xen_does() {
+        let domain = "Booting paravirtualized kernel on Xen\nXen version: 4.11.4 (preserve-AD)\n";
+        let facts = read(domain);
+        let told = |facts: &Facts| (facts.iommu.state, facts.iommu.interrupt_remapping);
+        assert_eq!(told(&facts), (Switch::Unknown, Switch::Unknown));
+        let guest = read("Booting paravirtualized kernel on Xen HVM\n");
+        assert_eq!(told(&guest), (Switch::Off, Switch::Off));
+    }
+
+    #[test]
+    fn log_of_xen_belongs_to_the_linux_that_it_starts() {
+        for stamp in ["", "[    0.100000] "] {
+            let xen = [
+                "Xen version 4.17.3",
+                "Intel VT-d iommu 0 supported page sizes: 4kB",
+                "I/O virtualisation enabled",
+                "Interrupt remapping enabled",
+            ];
+            let xen: String = xen.iter().map(|line| format!("(XEN) {stamp}{line}\n")).collect();
+            let linux = format!("{START}Booting paravirtualized kernel on Xen\n{END}");
+            for text in
+                [format!("{xen}{linux}"), format!("{linux}{xen}"), format!("{START}{END}{xen}{linux}")]
+            {
+                let facts = from_log(&text, "test");
+                assert_eq!(
+                    (facts.iommu.state, facts.iommu.vendor),
+                    (Switch::On, IommuVendor::Intel),
+                    "{text}"
+                );
+                assert_eq!(facts.iommu.interrupt_remapping, Switch::On, "{text}");
+            }
+            assert_eq!(from_log(&format!("{xen}{linux}{START}{END}"), "test").iommu.state, Switch::Off);
+        }
+    }
+
+    #[test]
+    fn fault_of_interrupt_remapping_shows_it_in_use() {
+        for words in [
+            "DMAR: [INTR-REMAP] Request device [03:00.0] fault index 0x20 [fault reason 0x22] Present field in the IRTE entry is clear",
+            "INTR-REMAP: Request device [[f0:1f.0] fault index 2c",
+        ] {
+            assert_eq!(from_log(words, "test").iommu.interrupt_remapping, Switch::On, "{words}");
+        }
+    }
+
+    #[test]
     fn remapping_of_old_kernels_is_read() {
         let facts = from_log(
             "IOAPIC id 0 under DRHD base  0xe7ffe000 IOMMU 0\nEnabled Interrupt-remapping\n",
             "test",
         );
         assert_eq!(facts.iommu.interrupt_remapping, Switch::On);
-    }
-
-    #[test]
-    fn damaged_rmrr_is_told_with_its_line() {
-        let facts = from_log("DMAR: RMRR base: 0x00zz end:\n", "test");
-        assert_eq!(facts.faults.first().map(|fault| fault.place.as_str()), Some("line 1"));
     }
 }

@@ -6,6 +6,7 @@
 
 mod iommu;
 mod pci;
+mod reserved;
 
 use super::line::{malformed, message, numbered};
 use super::{Fact, Facts, FaultKind, Origin, ReadFault, SourceKind};
@@ -17,15 +18,27 @@ const LOG: &str = "kernel log";
 #[must_use]
 pub fn from_log(text: &str, name: &str) -> Facts {
     let mut reader = Reader::new(name);
-    for (number, line) in numbered(text) {
+    for (number, line) in numbered(text).skip(last_boot(text) - 1) {
+        reader.line(number, message(line));
+    }
+    reader.finish()
+}
+
+/// The number of the line where the last boot begins, from 1: that of Linux, or of Xen if that started it. Where the log of Xen
+/// comes last (`dmesg; xl dmesg`), it belongs to the Linux before it.
+fn last_boot(text: &str) -> usize {
+    let (mut start, mut hypervisor) = (1, None);
+    for (number, line) in numbered(text).filter(|(_, line)| line.contains(" version ")) {
         let message = message(line);
         // `init/version.c: linux_banner`, the first thing that a kernel prints.
         if message.starts_with("Linux version ") {
-            reader = Reader::new(name);
+            start = hypervisor.take().unwrap_or(number);
+        // `xen/drivers/char/console.c: console_init_preirq`. With Xen's time stamp, its name is taken off.
+        } else if message.strip_prefix("(XEN) ").unwrap_or(message).starts_with("Xen version ") {
+            hypervisor = Some(number);
         }
-        reader.line(number, message);
     }
-    reader.finish()
+    start
 }
 
 #[derive(Debug)]

@@ -5,7 +5,7 @@
 
 use super::features::{complete, features};
 use super::machine::as_shown;
-use super::{LspciFaultKind, LspciFunction, LspciRegion, RegionAddress, class_names, read};
+use super::{LspciFaultKind, LspciFunction, LspciRegion, RegionAddress, class_names, read, tree};
 use crate::facts::parents::{self, Extent, RootBuses};
 use crate::facts::{
     BusRange, Fact, Facts, FaultKind, FunctionFacts, IommuVendor, Origin, PrintedCapability, PrintedConfig,
@@ -32,10 +32,17 @@ pub fn from_lspci(text: &[u8], name: &str) -> Facts {
     for function in &functions {
         facts.functions.insert(function.address, of_function(function, shown));
     }
+    let picture = tree::read(text);
+    for leaf in &picture.leaves {
+        drawn(
+            facts.functions.entry(leaf.address).or_insert_with(|| FunctionFacts::untold(leaf.address, TEXT)),
+            leaf,
+        );
+    }
     // The first function that is listed on any host; who shows one card leaves it out.
     let whole = facts.functions.keys().any(|a| (a.bus(), a.device(), a.function()) == (0, 0, 0));
     let extent = if whole { Extent::Whole } else { Extent::Part };
-    parents::derive(&mut facts.functions, &RootBuses { told: &[], extent, source: TEXT });
+    parents::derive(&mut facts.functions, &RootBuses { told: &picture.roots, extent, source: TEXT });
     iommu(&mut facts);
     let mut denied = false;
     for fault in &read.faults {
@@ -51,6 +58,19 @@ pub fn from_lspci(text: &[u8], name: &str) -> Facts {
         facts.faults.push(ReadFault::new(TEXT.to_owned(), kind));
     }
     facts
+}
+
+/// What a picture tells of a function, where nothing else in the text tells more.
+fn drawn(facts: &mut FunctionFacts, leaf: &tree::Leaf) {
+    if facts.buses.is_unreadable() && facts.config.is_unreadable() {
+        facts.buses = leaf.buses.into();
+    }
+    if let (Some(id), true) = (leaf.id, facts.id.is_unreadable()) {
+        facts.id = Fact::Known(id);
+    }
+    if facts.printed_name.is_none() {
+        facts.printed_name.clone_from(&leaf.name);
+    }
 }
 
 /// What a text shows of some function, so that its absence elsewhere is an answer.

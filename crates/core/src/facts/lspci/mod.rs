@@ -19,12 +19,14 @@ mod machine;
 mod reader;
 mod region;
 mod title;
+mod tree;
 mod unwrap;
 
 pub use capability::LspciCapability;
 pub use convert::from_lspci;
 pub(super) use machine::{is_machine_line, is_record_key};
 pub use region::{LspciRegion, RegionAddress};
+pub(super) use tree::is_tree_line;
 
 use super::{DriverName, GroupId, ModuleName};
 use crate::pci::{ConfigSpace, InterruptPin, PciAddress, PciId, Window};
