@@ -130,7 +130,8 @@ pub(crate) fn befall(dist: &Dist, only: &str) -> Result {
         return Err(format!("the card should be on its host driver:\n{}", scene.before).into());
     }
     let mut failed = Vec::new();
-    let chosen: Vec<_> = misfortunes::ALL.iter().filter(|misfortune| misfortune.title.contains(only)).collect();
+    let chosen: Vec<_> =
+        misfortunes::ALL.iter().filter(|misfortune| misfortune.title.contains(only)).collect();
     if chosen.is_empty() {
         return Err(format!("no misfortune's title contains {only:?}").into());
     }

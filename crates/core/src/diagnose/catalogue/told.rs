@@ -195,6 +195,26 @@ pub(super) const ROWS: &[Pattern] = &[
         "the guest's address space is said to be too small for a BAR",
     ),
     told(
+        "told-guest-below-4g",
+        &[
+            HANDED,
+            &["gpu", "card", "vga", "graphics", "bar"],
+            &[
+                "more than 2",
+                "more than 3",
+                "over 3",
+                "above 3",
+                "3.5 gb",
+                "3.5gb",
+                "3584",
+                "max-ram-below-4g",
+            ],
+            &["gb of ram", "ram", "memory", "mb of"],
+            FAILS,
+        ],
+        "a VM with a passed GPU is said to fail where its memory fills the space below 4 GiB",
+    ),
+    told(
         "told-unbind-hangs",
         &[
             &["unbind", "unload", "rmmod", "modprobe -r", "nodedev-detach", "detach"],

@@ -58,9 +58,12 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-no-vf",
         &[
-            &["vf", "vfs", "virtual function", "sriov_numvfs"],
+            &["vf", "vfs", "virtual function", "sriov", "sr-iov"],
             &[
                 "not created",
+                "not enable sr",
+                "n't enable sr",
+                "to configure sriov",
                 "no vfs",
                 "not enabled",
                 "write error",
@@ -302,12 +305,91 @@ pub(super) const ROWS: &[Pattern] = &[
         "virtual functions are lost with their physical function",
     ),
     told(
+        "told-vf-vanish",
+        &[
+            &["vf", "vfs", "virtual function"],
+            &["get disabled", "got disabled", "disappear", "vanish", "are gone", "are lost", "get removed"],
+            &["passing", "passed", "starting vm", "starting the vm", "start the vm", "vm start", "guest"],
+        ],
+        "virtual functions are said to go away when a guest starts",
+    ),
+    told(
         "told-mappings",
         &[
-            &["dma mapping", "dma entries", "dma_entry_limit", "number of mappings"],
+            &[
+                "dma mapping",
+                "dma entries",
+                "dma_entry_limit",
+                "number of mappings",
+                "vfio region",
+                "vfio mapping",
+                "vfio register",
+                "vfio_iommu_map_dma",
+            ],
             &["limit", "run out", "running out", "runs out", "exhaust", "too many", "65535"],
         ],
         "the number of DMA mappings is used up",
+    ),
+    told(
+        "told-numa",
+        &[
+            &["numa", "socket", "remote node", "other node", "another node"],
+            &["different", "other", "another", "wrong", "remote", "cross", "not aligned", "mismatch"],
+            &[
+                "slow",
+                "badly",
+                "poor",
+                "latenc",
+                "bandwidth",
+                "throughput",
+                "stutter",
+                "half the",
+                "performance",
+                "jitter",
+            ],
+            HANDED,
+        ],
+        "a guest is said to be slow because it is on another node than its device",
+    ),
+    told(
+        "told-iommu-param",
+        &[
+            &["intel_iommu=on", "amd_iommu=on", "iommu=on"],
+            &[
+                "need to add",
+                "need add",
+                "needed to add",
+                "had to add",
+                "have to add",
+                "forgot",
+                "miss",
+                "was not set",
+                "wasn't set",
+                "without",
+                "not in the",
+            ],
+        ],
+        "the parameter that switches the IOMMU on is said to have been missing",
+    ),
+    told(
+        "told-reset-regressed",
+        &[
+            &["reset"],
+            &["broken", "broke", "breaks", "regress", "no longer", "stopped working"],
+            &["kernel"],
+            &["gpu", "card", "vfio", "passthrough", "pass-through", "passed through"],
+            &["update", "upgrade", "regress", "bisect", "since", "latest", "worked", "works"],
+        ],
+        "a kernel version is said to have broken the reset of a device",
+    ),
+    told(
+        "told-guest-irqs",
+        &[
+            &["xen", "domu", "domain", "hvm", "extra_guest_irqs"],
+            &["pirq", "irqs", "msi-x vector", "interrupt vector", "interrupts", "extra_guest_irqs"],
+            &["too many", "exceed", "no free", "run out", "ran out", "used up", "exhaust", "no more"],
+        ],
+        "the domain is said to have used up its interrupts",
     ),
     told(
         "told-mac",

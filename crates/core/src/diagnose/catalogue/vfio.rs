@@ -81,6 +81,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "binding found no such device",
     ),
     row(
+        "mdev-driver-named",
+        &["vfio_mdev", "vfio-mdev"],
+        "",
+        "Linux vfio_mdev (before 5.19), reports",
+        "the driver of mediated devices is named",
+    ),
+    row(
         "vfio-denylist",
         &["exists in vfio-pci device denylist", "exists in vfio-pci device blacklist"],
         r"(?:denylist|blacklist)",
