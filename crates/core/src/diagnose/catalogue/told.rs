@@ -162,7 +162,9 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             &["guest", "vm", "ovmf", "seabios", "virtual machine", "vmware", "pcipassthru"],
             &[
-                "bar",
+                "bar ",
+                "bar0",
+                "bar1",
                 "bars",
                 "mmio",
                 "pci hole",
@@ -198,7 +200,7 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-guest-below-4g",
         &[
             HANDED,
-            &["gpu", "card", "vga", "graphics", "bar"],
+            &["gpu", "card", "vga", "graphics"],
             &[
                 "more than 2",
                 "more than 3",
@@ -246,7 +248,17 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-hotplug-window",
         &[
             &["hotplug", "hot-plug", "hot plug", "device_add", "attach-device", "hot-add", "hot add"],
-            &["bar", "bars", "mmio", "bridge window", "memory window", "bus number", "behind bridge"],
+            &[
+                "bar ",
+                "bar0",
+                "bar1",
+                "bars",
+                "mmio",
+                "bridge window",
+                "memory window",
+                "bus number",
+                "behind bridge",
+            ],
             FAILS,
         ],
         "a hot-added device gets no addresses",
@@ -324,7 +336,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "cpu",
                 "processor",
                 "motherboard",
-                "soc",
+                "soc ",
                 "board",
             ],
             &[

@@ -3,6 +3,24 @@
 use super::told::{DEVICE, FAILS, HANDED};
 use super::{Pattern, told};
 
+/// A virtual function; words match from their beginning, and VFIO is none.
+const VF: &str = "vf ";
+
+/// That a device is handed to a VM, or the device itself.
+const GIVEN: &[&str] = &[
+    "vfio",
+    "passthrough",
+    "pass-through",
+    "passthru",
+    "pass through",
+    "passing through",
+    "hostdev",
+    "hostpci",
+    "iommu",
+    "pci device",
+    "pcidevice",
+];
+
 pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-mdev",
@@ -58,7 +76,7 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-no-vf",
         &[
-            &["vf", "vfs", "virtual function", "sriov", "sr-iov"],
+            &[VF, "vf,", "vfs", "virtual function", "sriov", "sr-iov"],
             &[
                 "not created",
                 "not enable sr",
@@ -83,7 +101,7 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-in-use",
         &[
-            HANDED,
+            GIVEN,
             &[
                 "another vm",
                 "other vm",
@@ -97,7 +115,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "still holds",
                 "not released",
             ],
-            &["busy", "in use", "already used", "fail", "cannot", "can't", "unable"],
+            &["busy", "in use", "already used", "occupied", "fail", "cannot", "can't", "unable", "not able"],
         ],
         "another VM is said to hold the device",
     ),
@@ -164,7 +182,16 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-intremap",
         &[
             &["interrupt remapping", "irq remapping"],
-            &["not support", "no interrupt", "disabled", "missing", "lacks", "unsafe", "unavailable"],
+            &[
+                "not support",
+                "no interrupt",
+                "disabled",
+                "missing",
+                "lacks",
+                "unsafe",
+                "allow_unsafe",
+                "unavailable",
+            ],
             HANDED,
         ],
         "interrupt remapping is said to be missing",
@@ -280,14 +307,14 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     told(
         "told-hugepage",
-        &[&["hugepage", "huge page", "hugetlb", "1g page"], &["cma"], FAILS],
+        &[&["hugepage", "huge page", "hugetlb", "1g page"], &["cma ", "cma,", "cma."], FAILS],
         "huge pages in a CMA area cannot be pinned",
     ),
     told(
         "told-pf",
         &[
-            &["pf driver", "pf", "physical function", "pf reset", "reload", "driver is reloaded"],
-            &["vf", "vfs", "virtual function"],
+            &["pf ", "pf,", "pf's", "physical function", "reload", "driver is reloaded"],
+            &[VF, "vf,", "vfs", "virtual function"],
             &[
                 "vanish",
                 "disappear",
@@ -305,9 +332,62 @@ pub(super) const ROWS: &[Pattern] = &[
         "virtual functions are lost with their physical function",
     ),
     told(
+        "told-added-and-gone",
+        &[
+            &["vm", "guest", "passthrough"],
+            &["device", "nic", "gpu"],
+            &["doesn't exist", "does not exist", "no longer exist", "not there", "cannot be found", "vanish"],
+            &[
+                "new card",
+                "new pci",
+                "add the new",
+                "added a",
+                "adding a",
+                "installed a",
+                "second card",
+                "another card",
+            ],
+        ],
+        "a device is said to be gone after another card was added",
+    ),
+    told(
+        "told-held-open",
+        &[
+            &["gpu", "nvidia", "amdgpu", "driver", "module"],
+            &[
+                "keeps",
+                "keep a",
+                "keeping",
+                "holds",
+                "hold ",
+                "holding",
+                "still bound",
+                "still using",
+                "still open",
+                "still loaded",
+            ],
+            &["unload", "unbind", "unbound", "detach", "vfio"],
+            &[
+                "impossible",
+                "cannot",
+                "can't",
+                "could not",
+                "did not",
+                "does not",
+                "doesn't",
+                "blocks",
+                "abort",
+                "fail",
+                "in use",
+                "open",
+            ],
+        ],
+        "a process is said to keep the host's driver busy",
+    ),
+    told(
         "told-vf-vanish",
         &[
-            &["vf", "vfs", "virtual function"],
+            &[VF, "vf,", "vfs", "virtual function"],
             &["get disabled", "got disabled", "disappear", "vanish", "are gone", "are lost", "get removed"],
             &["passing", "passed", "starting vm", "starting the vm", "start the vm", "vm start", "guest"],
         ],

@@ -49,6 +49,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("told-no-group", 1.7),
         primary("mon-no-group", 3.6),
         against("told-no-iommu-hardware", 1.2),
+        against("told-intremap", 1.2),
     ],
     look_alikes: &[
         LookAlike {
