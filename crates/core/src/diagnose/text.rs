@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::facts::REFERENCES;
+
 /// Longest piece of a line that is matched at once, in bytes; longer lines are looked at in overlapping pieces.
 pub(super) const LINE_CAP: usize = 4096;
 
@@ -215,17 +217,8 @@ fn unescape(text: &str) -> Cow<'_, str> {
     const MARKS: [char; 3] = ['&', '<', '\\'];
     // A log in a log in a web page.
     const MOST_LAYERS: usize = 3;
+    // Beside the character references: tags and the escapes of JSON.
     const PLAIN: &[(&str, &str)] = &[
-        ("&amp;", "&"),
-        ("&quot;", "\""),
-        ("&#34;", "\""),
-        ("&#39;", "'"),
-        ("&#x27;", "'"),
-        ("&#x2F;", "/"),
-        ("&apos;", "'"),
-        ("&gt;", ">"),
-        ("&lt;", "<"),
-        ("&nbsp;", " "),
         ("<br>", " "),
         ("<br/>", " "),
         ("<br />", " "),
@@ -249,7 +242,7 @@ fn unescape(text: &str) -> Cow<'_, str> {
     let mut out = text.to_owned();
     for _ in 0..MOST_LAYERS {
         let before = out.len();
-        for (escaped, plain) in PLAIN {
+        for (escaped, plain) in REFERENCES.iter().chain(PLAIN) {
             if out.contains(escaped) {
                 out = out.replace(escaped, plain);
             }

@@ -37,17 +37,19 @@ const BRACKETED: [&str; 24] = [
     "[/url]",
 ];
 
-/// Character references that stand for what a log or a listing may hold.
-const REFERENCES: [(&str, &str); 9] = [
+/// Character references that stand for what a log or a listing may hold. The ampersand comes first, so that replacing one
+/// after the other takes back what was escaped twice.
+pub(crate) const REFERENCES: [(&str, &str); 10] = [
+    ("&amp;", "&"),
     ("&lt;", "<"),
     ("&gt;", ">"),
     ("&quot;", "\""),
     ("&#34;", "\""),
     ("&#39;", "'"),
     ("&#x27;", "'"),
+    ("&#x2F;", "/"),
     ("&apos;", "'"),
     ("&nbsp;", " "),
-    ("&amp;", "&"),
 ];
 
 /// The longest tag that is believed to be one, in bytes.

@@ -49,6 +49,7 @@ pub use iommu::{GroupFacts, IommuFacts, IommuVendor, ReservedKind, ReservedRegio
 pub use kernel::{KernelConfig, KernelFacts, KernelVersion, ModuleState, ParameterValue};
 pub use lspci::from_lspci;
 pub use machine::{HostMachine, MachineState, Monitor};
+pub(crate) use markup::REFERENCES;
 pub use memory::{HugePages, MemlockSetting, MemoryFacts, NodeMemory};
 pub use modprobe::{EarlyModule, ModprobeCommand, ModprobeDirective};
 pub use name::{DriverName, ModuleName, NameError};

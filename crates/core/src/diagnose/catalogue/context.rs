@@ -38,8 +38,8 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "amd-gpu",
         &[
-            "[1002:", "Radeon", "amdgpu", "Navi", "Vega", "Polaris", "AMD/ATI", "RX 4", "RX 5", "RX 6",
-            "RX 7", "RX 9", "RX Vega", "FirePro", "R9 2", "R9 3", "R9 Fury", "1002:",
+            "[1002:", "AMD GPU", "Radeon", "amdgpu", "Navi", "Vega", "Polaris", "AMD/ATI", "RX 4", "RX 5",
+            "RX 6", "RX 7", "RX 9", "RX Vega", "FirePro", "R9 2", "R9 3", "R9 Fury", "1002:",
         ],
         "",
         "lspci, kernel log",
@@ -190,8 +190,10 @@ pub(super) const ROWS: &[Pattern] = &[
             "pci-assignable",
             "pci-attach",
             "x-vga",
+            "mdev",
+            "vGPU",
         ],
-        r"x-vga|(?:^|[^- ]|[^t]-|[^:] )pass(?:[- ]?through|thru)|passed through|passing through|vfio|hostdev|SR-?IOV|driver_override|new_id|nodedev-|unbind|igb_uio|uio_pci_generic|pci-assignable|pci-attach",
+        r"x-vga|mdev|vgpu|(?:^|[^- ]|[^t]-|[^:] )pass(?:[- ]?through|thru)|passed through|passing through|vfio|hostdev|SR-?IOV|driver_override|new_id|nodedev-|unbind|igb_uio|uio_pci_generic|pci-assignable|pci-attach",
         "reports",
         "passthrough is the subject",
     ),

@@ -75,8 +75,10 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "sriov-disabled",
+        // `Disabling SR-IOV support` is another matter: what ixgbe does without where it got no MSI-X vectors
+        // (drivers/net/ethernet/intel/ixgbe/ixgbe_lib.c, ixgbe_set_interrupt_capability).
         &["SR-IOV disabled", "IOV Disabled", "isabling SR-IOV", "VFs disabled"],
-        "",
+        r"iov disabled|vfs disabled|disabling sr-iov(?:$|[^ ]| [^s])",
         "Linux pci_disable_sriov users",
         "virtual functions were removed",
     ),

@@ -45,6 +45,27 @@ pub(super) const ROWS: &[Pattern] = &[
         "VFIO itself cannot be opened",
     ),
     row(
+        "mon-region-unaligned",
+        &["VfioMapRegion(", "region already in use or not aligned"],
+        r"VfioMapRegion\(.*Invalid argument",
+        "Cloud Hypervisor VfioPciDevice::map_mmio_regions, Linux __kvm_set_memory_region",
+        "what is left of a BAR beside its MSI-X table begins or ends within a page",
+    ),
+    row(
+        "devbind-einval",
+        &["annot bind to driver vfio-pci"],
+        r"(?:%B)?.*(?:Errno 22|Invalid argument)",
+        "DPDK dpdk-devbind.py, bind_one",
+        "binding to vfio-pci was refused with EINVAL",
+    ),
+    row(
+        "devbind-no-driver",
+        &["annot open /sys/bus/pci/drivers/vfio"],
+        r"bind failed.*drivers/vfio[-_]pci/(?:bind|new_id)",
+        "DPDK dpdk-devbind.py, bind_one",
+        "there is no driver of that name to bind to",
+    ),
+    row(
         "mon-group-fd",
         &["vfioGroupFd > 0", "VfioNoIommuGroup", "OpenGroup("],
         r"vfiogroupfd > 0|opengroup\(.*(?:notfound|no such file|code: 2\b)",

@@ -58,6 +58,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the device did not come back from a power state",
     ),
     row(
+        "not-ready-pm-wait",
+        &["ms after resume; waiting", "ms after PM D3hot->D0; waiting"],
+        r"not ready (?P<ms>\d{4,})ms",
+        "Linux pci_dev_wait",
+        "the device is slow to come back from a power state",
+    ),
+    row(
         "flr-pending",
         &[
             "performing function level reset anyway",

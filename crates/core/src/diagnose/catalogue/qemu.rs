@@ -180,8 +180,9 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "hot-reset-failed",
+        // systemd's `Failed to reset devices.list` is about a control group (src/core/cgroup.c).
         &["hot reset failed", "VFIO_DEVICE_RESET", "ailed to reset device"],
-        r"reset",
+        r"hot reset|VFIO_DEVICE_RESET|reset device\b",
         "QEMU vfio_pci_hot_reset",
         "QEMU could not reset the device",
     ),

@@ -8,7 +8,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "map-enomem",
         MAP,
-        r"(?:(?:dma_map\(.*?(?P<iova>0x[0-9a-f]+), (?P<size>0x[0-9a-f]+)|VFIO_MAP_DMA|IOAS_MAP|DMA mapping).*?(?:-12|Cannot allocate memory)|VFIO_MAP_DMA:? -12)",
+        r"(?:(?:dma_map\(.*?(?P<iova>0x[0-9a-f]+), (?P<size>0x[0-9a-f]+)|dma_map\(\.\.\.\)|VFIO_MAP_DMA|IOAS_MAP|DMA mapping).*?(?:-12|Cannot allocate memory)|VFIO_MAP_DMA:? -12)",
         "QEMU vfio_container_region_add, vfio_dma_map",
         "guest memory cannot be pinned",
     ),
@@ -219,7 +219,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "mdevctl",
             "ould not create 'type' for pci",
         ],
-        r"create 'type' for pci|(?:mediated device|mdev)\S*.{0,160}(?:not found|No such file|No file or directory|does not exist|no available instances|could not|not supported)|(?:not found|no such|cannot find|could not (?:create|find)|unable to (?:create|find)|error writing).{0,100}(?:mediated device|mdev)",
+        r"create 'type' for pci|(?:mediated device|mdev(?:[^c\s]\S*)?[\s':,]).{0,160}(?:not found|No such file|No file or directory|does not exist|no available instances|could not|not supported)|(?:not found|no such|cannot find|could not (?:create|find)|unable to (?:create|find)|error writing)[^']{0,100}(?:mediated device|mdev)",
         "libvirt virMediatedDeviceNew, QEMU vfio_device_get_name",
         "the mediated device of the configuration does not exist",
     ),

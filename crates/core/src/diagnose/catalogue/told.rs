@@ -162,7 +162,9 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             &["guest", "vm", "ovmf", "seabios", "virtual machine", "vmware", "pcipassthru"],
             &[
-                "bar",
+                "bar ",
+                "bar0",
+                "bar1",
                 "bars",
                 "mmio",
                 "pci hole",
@@ -193,6 +195,26 @@ pub(super) const ROWS: &[Pattern] = &[
             ],
         ],
         "the guest's address space is said to be too small for a BAR",
+    ),
+    told(
+        "told-guest-below-4g",
+        &[
+            HANDED,
+            &["gpu", "card", "vga", "graphics"],
+            &[
+                "more than 2",
+                "more than 3",
+                "over 3",
+                "above 3",
+                "3.5 gb",
+                "3.5gb",
+                "3584",
+                "max-ram-below-4g",
+            ],
+            &["gb of ram", "ram", "memory", "mb of"],
+            FAILS,
+        ],
+        "a VM with a passed GPU is said to fail where its memory fills the space below 4 GiB",
     ),
     told(
         "told-unbind-hangs",
@@ -226,7 +248,17 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-hotplug-window",
         &[
             &["hotplug", "hot-plug", "hot plug", "device_add", "attach-device", "hot-add", "hot add"],
-            &["bar", "bars", "mmio", "bridge window", "memory window", "bus number", "behind bridge"],
+            &[
+                "bar ",
+                "bar0",
+                "bar1",
+                "bars",
+                "mmio",
+                "bridge window",
+                "memory window",
+                "bus number",
+                "behind bridge",
+            ],
             FAILS,
         ],
         "a hot-added device gets no addresses",
@@ -304,7 +336,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "cpu",
                 "processor",
                 "motherboard",
-                "soc",
+                "soc ",
                 "board",
             ],
             &[

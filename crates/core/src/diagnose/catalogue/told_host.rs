@@ -3,6 +3,24 @@
 use super::told::{DEVICE, FAILS, HANDED};
 use super::{Pattern, told};
 
+/// A virtual function; words match from their beginning, and VFIO is none.
+const VF: &str = "vf ";
+
+/// That a device is handed to a VM, or the device itself.
+const GIVEN: &[&str] = &[
+    "vfio",
+    "passthrough",
+    "pass-through",
+    "passthru",
+    "pass through",
+    "passing through",
+    "hostdev",
+    "hostpci",
+    "iommu",
+    "pci device",
+    "pcidevice",
+];
+
 pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-mdev",
@@ -58,9 +76,12 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-no-vf",
         &[
-            &["vf", "vfs", "virtual function", "sriov_numvfs"],
+            &[VF, "vf,", "vfs", "virtual function", "sriov", "sr-iov"],
             &[
                 "not created",
+                "not enable sr",
+                "n't enable sr",
+                "to configure sriov",
                 "no vfs",
                 "not enabled",
                 "write error",
@@ -80,7 +101,7 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-in-use",
         &[
-            HANDED,
+            GIVEN,
             &[
                 "another vm",
                 "other vm",
@@ -94,7 +115,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "still holds",
                 "not released",
             ],
-            &["busy", "in use", "already used", "fail", "cannot", "can't", "unable"],
+            &["busy", "in use", "already used", "occupied", "fail", "cannot", "can't", "unable", "not able"],
         ],
         "another VM is said to hold the device",
     ),
@@ -161,7 +182,16 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-intremap",
         &[
             &["interrupt remapping", "irq remapping"],
-            &["not support", "no interrupt", "disabled", "missing", "lacks", "unsafe", "unavailable"],
+            &[
+                "not support",
+                "no interrupt",
+                "disabled",
+                "missing",
+                "lacks",
+                "unsafe",
+                "allow_unsafe",
+                "unavailable",
+            ],
             HANDED,
         ],
         "interrupt remapping is said to be missing",
@@ -277,14 +307,14 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     told(
         "told-hugepage",
-        &[&["hugepage", "huge page", "hugetlb", "1g page"], &["cma"], FAILS],
+        &[&["hugepage", "huge page", "hugetlb", "1g page"], &["cma ", "cma,", "cma."], FAILS],
         "huge pages in a CMA area cannot be pinned",
     ),
     told(
         "told-pf",
         &[
-            &["pf driver", "pf", "physical function", "pf reset", "reload", "driver is reloaded"],
-            &["vf", "vfs", "virtual function"],
+            &["pf ", "pf,", "pf's", "physical function", "reload", "driver is reloaded"],
+            &[VF, "vf,", "vfs", "virtual function"],
             &[
                 "vanish",
                 "disappear",
@@ -302,12 +332,144 @@ pub(super) const ROWS: &[Pattern] = &[
         "virtual functions are lost with their physical function",
     ),
     told(
+        "told-added-and-gone",
+        &[
+            &["vm", "guest", "passthrough"],
+            &["device", "nic", "gpu"],
+            &["doesn't exist", "does not exist", "no longer exist", "not there", "cannot be found", "vanish"],
+            &[
+                "new card",
+                "new pci",
+                "add the new",
+                "added a",
+                "adding a",
+                "installed a",
+                "second card",
+                "another card",
+            ],
+        ],
+        "a device is said to be gone after another card was added",
+    ),
+    told(
+        "told-held-open",
+        &[
+            &["gpu", "nvidia", "amdgpu", "driver", "module"],
+            &[
+                "keeps",
+                "keep a",
+                "keeping",
+                "holds",
+                "hold ",
+                "holding",
+                "still bound",
+                "still using",
+                "still open",
+                "still loaded",
+            ],
+            &["unload", "unbind", "unbound", "detach", "vfio"],
+            &[
+                "impossible",
+                "cannot",
+                "can't",
+                "could not",
+                "did not",
+                "does not",
+                "doesn't",
+                "blocks",
+                "abort",
+                "fail",
+                "in use",
+                "open",
+            ],
+        ],
+        "a process is said to keep the host's driver busy",
+    ),
+    told(
+        "told-vf-vanish",
+        &[
+            &[VF, "vf,", "vfs", "virtual function"],
+            &["get disabled", "got disabled", "disappear", "vanish", "are gone", "are lost", "get removed"],
+            &["passing", "passed", "starting vm", "starting the vm", "start the vm", "vm start", "guest"],
+        ],
+        "virtual functions are said to go away when a guest starts",
+    ),
+    told(
         "told-mappings",
         &[
-            &["dma mapping", "dma entries", "dma_entry_limit", "number of mappings"],
+            &[
+                "dma mapping",
+                "dma entries",
+                "dma_entry_limit",
+                "number of mappings",
+                "vfio region",
+                "vfio mapping",
+                "vfio register",
+                "vfio_iommu_map_dma",
+            ],
             &["limit", "run out", "running out", "runs out", "exhaust", "too many", "65535"],
         ],
         "the number of DMA mappings is used up",
+    ),
+    told(
+        "told-numa",
+        &[
+            &["numa", "socket", "remote node", "other node", "another node"],
+            &["different", "other", "another", "wrong", "remote", "cross", "not aligned", "mismatch"],
+            &[
+                "slow",
+                "badly",
+                "poor",
+                "latenc",
+                "bandwidth",
+                "throughput",
+                "stutter",
+                "half the",
+                "performance",
+                "jitter",
+            ],
+            HANDED,
+        ],
+        "a guest is said to be slow because it is on another node than its device",
+    ),
+    told(
+        "told-iommu-param",
+        &[
+            &["intel_iommu=on", "amd_iommu=on", "iommu=on"],
+            &[
+                "need to add",
+                "need add",
+                "needed to add",
+                "had to add",
+                "have to add",
+                "forgot",
+                "miss",
+                "was not set",
+                "wasn't set",
+                "without",
+                "not in the",
+            ],
+        ],
+        "the parameter that switches the IOMMU on is said to have been missing",
+    ),
+    told(
+        "told-reset-regressed",
+        &[
+            &["reset"],
+            &["broken", "broke", "breaks", "regress", "no longer", "stopped working"],
+            &["kernel"],
+            &["gpu", "card", "vfio", "passthrough", "pass-through", "passed through"],
+            &["update", "upgrade", "regress", "bisect", "since", "latest", "worked", "works"],
+        ],
+        "a kernel version is said to have broken the reset of a device",
+    ),
+    told(
+        "told-guest-irqs",
+        &[
+            &["xen", "domu", "domain", "hvm", "extra_guest_irqs"],
+            &["pirq", "irqs", "msi-x vector", "interrupt vector", "interrupts", "extra_guest_irqs"],
+            &["too many", "exceed", "no free", "run out", "ran out", "used up", "exhaust", "no more"],
+        ],
+        "the domain is said to have used up its interrupts",
     ),
     told(
         "told-mac",

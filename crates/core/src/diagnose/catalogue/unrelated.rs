@@ -84,7 +84,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "nvalid argument supplied",
             "Parameter '",
         ],
-        r"qemu|kvm:|-device|-drive|-netdev|-machine|property '|parameter '|duplicate id|unrecognized|option",
+        r"qemu|kvm:|-device|-drive|-netdev|-machine|property '|parameter '[^']*' (?:expects|is|does|must|can)|duplicate id|unrecognized|option",
         "QEMU option parsing",
         "the QEMU command line is wrong",
     ),
@@ -281,7 +281,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "un-gpu-host",
         &["nouveau", "i915", "amdgpu", "radeon", "[drm", "NVRM: Xid", "GPU HANG", "ring gfx"],
-        r"GPU HANG|ring \w+ timeout|flip_done timed out|\*ERROR\*|Xid|gpu fault|fifo: .*(?:fault|error)|SCHED_ERROR|atomic (?:update|remove).*fail|GPU reset|CTXSW|VM_CONTEXT|MMU FAULT|\[gfxhub",
+        r"GPU HANG: |ring \w+ timeout|flip_done timed out|\*ERROR\*|Xid|gpu fault|fifo: .*(?:fault|error)|SCHED_ERROR|atomic (?:update|remove).*fail|GPU reset(?:\(| begin| succeeded| failed| end)|CTXSW|VM_CONTEXT|MMU FAULT|\[gfxhub",
         "Linux GPU drivers",
         "a GPU driver crashed while it used the GPU itself",
     ),

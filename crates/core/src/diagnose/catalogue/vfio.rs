@@ -74,11 +74,32 @@ pub(super) const ROWS: &[Pattern] = &[
         "binding to vfio-pci was refused with EINVAL",
     ),
     row(
+        "bind-ebusy",
+        &["write error: Device or resource busy", "vfio-pci/bind: Device or resource busy"],
+        "",
+        "shell writing to a driver's bind; Linux drivers/base/dd.c, __driver_probe_device",
+        "the device has a driver already",
+    ),
+    row(
+        "bind-written",
+        &["drivers/vfio-pci/bind", "drivers/vfio-pci/new_id"],
+        "",
+        "shell",
+        "a device is bound to vfio-pci by hand",
+    ),
+    row(
         "bind-enodev",
         &["write error: No such device", "vfio-pci/bind: No such device"],
         r"(?:vfio|bind|unbind|new_id).*No such device",
         "shell writing to vfio-pci/bind",
         "binding found no such device",
+    ),
+    row(
+        "mdev-driver-named",
+        &["vfio_mdev", "vfio-mdev"],
+        "",
+        "Linux vfio_mdev (before 5.19), reports",
+        "the driver of mediated devices is named",
     ),
     row(
         "vfio-denylist",

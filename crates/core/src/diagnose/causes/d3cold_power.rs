@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("d0-refused", 2.2),
         primary("d0-inaccessible", 2.0),
         primary("not-ready-pm", 2.8),
+        primary("not-ready-pm-wait", 2.4).times(3).cured_by(&["ready-after-reset"]),
         primary("runtime-resume-failed", 2.5),
         primary("header-127", 0.9),
         primary("pci-irq-assert", 1.0),

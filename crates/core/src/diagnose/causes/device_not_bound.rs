@@ -20,8 +20,13 @@ pub(super) const CAUSE: Cause = Cause {
         primary("pve-cannot-bind", 2.0),
         primary("open-container", 2.6),
         primary("bind-enodev", 1.4),
+        primary("bind-ebusy", 2.8).with(&["bind-written"]),
         primary("probe-22", 0.6),
         primary("bind-einval", 0.5),
+        primary("devbind-einval", 0.8),
+        primary("devbind-no-driver", 3.0),
+        // A mediated device has its group only once vfio_mdev has it (mdev_probe, mdev_attach_iommu).
+        primary("no-iommu-group", 5.5).with(&["mdev-driver-named"]),
         against("no-iommu-group", 3.0),
         against("pve-no-iommu", 3.0),
         against("sysfs-no-groups", 2.5),

@@ -24,6 +24,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("hotplug-said", 1.2),
         against("pciehp-add", 1.5),
         primary("told-guest-window", 1.8),
+        primary("told-guest-below-4g", 1.6),
     ],
     look_alikes: &[
         LookAlike {

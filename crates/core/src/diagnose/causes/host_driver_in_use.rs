@@ -20,6 +20,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("iommu-oops", 1.0),
         against("guest-root-lost", 1.0),
         primary("told-unbind-hangs", 1.9),
+        primary("told-held-open", 1.8),
     ],
     look_alikes: &[
         LookAlike { cause: "device-in-use", tell: "then a guest, not a host process, holds the device" },

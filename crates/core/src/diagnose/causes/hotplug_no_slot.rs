@@ -10,7 +10,8 @@ pub(super) const CAUSE: Cause = Cause {
     rule: None,
     clues: &[
         primary("no-slot", 3.4),
-        primary("multi-function-slot", 2.2),
+        // On a command line the address is taken because the configuration gives it twice.
+        primary("multi-function-slot", 2.2).with(&["hotplug-said"]),
         primary("pcie-in-pci-bus", 1.4),
         primary("told-no-slot", 1.9),
     ],

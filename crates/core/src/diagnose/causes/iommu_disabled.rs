@@ -12,6 +12,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("host-validate-iommu", 3.2),
         against("said-cpu-unsupported", 2.5),
         primary("no-iommu-group", 4.2),
+        against("mdev-driver-named", 2.5),
         primary("intel-iommu-off", 2.4),
         primary("cmdline-iommu-off", 2.8),
         primary("dmar-none", 2.4),
@@ -23,6 +24,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("noiommu-taint", 3.0),
         primary("probe-22", 2.0),
         primary("bind-einval", 1.2),
+        primary("devbind-einval", 3.0),
         primary("xen-iov-off", 3.2),
         primary("xen-no-passthrough", 3.0),
         primary("sysfs-no-groups", 3.0),
@@ -43,9 +45,11 @@ pub(super) const CAUSE: Cause = Cause {
         against("type1-no-ir", 1.5),
         against("dmar-no-width", 1.5),
         primary("told-iommu-off", 1.5),
+        primary("told-iommu-param", 1.8),
         primary("told-no-group", 1.7),
         primary("mon-no-group", 3.6),
         against("told-no-iommu-hardware", 1.2),
+        against("told-intremap", 1.2),
     ],
     look_alikes: &[
         LookAlike {

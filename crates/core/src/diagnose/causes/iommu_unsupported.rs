@@ -1,6 +1,6 @@
 //! `iommu-unsupported`: the hardware has no IOMMU for the device; no software can change that.
 
-use crate::diagnose::cause::{Cause, Kind, LookAlike, primary, supporting};
+use crate::diagnose::cause::{Cause, Kind, LookAlike, against, primary, supporting};
 
 /// See the module's introduction.
 pub(super) const CAUSE: Cause = Cause {
@@ -12,6 +12,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("said-cpu-unsupported", 3.4),
         primary("dmar-no-width", 3.2),
         primary("said-unsupported", 1.8),
+        against("told-iommu-param", 1.5),
         supporting("host-no-passthrough", 0.5),
         supporting("pve-no-iommu", 0.5),
         primary("told-no-iommu-hardware", 1.9),

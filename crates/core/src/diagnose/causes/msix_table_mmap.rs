@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict"]),
         primary("told-msix", 1.9),
         primary("mon-pba-map", 2.6),
+        primary("mon-region-unaligned", 2.6),
     ],
     look_alikes: &[LookAlike {
         cause: "bar-held-by-framebuffer",

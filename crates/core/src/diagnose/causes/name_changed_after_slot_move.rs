@@ -31,6 +31,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("pciehp-add", 1.0),
         primary("told-renamed", 2.0),
         primary("told-address-moved", 1.6),
+        primary("told-added-and-gone", 1.7),
     ],
     look_alikes: &[
         LookAlike { cause: "pcie-link-dead", tell: "then the device was there at boot and vanished" },

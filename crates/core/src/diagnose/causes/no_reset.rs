@@ -35,6 +35,8 @@ pub(super) const CAUSE: Cause = Cause {
         against("xen-no-free-pirq", 1.5),
         against("code-43", 1.0),
         primary("told-no-reset", 1.7),
+        primary("told-reset-regressed", 1.6),
+        primary("told-reset-regressed", 3.4).with(&["said-works"]),
     ],
     look_alikes: &[
         LookAlike { cause: "flr-broken", tell: "then the device has an FLR and does not come back from it" },

@@ -15,6 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("un-disk-full", 1.8),
         primary("un-usage", 2.0),
         primary("un-bus-missing", 2.0),
+        primary("multi-function-slot", 2.0).unless(&["hotplug-said"]),
         primary("un-xml", 2.0),
         primary("un-qemu-rom", 2.0),
         primary("un-network", 1.8),

@@ -11,6 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("numa-mismatch-said", 1.6),
         primary("numa-mismatch-said", 1.8).with(&["passthrough-named"]),
+        primary("told-numa", 1.6),
         supporting("emulated-numa", 0.4),
     ],
     look_alikes: &[LookAlike {

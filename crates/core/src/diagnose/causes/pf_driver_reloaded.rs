@@ -15,6 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("vfio-request-user", 0.8),
         against("vfio-request-none", 0.0),
         primary("told-pf", 1.6),
+        primary("told-vf-vanish", 1.8),
         primary("told-pf", 3.0).with(&["pve-no-vf"]),
     ],
     look_alikes: &[

@@ -31,7 +31,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("said-works", 0.8),
         against("bar-reserve", 1.5),
         against("rom-unreadable", 0.8),
-        against("code-43", 0.0),
+        primary("code-43", 1.6).with(&["amd-gpu", "said-gpu-second-boot"]).unless(&["nvidia-gpu"]),
         primary("told-amd-reset", 2.0),
         primary("ats-timeout-amd", 3.2).with(&["vendor-reset"]),
         primary("told-amd-reset", 3.0).with(&["header-127"]),

@@ -11,9 +11,11 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("xen-map-irq", 3.6),
         primary("xen-msi-enable-fail", 2.6),
+        primary("guest-msi-refused", 2.8).with(&["xen-present"]),
         supporting("xen-present", 0.2),
         against("xen-no-free-pirq", 1.6),
         against("xen-irq-share", 1.0),
+        against("xen-guest-irqs", 1.0),
     ],
     look_alikes: &[
         LookAlike { cause: "xen-no-free-pirq", tell: "then the hypervisor's log says `no free pirq`" },

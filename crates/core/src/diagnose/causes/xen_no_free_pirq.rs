@@ -1,6 +1,6 @@
 //! `xen-no-free-pirq`: the domain has no free interrupt number (pirq) left in Xen.
 
-use crate::diagnose::cause::{Cause, Kind, LookAlike, primary};
+use crate::diagnose::cause::{Cause, Kind, LookAlike, primary, supporting};
 
 /// See the module's introduction.
 pub(super) const CAUSE: Cause = Cause {
@@ -8,7 +8,11 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The domain has no free interrupt number (pirq) left in Xen.",
     kind: Kind::Fault,
     rule: Some("xen-no-free-pirq"),
-    clues: &[primary("xen-no-free-pirq", 4.8)],
+    clues: &[
+        primary("xen-no-free-pirq", 4.8),
+        primary("told-guest-irqs", 2.4),
+        supporting("xen-guest-irqs", 0.8),
+    ],
     look_alikes: &[LookAlike { cause: "xen-map-irq", tell: "then mapping fails for another reason" }],
     settle: &["How many interrupts do the devices of the domain use?"],
     remedies: &[
