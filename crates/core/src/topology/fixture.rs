@@ -187,6 +187,7 @@ fn denied<T>(place: &str) -> Fact<T> {
 
 fn unread_of(function: &mut FunctionFacts, what: &str) {
     match what {
+        "driver" => function.driver = denied("driver"),
         "group" => function.group = denied("iommu_group"),
         "resources" => function.resources = denied("resource"),
         "config" => function.config = denied("config"),
