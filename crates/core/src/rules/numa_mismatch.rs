@@ -93,11 +93,13 @@ fn of_vm(topology: &Topology, vm: &VmAssignment) -> Option<Finding> {
             finding = finding.shown(format!("/sys/bus/pci/devices/{device}/numa_node"), node.to_string());
         }
     }
-    if vm.node != Some(*first) {
-        finding = finding.remedy(RemedyKind::SpecChange, format!("node = {first} in the spec"));
-    }
-    let text = format!("bind processors and memory of the VM to node {first}");
-    Some(finding.remedy(RemedyKind::HostChange, text))
+    Some(if vm.node == Some(*first) {
+        finding.remedy(RemedyKind::SpecChange, "give it devices of one node")
+    } else {
+        let text =
+            format!("node = {first} in the spec: memory and processors of the VM are then of that node");
+        finding.remedy(RemedyKind::SpecChange, text)
+    })
 }
 
 #[cfg(test)]
