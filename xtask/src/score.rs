@@ -39,7 +39,7 @@ pub(crate) struct Wanted {
 /// Runs the scenarios; an error if one was not foretold right, or could not be tried.
 pub(crate) fn run(wanted: &Wanted) -> Result {
     packages::ensure()?;
-    let dist = build::dist()?;
+    let (commit, dist) = (commit()?, build::dist()?);
     let mut rows = Row::all()?;
     rows.retain(|row| row.short || !wanted.short);
     rows.retain(|row| wanted.only.as_ref().is_none_or(|text| row.name.contains(text.as_str())));
@@ -62,7 +62,7 @@ pub(crate) fn run(wanted: &Wanted) -> Result {
     for rows in rows.chunk_by(Row::shares_boot) {
         let mut lab = None;
         for row in rows {
-            match on_lab(&mut lab, row, &dist, &kept) {
+            match on_lab(&mut lab, row, (&dist, &commit), &kept) {
                 Ok((trial, of_lab)) => {
                     println!("{}", trial.line());
                     trials.push(trial);
@@ -101,12 +101,17 @@ pub(crate) fn shortly() -> Result {
 }
 
 /// Tries a scenario on a lab host, which is booted if none is up. Second: the versions that it was tried with.
-fn on_lab(lab: &mut Option<(Lab, String)>, row: &Row, dist: &Dist, kept: &Kept) -> Result<(Trial, String)> {
+fn on_lab(
+    lab: &mut Option<(Lab, String)>,
+    row: &Row,
+    (dist, commit): (&Dist, &str),
+    kept: &Kept,
+) -> Result<(Trial, String)> {
     let (lab, versions) = match lab {
         Some(up) => up,
         None => {
             let booted = Lab::boot_machine(dist, &row.machine()?)?;
-            let versions = versions_of(&booted, dist)?;
+            let versions = versions_of(&booted, dist, commit)?;
             lab.insert((booted, versions))
         }
     };
@@ -220,10 +225,27 @@ fn failed(lab: &Lab, row: &Row, kept: &Kept, run: &Said, log: Option<&str>) -> R
 }
 
 /// Date and versions, as the page has them.
-fn versions_of(lab: &Lab, dist: &Dist) -> Result<String> {
+fn versions_of(lab: &Lab, dist: &Dist, commit: &str) -> Result<String> {
     let host = lab.run(&["sh", "-c", "uname -r; qemu-system-x86_64 --version | head -1"])?;
     let own = std::process::Command::new(dist.program("slotwise")).arg("--version").output()?;
     let own = String::from_utf8_lossy(&own.stdout).trim().to_owned();
     let host: Vec<_> = host.out.lines().collect();
-    Ok(format!("{}; {own}; lab host: Linux {}", jiff::Zoned::now().date(), host.join(", ")))
+    let date = jiff::Zoned::now().date();
+    Ok(format!("{date}; {own}, at commit {commit}; lab host: Linux {}", host.join(", ")))
+}
+
+/// The commit that the programs are built of.
+fn commit() -> Result<String> {
+    let git = |arguments: &[&str]| -> Result<String> {
+        let output = build::command("git").args(arguments).output()?;
+        if !output.status.success() {
+            return Err(
+                format!("git {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr)).into()
+            );
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    };
+    let head = git(&["rev-parse", "--short=10", "HEAD"])?;
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])?;
+    Ok(if changed.is_empty() { head } else { format!("{head} with changes that are not committed") })
 }

@@ -42,6 +42,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         acceleration: Acceleration::Hardware,
         cpu: Cpu { model: CpuModel::Host, count: CpuCount::ONE, signature: HypervisorSignature::Shown },
         memory: "96M".parse::<MemorySize>()?,
+        node: None,
         firmware: Firmware::Bios,
         boot: Boot::Kernel(KernelBoot { kernel, arguments, payload: KernelPayload::Initrd(initrd) }),
         disks: Vec::new(),

@@ -21,6 +21,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::thread::{CpuSet, sched_setaffinity};
+use slotwise_core::facts::CpuList;
 
 use crate::capture::{Limits, Recorder, Tee};
 
@@ -105,6 +107,7 @@ pub fn output_within(program: &Path, arguments: &[&str], within: Duration) -> Re
     let process = Process::spawn(Launch {
         program: program.to_owned(),
         arguments,
+        processors: None,
         tether: Tether::None,
         messages: None,
     })?;
@@ -119,6 +122,8 @@ pub struct Launch {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Processors that it may run on; none for those that we may.
+    pub processors: Option<CpuList>,
     /// What ties its life to ours.
     pub tether: Tether,
     /// Where its messages are copied to as they come.
@@ -129,7 +134,7 @@ impl std::fmt::Debug for Launch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut launch = f.debug_struct("Launch");
         launch.field("program", &self.program).field("arguments", &self.arguments);
-        launch.field("tether", &self.tether).finish_non_exhaustive()
+        launch.field("processors", &self.processors).field("tether", &self.tether).finish_non_exhaustive()
     }
 }
 
@@ -160,7 +165,7 @@ impl Process {
     /// # Errors
     /// The program, the pipe or the threads cannot be had.
     pub fn spawn(launch: Launch) -> Result<Self, ProcessError> {
-        let Launch { program, arguments, tether, messages } = launch;
+        let Launch { program, arguments, processors, tether, messages } = launch;
         let failed = |source| ProcessError::Start { program: program.clone(), source };
         let (reader, writer) = io::pipe().map_err(failed)?;
         let mut command = match tether {
@@ -180,7 +185,7 @@ impl Process {
         let shared = Arc::clone(&state);
         thread::Builder::new()
             .name("keeper".into())
-            .spawn(move || keep(command, &shared, &sender))
+            .spawn(move || keep(command, processors.as_ref(), &shared, &sender))
             .map_err(failed)?;
         let pid = started.recv().unwrap_or_else(|_| Err(io::Error::other("keeper thread ended")));
         Ok(Self { pid: pid.map_err(failed)?, state, messages })
@@ -246,9 +251,15 @@ impl Drop for Process {
     }
 }
 
-/// Starts the child, reports its pid, waits for its end. Runs on a thread that does nothing else.
-fn keep(mut command: Command, shared: &Shared, sender: &mpsc::Sender<io::Result<Pid>>) {
-    let spawned = command.spawn();
+/// Starts the child, reports its pid, waits for its end. Runs on a thread that does nothing else, so that the processors which
+/// the child is to inherit (sched_setaffinity(2)) can be the thread's own.
+fn keep(
+    mut command: Command,
+    processors: Option<&CpuList>,
+    shared: &Shared,
+    sender: &mpsc::Sender<io::Result<Pid>>,
+) {
+    let spawned = processors.map_or(Ok(()), run_on).and_then(|()| command.spawn());
     // The command holds our copies of the pipe's writing end.
     drop(command);
     let mut child = match spawned {
@@ -274,6 +285,15 @@ fn keep(mut command: Command, shared: &Shared, sender: &mpsc::Sender<io::Result<
     shared.changed.notify_all();
 }
 
+/// Keeps this thread, and what it starts, to some processors.
+fn run_on(processors: &CpuList) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    let numbers = processors.numbers().filter_map(|number| usize::try_from(number).ok());
+    // Beyond that the set of the C library has no place; a node of a host that large still has most of its processors.
+    numbers.filter(|number| *number < CpuSet::MAX_CPU).for_each(|number| set.set(number));
+    sched_setaffinity(None, &set).map_err(io::Error::from)
+}
+
 fn reap(child: &mut Child) -> ExitStatus {
     use std::os::unix::process::ExitStatusExt;
     // It fails only if somebody else in this process reaped our child; then the status is lost, not the end.
@@ -291,6 +311,7 @@ mod tests {
         Process::spawn(Launch {
             program: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
+            processors: None,
             tether,
             messages: None,
         })
@@ -314,11 +335,42 @@ mod tests {
         let error = Process::spawn(Launch {
             program: "/nonexistent/qemu".into(),
             arguments: Vec::new(),
+            processors: None,
             tether: Tether::None,
             messages: None,
         })
         .expect_err("there is none");
         assert_eq!(error.to_string(), "cannot start /nonexistent/qemu");
+    }
+
+    #[test]
+    fn a_child_runs_on_the_processors_that_it_is_given_and_we_on_ours() {
+        let ours = rustix::thread::sched_getaffinity(None).expect("a mask");
+        let last = (0..CpuSet::MAX_CPU).rev().find(|number| ours.is_set(*number)).expect("a processor");
+        let process = Process::spawn(Launch {
+            program: "/bin/grep".into(),
+            arguments: vec!["Cpus_allowed_list".into(), "/proc/self/status".into()],
+            processors: CpuList::parse(&last.to_string()),
+            tether: Tether::detect(OsStr::new("/usr/bin:/bin")),
+            messages: None,
+        })
+        .expect("grep starts");
+        assert!(process.wait(LONG).is_some_and(|status| status.success()));
+        assert_eq!(process.messages_to_end(), format!("Cpus_allowed_list:\t{last}\n"));
+        assert_eq!(rustix::thread::sched_getaffinity(None), Ok(ours));
+    }
+
+    #[test]
+    fn processors_that_the_host_does_not_have_are_no_place_to_start_on() {
+        let error = Process::spawn(Launch {
+            program: "/bin/true".into(),
+            arguments: Vec::new(),
+            processors: CpuList::parse("1023"),
+            tether: Tether::None,
+            messages: None,
+        })
+        .expect_err("no host of tests has so many");
+        assert_eq!(error.to_string(), "cannot start /bin/true");
     }
 
     #[test]

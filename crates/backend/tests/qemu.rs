@@ -14,9 +14,11 @@ use slotwise_backend::process::Tether;
 use slotwise_backend::qemu::{CapabilityError, Control, ControlError, Places, Qemu, RunError, StartError};
 use slotwise_backend::qmp::{Arguments, QmpError, RunState};
 use slotwise_backend::{Backend, BackendError, ExitCause, Machine, StartOptions};
+use slotwise_core::facts::CpuList;
 use slotwise_core::vm::{
     Acceleration, Boot, ChannelName, Console, Cpu, CpuCount, CpuModel, Disk, DiskBus, DiskImage, DiskWrites,
-    Firmware, HypervisorSignature, MachineType, MemorySize, OnReboot, PassthroughDevice, VmConfig, VmSpec,
+    Firmware, HostNode, HypervisorSignature, MachineType, MemorySize, OnReboot, PassthroughDevice, VmConfig,
+    VmSpec,
 };
 
 const LONG: Duration = Duration::from_secs(60);
@@ -66,6 +68,7 @@ fn config() -> VmConfig {
         acceleration: Acceleration::Emulation,
         cpu: Cpu { model: CpuModel::Host, count: CpuCount::ONE, signature: HypervisorSignature::Shown },
         memory: MemorySize::from_mib(16).expect("a size"),
+        node: None,
         firmware: Firmware::Bios,
         boot: Boot::Firmware,
         disks: Vec::new(),
@@ -115,6 +118,34 @@ fn devices_come_and_go_at_run_time() {
     qmp.getfd("null", null.as_fd()).expect("taken");
     let exit = machine.end(LONG).expect("ended");
     assert_eq!((exit.cause, exit.messages.as_str()), (ExitCause::Ended, ""));
+}
+
+#[test]
+fn memory_and_threads_of_a_bound_machine_are_its_node_s() {
+    let Some(bench) = Bench::new() else { return };
+    let Ok(list) = fs::read_to_string("/sys/devices/system/node/node0/cpulist") else {
+        eprintln!("skipped: the kernel of this host knows no memory nodes");
+        return;
+    };
+    let on = |number| Some(HostNode { number, processors: CpuList::parse(&list) });
+    let bound = VmConfig { node: on(0), ..config() };
+    let machine = bench.qemu.run(&spec(bound), bench.options()).expect("it starts");
+    let of_process =
+        |file: &str| fs::read_to_string(format!("/proc/{}/{file}", machine.pid())).expect("read");
+    let maps = of_process("numa_maps");
+    assert!(maps.lines().any(|line| line.contains(" bind:0")), "{maps}");
+    let allowed = format!("Cpus_allowed_list:\t{}", list.trim());
+    for task in fs::read_dir(format!("/proc/{}/task", machine.pid())).expect("tasks").flatten() {
+        let status = fs::read_to_string(task.path().join("status")).expect("a status");
+        assert!(status.lines().any(|line| line == allowed), "{status}");
+    }
+    drop(machine);
+
+    let nowhere = VmConfig { node: on(100), ..config() };
+    let error = bench.qemu.run(&spec(nowhere), bench.options()).expect_err("no such node");
+    let told = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+    let told: Vec<String> = told.map(ToString::to_string).collect();
+    assert!(told.join(": ").contains("cannot bind memory to host NUMA nodes"), "{told:?}");
 }
 
 #[test]

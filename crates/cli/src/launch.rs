@@ -88,6 +88,7 @@ pub(crate) fn describe(vm: &VmPlan, files: &BootFiles) -> Result<VmSpec, Box<dyn
         },
         cpu: Cpu { model: CpuModel::Host, count: request.cpus, signature: HypervisorSignature::Shown },
         memory: request.memory,
+        node: vm.node.clone(),
         firmware,
         boot,
         disks,

@@ -24,6 +24,7 @@ pub(super) fn arguments(set: &Set) -> Result<Vec<String>> {
         acceleration: Acceleration::Emulation,
         cpu: Cpu { model: CpuModel::Host, count: CpuCount::ONE, signature: HypervisorSignature::Shown },
         memory: set.memory,
+        node: None,
         firmware: slotwise_core::vm::Firmware::Bios,
         boot: Boot::Firmware,
         disks: Vec::new(),

@@ -5,6 +5,8 @@ use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use slotwise_core::facts::CpuList;
+
 /// A program and its arguments. The text form is one for a POSIX shell, an option a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Invocation {
@@ -12,11 +14,14 @@ pub struct Invocation {
     pub program: PathBuf,
     /// Its arguments.
     pub arguments: Vec<OsString>,
+    /// Processors of the host that it may run on; none for all. Not among the arguments, since QEMU has no option for it: whoever
+    /// starts it sets it, as `taskset` (util-linux) does in the text form.
+    pub processors: Option<CpuList>,
 }
 
 impl Invocation {
     pub(super) fn new(program: PathBuf) -> Self {
-        Self { program, arguments: Vec::new() }
+        Self { program, arguments: Vec::new(), processors: None }
     }
 
     pub(super) fn flag(&mut self, option: &str) {
@@ -31,6 +36,9 @@ impl Invocation {
 
 impl fmt::Display for Invocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(list) = &self.processors {
+            write!(f, "taskset -c {list} ")?;
+        }
         f.write_str(&quoted(self.program.as_os_str()))?;
         let mut arguments = self.arguments.iter().peekable();
         while let Some(option) = arguments.next() {

@@ -154,7 +154,7 @@ fn machine(line: &mut Invocation, config: &VmConfig, caps: &Capabilities) -> Res
     };
     // `host` is what the processor has; without one below, `max` is all that can be translated.
     let (accelerator, model) = if accelerated { ("kvm", "host") } else { ("tcg", "max") };
-    line.option("-machine", config.machine.to_string());
+    chipset(line, config);
     line.option("-accel", accelerator);
     line.option(
         "-cpu",
@@ -172,6 +172,25 @@ fn machine(line: &mut Invocation, config: &VmConfig, caps: &Capabilities) -> Res
         line.flag("-no-reboot");
     }
     Ok(())
+}
+
+/// The chipset, with the memory where it is bound. Memory of one node is an object of its own under the name that both chipsets give theirs
+/// (QEMU `hw/i386/pc.c`, `pc_machine_class_init`), so that saved states of either form fit the other; `bind` takes no page of
+/// another node (QEMU `backends/hostmem.c`, `host_memory_backend_memory_complete`; mbind(2), `MPOL_BIND`).
+fn chipset(line: &mut Invocation, config: &VmConfig) {
+    const MEMORY: &str = "pc.ram";
+    let machine = Members::new(&config.machine.to_string());
+    match &config.node {
+        Some(node) => {
+            let memory = Members::new("memory-backend-ram").with("id", MEMORY);
+            let memory = memory.with("size", config.memory.to_string());
+            let memory = memory.with("host-nodes", node.number.to_string()).with("policy", "bind");
+            line.option("-object", memory);
+            line.option("-machine", machine.with("memory-backend", MEMORY));
+            line.processors = node.processors.clone();
+        }
+        None => line.option("-machine", machine),
+    }
 }
 
 fn firmware(line: &mut Invocation, firmware: &Firmware) {

@@ -243,6 +243,7 @@ impl Running {
         let process = Process::spawn(Launch {
             program: line.program,
             arguments: line.arguments,
+            processors: line.processors,
             tether: caps.tether.clone(),
             messages,
         })?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Fact;
+use super::{CpuList, Fact};
 
 /// Huge pages of one size, of one NUMA node or of the host (`mm/hugetlb_sysfs.c`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,13 +19,15 @@ pub struct HugePages {
     pub reserved: Fact<u64>,
 }
 
-/// Memory of one NUMA node (`drivers/base/node.c: node_read_meminfo`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// One NUMA node (`drivers/base/node.c: node_read_meminfo`, `cpulist_read`).
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeMemory {
     /// Bytes that the node has.
     pub total_bytes: u64,
     /// Bytes that are free, without what could be made so.
     pub free_bytes: u64,
+    /// Its processors that are online (`cpulist`); none of a node of memory alone.
+    pub processors: Fact<CpuList>,
 }
 
 /// A configured limit of locked memory, as written.

@@ -7,6 +7,7 @@ pub mod acpi;
 mod assumed;
 mod attached;
 mod boot;
+mod cpu_list;
 mod fact;
 mod function;
 mod groups;
@@ -40,6 +41,7 @@ pub use attached::{
 pub use boot::{
     BootEntry, BootFacts, BootGenerator, BootTemplate, MAX_ENTRIES, grub_entries, specification_entry,
 };
+pub use cpu_list::CpuList;
 pub use fact::{Fact, FaultDetail, FaultKind, ReadFault};
 pub use function::{BusRange, FunctionFacts, GroupId, ResetMethod, Resource, ResourceFlags, SriovFacts};
 pub use groups::from_groups;

@@ -27,7 +27,7 @@ use crate::facts::{AssumedFact, Origin};
 use crate::rules::{self, Assignment, Finding, Severity};
 use crate::topology::Topology;
 use crate::vm::spec::SpecFault;
-use crate::vm::{Request, VmRequest};
+use crate::vm::{HostNode, Request, VmRequest};
 
 /// Whether it will work, in a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,8 @@ pub struct VmPlan {
     pub address_map: AddressMap,
     /// What it takes of the host while it runs.
     pub cost: VmCost,
+    /// The memory node that it is bound to.
+    pub node: Option<HostNode>,
 }
 
 /// What will happen, and what has to be done for it.
@@ -133,12 +135,20 @@ pub fn plan(request: &Request, topology: &Topology) -> Result<Plan, PlanError> {
             devices: vm.devices.iter().map(|device| PlannedDevice::of(topology, vm, *device)).collect(),
             address_map: address_map::address_map(topology, vm),
             cost: VmCost::of(topology, vm),
+            node: vm.node.map(|number| host_node(topology, number)),
         })
         .collect();
     let fingerprint = Fingerprint::of(topology, &assignment);
     let (origin, assumed) = (topology.facts().origin.clone(), topology.facts().assumed.facts.clone());
     let slots = advise(topology, &assignment, &findings);
     Ok(Plan { partition, slots, origin, assumed, verdict, findings, steps, vms, fingerprint })
+}
+
+/// A memory node of the host, with its processors as far as they are known.
+fn host_node(topology: &Topology, number: u32) -> HostNode {
+    let nodes = topology.facts().platform.memory.nodes.known();
+    let processors = nodes.and_then(|nodes| nodes.get(&number)?.processors.known().cloned());
+    HostNode { number, processors: processors.filter(|list| !list.is_empty()) }
 }
 
 #[cfg(test)]
@@ -200,6 +210,18 @@ mod tests {
             (None, Some(39), Some(65535))
         );
         assert_eq!(vm.cost.locked_bytes, Some((96 + 64) << 20));
+    }
+
+    #[test]
+    fn a_vm_of_a_memory_node_gets_that_node_s_processors() {
+        let spec = SPEC.replace("memory = \"96M\"", "memory = \"96M\"\nnode = 1");
+        let node = |host: &str| {
+            let plan = plan(&parse(&spec).expect("spec"), &topology(host)).expect("plan");
+            plan.vms[0].node.clone().map(|node| (node.number, node.processors.map(|list| list.to_string())))
+        };
+        assert_eq!(node(&format!("{BENCH}\nmemory 8192 8000 4096 4096")), Some((1, Some("4-7".to_owned()))));
+        assert_eq!(node(BENCH), Some((1, None)));
+        assert_eq!(planned(BENCH).vms[0].node, None);
     }
 
     #[test]

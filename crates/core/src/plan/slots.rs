@@ -25,6 +25,9 @@ const CURABLE: [&str; 7] = [
     "no-reset",
 ];
 
+/// Those of them that are about who else is in the group.
+const WITH_ITS_GROUP: [&str; 2] = ["group-has-critical-device", "group-not-viable"];
+
 /// Cards that are advised on at once.
 const MAX_CARDS: usize = 4;
 /// Places that are looked at for one card.
@@ -125,7 +128,10 @@ pub fn advise(topology: &Topology, assignment: &Assignment, findings: &[Finding]
     for device in assignment.devices() {
         let rules: BTreeSet<&'static str> =
             findings.iter().filter(|f| stands_against(f, device)).map(|f| f.rule).collect();
-        if rules.is_empty() || advice.len() >= MAX_CARDS {
+        // What stands against it may go along wherever it goes.
+        let of_card = rules.iter().all(|rule| WITH_ITS_GROUP.contains(rule))
+            && rules::is_of_card(topology, assignment, device);
+        if rules.is_empty() || of_card || advice.len() >= MAX_CARDS {
             continue;
         }
         let places = places(topology, device);

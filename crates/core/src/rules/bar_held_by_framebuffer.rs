@@ -4,7 +4,7 @@ use super::{
     Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, by_vfio, cannot_know, fault,
     word,
 };
-use crate::facts::{FunctionFacts, MemoryClaim};
+use crate::facts::{Fact, FunctionFacts, MemoryClaim, Origin, SourceKind};
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -49,7 +49,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             );
             findings.push(
                 finding
-                    .shown("/proc/iomem", text)
+                    .shown(place(topology), text)
                     .remedy(
                         RemedyKind::HostChange,
                         "add initcall_blacklist=sysfb_init to the kernel command line and reboot",
@@ -71,6 +71,14 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     }
 }
 
+/// Where claims are told: a kernel log prints them when they are made.
+fn place(topology: &Topology) -> &'static str {
+    match topology.facts().origin {
+        Origin::Saved { kind: SourceKind::Log, .. } => "kernel log",
+        _ => "/proc/iomem",
+    }
+}
+
 fn overlap(function: &FunctionFacts, claim: &MemoryClaim) -> Option<u8> {
     let resources = function.resources.known()?;
     let bars = resources.iter().filter(|r| r.index <= 5 && r.flags.is_memory() && r.start != 0);
@@ -80,11 +88,16 @@ fn overlap(function: &FunctionFacts, claim: &MemoryClaim) -> Option<u8> {
     bars.into_iter().find(meets).map(|bar| bar.index)
 }
 
-/// Only the boot display, and only before a graphics driver of the kernel had it.
+/// Only the boot display, which may be any VGA where nothing tells, and only before a graphics driver of the kernel had it.
 fn may_hold(topology: &Topology, function: &FunctionFacts) -> bool {
     let stub = function.driver.known().is_none_or(crate::facts::DriverName::is_vfio);
     let off = topology.facts().kernel.words("initcall_blacklist").any(|word| word.contains("sysfb_init"));
-    function.boot_vga.known() == Some(&true) && stub && !off
+    let boot = match &function.boot_vga {
+        Fact::Known(boot) => *boot,
+        Fact::Absent => false,
+        Fact::Unreadable(_) => function.class.known().is_some_and(|class| class.base_and_sub() == 0x0300),
+    };
+    boot && stub && !off
 }
 
 #[cfg(test)]
@@ -113,6 +126,14 @@ mod tests {
         );
         let host = format!("{host}\ncmdline initcall_blacklist=sysfb_init");
         assert!(check_rule(&RULE, &host, "0000:01:00.0").is_empty());
+    }
+
+    #[test]
+    fn a_vga_of_which_nothing_tells_whether_it_is_the_boot_display_may_be_it() {
+        let host = "device 0000:01:00.0 class=030000 unread=boot_vga driver=vfio-pci\nunread framebuffers";
+        assert_eq!(check_rule(&RULE, host, "0000:01:00.0").len(), 1);
+        assert!(check_rule(&RULE, &host.replace("vfio-pci", "amdgpu"), "0000:01:00.0").is_empty());
+        assert!(check_rule(&RULE, &host.replace("030000", "030200"), "0000:01:00.0").is_empty());
     }
 
     #[test]

@@ -50,17 +50,16 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let list: Vec<String> = staying.iter().map(ToString::to_string).collect();
         let list = list.join(", ");
         let shown = resets.shown(address);
-        findings.push(
-            Finding::new(
-                &RULE,
-                Severity::Warns,
-                address,
-                format!("only a bus reset would reset it, which {list} stands against"),
-            )
+        let summary = format!("only a bus reset would reset it, which {list} stands against");
+        let finding = Finding::new(&RULE, Severity::Warns, address, summary)
             .shown(shown.source, shown.text)
-            .remedy(RemedyKind::SpecChange, format!("hand {list} to VM {} as well", vm.name))
-            .remedy(RemedyKind::Hardware, "move the card to a slot where it is alone on its bus"),
-        );
+            .remedy(RemedyKind::SpecChange, format!("hand {list} to VM {} as well", vm.name));
+        // The functions of the card itself are with it wherever it sits.
+        findings.push(if staying.iter().all(|other| other.function_zero() == address.function_zero()) {
+            finding
+        } else {
+            finding.remedy(RemedyKind::Hardware, "move the card to a slot where it is alone on its bus")
+        });
     }
 }
 

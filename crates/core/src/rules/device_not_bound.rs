@@ -1,8 +1,8 @@
 //! `device-not-bound`: vfio-pci will not take the function, whatever is written to its override.
 
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, by_vfio, word};
-use crate::facts::{FunctionFacts, KernelVersion};
-use crate::pci::{HeaderKind, PciId};
+use super::{Assignment, Evidence, Finding, Findings, Page, RemedyKind, Rule, Severity, by_vfio, word};
+use crate::facts::{Fact, FunctionFacts, KernelVersion};
+use crate::pci::{Body, HeaderKind, PciAddress, PciId};
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -51,10 +51,14 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             continue;
         }
         let (class, id) = (word(&function.class), word(&function.id));
-        let seen = format!("no bridge (class {class}), not listed ({id}), without virtual functions in use");
-        findings.fine(function.address, seen);
-        findings
-            .push_all(bridge(function).or_else(|| listed(topology, function)).or_else(|| with_vfs(function)));
+        let vfs = in_use(topology, function);
+        let without = match vfs {
+            Some(_) => "without virtual functions in use",
+            None => "and whether virtual functions of it are in use is not told",
+        };
+        findings.fine(function.address, format!("no bridge (class {class}), not listed ({id}), {without}"));
+        let found = bridge(function).or_else(|| listed(topology, function));
+        findings.push_all(found.or_else(|| with_vfs(function.address, vfs?)));
     }
 }
 
@@ -104,9 +108,47 @@ fn listed(topology: &Topology, function: &FunctionFacts) -> Option<Finding> {
     )
 }
 
-fn with_vfs(function: &FunctionFacts) -> Option<Finding> {
-    let count = *function.sriov.num_vfs.known().filter(|count| **count > 0)?;
+/// How many virtual functions of it there are, and what tells: the kernel, the function's own registers, or functions that call it
+/// theirs. None where nothing does.
+fn in_use(topology: &Topology, function: &FunctionFacts) -> Option<(usize, Evidence)> {
     let address = function.address;
+    if let Some(count) = function.sriov.num_vfs.known() {
+        let place = format!("/sys/bus/pci/devices/{address}/sriov_numvfs");
+        return Some((usize::from(*count), Evidence::new(place, count.to_string())));
+    }
+    let named = |other: &&FunctionFacts| other.sriov.physical_function.known() == Some(&address);
+    let children = topology.functions().filter(named).count();
+    if children > 0 {
+        let text = format!("{children} functions name {address} as their physical function");
+        return Some((children, Evidence::new("/sys/bus/pci/devices/*/physfn", text)));
+    }
+    // The kernel has no such file of a function without the capability.
+    let none = matches!(function.sriov.num_vfs, Fact::Absent);
+    let without = || none.then(|| (0, Evidence::new("sriov_numvfs", "there is none")));
+    let Some(decoded) = function.decoded() else { return without() };
+    let place = format!("/sys/bus/pci/devices/{address}/config");
+    let registers = decoded.capabilities.iter().find_map(|capability| match &capability.body {
+        Body::SrIov(sriov) => Some(sriov),
+        _ => None,
+    });
+    match registers {
+        Some(sriov) => {
+            let count = if sriov.enabled { usize::from(sriov.num_vfs) } else { 0 };
+            let text =
+                format!("VF Enable{}, NumVFs {}", if sriov.enabled { "+" } else { "-" }, sriov.num_vfs);
+            Some((count, Evidence::new(place, text)))
+        }
+        None if function.features().sriov_total_vfs == Some(0) => {
+            Some((0, Evidence::new(place, "no SR-IOV capability")))
+        }
+        None => without(),
+    }
+}
+
+fn with_vfs(address: PciAddress, (count, evidence): (usize, Evidence)) -> Option<Finding> {
+    if count == 0 {
+        return None;
+    }
     Some(
         Finding::new(
             &RULE,
@@ -114,7 +156,7 @@ fn with_vfs(function: &FunctionFacts) -> Option<Finding> {
             address,
             format!("it has {count} virtual functions: vfio-pci refuses it as long as they exist"),
         )
-        .shown(format!("/sys/bus/pci/devices/{address}/sriov_numvfs"), count.to_string())
+        .shown(evidence.source, evidence.text)
         .remedy(RemedyKind::HostChange, format!("echo 0 > /sys/bus/pci/devices/{address}/sriov_numvfs"))
         .remedy(RemedyKind::SpecChange, "hand over virtual functions instead"),
     )
@@ -159,6 +201,22 @@ mod tests {
             check_rule(&RULE, HOST, "0000:04:00.0"),
             ["warns 0000:04:00.0: it has 4 virtual functions: vfio-pci refuses it as long as they exist"]
         );
+    }
+
+    #[test]
+    fn virtual_functions_show_in_the_registers_and_by_whom_they_call_theirs_too() {
+        // SR-IOV at 0x100: control with VF Enable, 7 of at most 8 virtual functions.
+        let sriov =
+            "config=4096,04:00100000,34:40,40:00020010,100:00010010,108:00000001,10c:00080008,110:00000007";
+        let host = format!("device 0000:04:00.0 class=020000 id=8086:1572 {sriov}");
+        let said = check_rule(&RULE, &host, "0000:04:00.0");
+        assert_eq!(
+            said,
+            ["warns 0000:04:00.0: it has 7 virtual functions: vfio-pci refuses it as long as they exist"]
+        );
+        assert!(check_rule(&RULE, &host.replace("108:00000001", "108:00000000"), "0000:04:00.0").is_empty());
+        let named = "device 0000:04:00.0 class=020000\ndevice 0000:04:10.0 class=020000 physfn=0000:04:00.0";
+        assert!(check_rule(&RULE, named, "0000:04:00.0")[0].contains("1 virtual functions"));
     }
 
     #[test]

@@ -57,27 +57,53 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
 }
 
 fn check_group(topology: &Topology, assignment: &Assignment, address: PciAddress, findings: &mut Findings) {
-    let version = topology.facts().kernel.version();
-    let mut blocking = Vec::new();
-    for member in topology.group_members(address).iter().filter_map(|member| topology.function(*member)) {
-        if assignment.takes(member.address) {
-            continue;
-        }
-        if let unreadable @ Fact::Unreadable(_) = &member.driver {
-            let needs = format!("whether group member {} has a driver", member.address);
-            findings.push(cannot_know(Subject::Device(address), &needs, fault(unreadable)));
-        } else if !is_tolerated(member, version) {
-            blocking.push(member);
+    let mut untold: Vec<&FunctionFacts> = Vec::new();
+    for member in staying(topology, assignment, address) {
+        if member.driver.is_unreadable() {
+            untold.push(member);
         }
     }
-    let others = topology.group_members(address).iter().filter(|member| !assignment.takes(**member));
-    let others = others.filter_map(|member| topology.function(*member));
+    if let Some(first) = untold.first() {
+        let list: Vec<String> = untold.iter().map(|member| member.address.to_string()).collect();
+        let (word, verb) = if list.len() == 1 { ("member", "has") } else { ("members", "have") };
+        let needs = format!("whether group {word} {} {verb} a driver", list.join(", "));
+        findings.push(cannot_know(Subject::Device(address), &needs, fault(&first.driver)));
+    }
+    let blocking = blocking(topology, assignment, address);
+    let others = staying(topology, assignment, address);
     let others: Vec<String> = others.map(|f| format!("{} (driver {})", f.address, word(&f.driver))).collect();
     let seen = if others.is_empty() { "nobody".to_owned() } else { others.join(", ") };
     findings.fine(address, format!("of its IOMMU group stay with the host: {seen}"));
     if !blocking.is_empty() {
         findings.push(blocked(topology, address, &blocking));
     }
+}
+
+/// Members of the function's group that stay with the host.
+fn staying<'t>(
+    topology: &'t Topology,
+    assignment: &'t Assignment,
+    address: PciAddress,
+) -> impl Iterator<Item = &'t FunctionFacts> {
+    let members = topology.group_members(address).iter().filter(|member| !assignment.takes(**member));
+    members.filter_map(|member| topology.function(*member))
+}
+
+/// Members of the function's group that make it not viable.
+fn blocking<'t>(
+    topology: &'t Topology,
+    assignment: &'t Assignment,
+    address: PciAddress,
+) -> Vec<&'t FunctionFacts> {
+    let version = topology.facts().kernel.version();
+    staying(topology, assignment, address).filter(|member| !is_tolerated(member, version)).collect()
+}
+
+/// Whether all that makes the group not viable is on the card itself, so that it goes along wherever the card goes.
+pub(crate) fn is_of_card(topology: &Topology, assignment: &Assignment, address: PciAddress) -> bool {
+    let card = address.function_zero();
+    let blocking = blocking(topology, assignment, address);
+    !blocking.is_empty() && blocking.iter().all(|member| member.address.function_zero() == card)
 }
 
 fn is_tolerated(member: &FunctionFacts, version: Option<KernelVersion>) -> bool {
@@ -107,10 +133,10 @@ fn blocked(topology: &Topology, address: PciAddress, blocking: &[&FunctionFacts]
         let text = format!("release {list} from the host: it must do without while the VM runs");
         remedies.push(Remedy::new(RemedyKind::HostChange, text).with_steps(steps));
     }
-    remedies.push(Remedy::new(
-        RemedyKind::Hardware,
-        "move the card to a slot that has an IOMMU group of its own",
-    ));
+    if blocking.iter().any(|member| member.address.function_zero() != address.function_zero()) {
+        let text = "move the card to a slot that has an IOMMU group of its own";
+        remedies.push(Remedy::new(RemedyKind::Hardware, text));
+    }
     // A bridge's driver alone matters from some release on.
     let in_doubt = topology.facts().kernel.version().is_none() && addresses.is_empty();
     Finding {
@@ -133,7 +159,7 @@ fn with_driver(member: &FunctionFacts) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::check_rule;
+    use super::super::fixture::{check_all, check_rule};
     use super::*;
     use crate::topology::fixture::BENCH;
 
@@ -174,6 +200,30 @@ mod tests {
         assert!(check_rule(&RULE, &before, "0000:02:04.0").is_empty());
         let unknown = host.replace("kernel 6.1.0-56-amd64", "");
         assert!(check_rule(&RULE, &unknown, "0000:02:04.0")[0].starts_with("warns"));
+    }
+
+    #[test]
+    fn functions_of_the_card_itself_are_with_it_in_any_slot() {
+        let host = "device 0000:01:00.0 class=030000 group=17\ndevice 0000:01:00.1 class=040300 group=17 driver=snd_hda_intel";
+        let hardware = |host: &str| {
+            let findings = check_all(host, "0000:01:00.0");
+            let finding = findings.iter().find(|finding| finding.rule == RULE.id).expect("it blocks");
+            finding.remedies.iter().any(|remedy| remedy.kind == RemedyKind::Hardware)
+        };
+        assert!(!hardware(host));
+        assert!(hardware(&format!("{host}\ndevice 0000:00:02.0 class=0c0330 group=17 driver=xhci_hcd")));
+    }
+
+    #[test]
+    fn members_that_nothing_is_known_of_are_told_of_at_once() {
+        let host = "device 0000:01:00.0 group=17\ndevice 0000:01:00.1 group=17 unread=driver\n\
+            device 0000:01:00.2 group=17 unread=driver";
+        assert_eq!(
+            check_rule(&RULE, host, "0000:01:00.0"),
+            [
+                "notes 0000:01:00.0: cannot tell: whether group members 0000:01:00.1, 0000:01:00.2 have a driver"
+            ]
+        );
     }
 
     #[test]

@@ -43,6 +43,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
     let given = OnceCell::new();
     for (_, function) in by_vfio(topology, assignment, findings) {
         let address = function.address;
+        if function.sriov.physical_function.known().is_some() {
+            // PCIe Base 6.0 §9.3.4.1: Interrupt Line and Pin of a virtual function are zero.
+            findings.skip(address, "it is a virtual function, which has no interrupt pin");
+            continue;
+        }
         if let unreadable @ Fact::Unreadable(_) = &function.interrupt_pin {
             let needs = "whether the function uses an interrupt line";
             findings.push(cannot_know(Subject::Device(address), needs, fault(unreadable)));
@@ -200,6 +205,13 @@ mod tests {
             said,
             ["blocks 0000:02:04.0: IRQ 23 is also used by eth1 (0000:00:13.0): the VM will not start"]
         );
+    }
+
+    #[test]
+    fn a_virtual_function_uses_no_line_whatever_could_be_read_of_it() {
+        let host = "device 0000:05:00.0 class=020000\ndevice 0000:05:10.0 class=020000 physfn=0000:05:00.0 unread=pin";
+        assert!(check_rule(&RULE, host, "0000:05:10.0").is_empty());
+        assert_eq!(check_rule(&RULE, &host.replace("physfn=0000:05:00.0 ", ""), "0000:05:10.0").len(), 1);
     }
 
     #[test]

@@ -79,6 +79,7 @@ mod virtualization_off;
 pub use assignment::{Assignment, MovedDevice, Reserve, VmAssignment};
 pub use explain::{Explanation, Outcome, explain};
 pub use finding::{Evidence, Finding, Findings, Remedy, RemedyKind, Severity, Silence, Subject};
+pub(crate) use group_not_viable::is_of_card;
 
 use crate::facts::{Fact, FaultKind, FunctionFacts, ReadFault};
 use crate::topology::Topology;

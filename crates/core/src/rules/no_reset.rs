@@ -59,6 +59,14 @@ fn none(topology: &Topology, function: &FunctionFacts, resets: &Resets) -> Findi
     let summary = "no way to reset the function between users";
     let finding = Finding::new(&RULE, Severity::Warns, address, summary).shown(shown.source, shown.text);
     let Some((who, what)) = against_bus_reset(topology, address) else {
+        let companions = topology.reset_companions(address).unwrap_or_default();
+        let of_card = companions.iter().all(|other| other.function_zero() == address.function_zero());
+        if of_card && !companions.is_empty() {
+            let list: Vec<String> = companions.iter().map(ToString::to_string).collect();
+            let text =
+                format!("hand {} to the same VM as well: the bus is then reset as a whole", list.join(", "));
+            return finding.remedy(RemedyKind::SpecChange, text);
+        }
         let text = "move the card to a slot of its own, so that its bus can be reset";
         return finding.remedy(RemedyKind::Hardware, text);
     };
@@ -75,7 +83,7 @@ fn none(topology: &Topology, function: &FunctionFacts, resets: &Resets) -> Findi
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::check_rule;
+    use super::super::fixture::{check_all, check_rule};
     use super::*;
 
     #[test]
@@ -96,6 +104,21 @@ mod tests {
             device 0000:01:00.1 parent=0000:00:01.0 reset=";
         assert!(check_rule(&RULE, host, "0000:01:00.0 0000:01:00.1").is_empty());
         assert_eq!(check_rule(&RULE, host, "0000:01:00.0").len(), 1);
+    }
+
+    #[test]
+    fn a_card_of_several_functions_is_not_helped_by_another_slot() {
+        let host = "device 0000:00:01.0 class=060400
+            device 0000:01:00.0 parent=0000:00:01.0 reset=
+            device 0000:01:00.1 parent=0000:00:01.0 reset=";
+        let remedies = |host: &str| {
+            let findings = check_all(host, "0000:01:00.0");
+            let found = findings.into_iter().find(|finding| finding.rule == RULE.id).expect("it warns");
+            found.remedies.into_iter().map(|remedy| remedy.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(remedies(host), [RemedyKind::SpecChange]);
+        let two_cards = host.replace("0000:01:00.1", "0000:01:01.0");
+        assert_eq!(remedies(&two_cards), [RemedyKind::Hardware]);
     }
 
     #[test]

@@ -13,8 +13,8 @@ pub(super) const RULE: Rule = Rule {
               device works, with less throughput and more latency.",
         why: "Each node has its own root ports. DMA to another node's memory and interrupts to its processors cross \
               the link between the sockets.",
-        fix: "Run the VM on the node of its device (numactl --cpunodebind=N --membind=N, <numatune> in libvirt), and \
-              give one VM devices of one node.",
+        fix: "Run the VM on the node of its device, and give one VM devices of one node. `node` in the spec binds its memory and \
+              its processors there (by hand numactl --cpunodebind=N --membind=N, <numatune> and <vcpupin> in libvirt).",
         source: "Documentation/ABI/testing/sysfs-bus-pci: numa_node; drivers/acpi/pci_root.c: _PXM; numactl(8)",
     },
     predicts: &["numa-mismatch"],
@@ -93,11 +93,13 @@ fn of_vm(topology: &Topology, vm: &VmAssignment) -> Option<Finding> {
             finding = finding.shown(format!("/sys/bus/pci/devices/{device}/numa_node"), node.to_string());
         }
     }
-    if vm.node != Some(*first) {
-        finding = finding.remedy(RemedyKind::SpecChange, format!("node = {first} in the spec"));
-    }
-    let text = format!("bind processors and memory of the VM to node {first}");
-    Some(finding.remedy(RemedyKind::HostChange, text))
+    Some(if vm.node == Some(*first) {
+        finding.remedy(RemedyKind::SpecChange, "give it devices of one node")
+    } else {
+        let text =
+            format!("node = {first} in the spec: memory and processors of the VM are then of that node");
+        finding.remedy(RemedyKind::SpecChange, text)
+    })
 }
 
 #[cfg(test)]

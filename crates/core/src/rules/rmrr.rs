@@ -1,8 +1,10 @@
 //! `rmrr`: firmware uses memory by this function's DMA, so it must keep its mapping and cannot be a guest's.
 
 use super::memory_map::{place, reserved_for, shown};
-use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity};
-use crate::facts::{FunctionFacts, IommuVendor, KernelVersion, ReservedKind, ReservedRegion};
+use super::{
+    Assignment, Evidence, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know,
+};
+use crate::facts::{FunctionFacts, IommuVendor, KernelVersion, ReservedKind, ReservedRegion, Switch};
 use crate::pci::PciAddress;
 use crate::topology::Topology;
 
@@ -38,8 +40,31 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let text =
             format!("none of {ranges} reserved ranges that concern it is one that firmware goes on using");
         findings.fine(address, text);
-        findings.push_all(found);
+        let unknown = || whose(topology, address);
+        findings.push_all(found.or_else(unknown));
     }
+}
+
+/// A range of which the source does not tell whose it is: kernel logs show ranges, the table's device scopes show functions
+/// (`drivers/iommu/intel/dmar.c: dmar_table_print_dmar_entry`).
+fn whose(topology: &Topology, address: PciAddress) -> Option<Finding> {
+    let iommu = &topology.facts().iommu;
+    let members = topology.group_members(address).iter().copied().chain([address]);
+    let exempt = members.filter_map(|member| topology.function(member)).all(is_exempt);
+    let told = !reserved_for(topology, address).is_empty();
+    if exempt || told || iommu.state == Switch::Off {
+        return None;
+    }
+    let rmrrs = || iommu.reserved.iter().filter(|region| region.kind == ReservedKind::Rmrr);
+    let nobodys = |region: &&ReservedRegion| {
+        region.devices.is_empty()
+            && !rmrrs().any(|other| other.start == region.start && !other.devices.is_empty())
+    };
+    let ranges: Vec<&ReservedRegion> = rmrrs().filter(nobodys).collect();
+    let needs = "whether a range that firmware keeps mapped is this function's (its scope in the DMAR table)";
+    let finding = cannot_know(Subject::Device(address), needs, None);
+    let evidence = ranges.iter().map(|region| Evidence::new("RMRR", shown(region))).collect();
+    (!ranges.is_empty()).then_some(Finding { evidence, ..finding })
 }
 
 fn by_vfio(topology: &Topology, address: PciAddress) -> Option<Finding> {
@@ -186,6 +211,21 @@ mod tests {
         assert_eq!(check_rule(&RULE, host, "0000:00:14.0").len(), 1);
         let only_exempt = host.replace("bdffffff 0000:00:14.2", "bdffffff 0000:00:14.0");
         assert!(check_rule(&RULE, &only_exempt, "0000:00:14.0").is_empty());
+    }
+
+    #[test]
+    fn a_range_that_is_nobodys_may_be_anybodys_but_of_those_that_are_exempt() {
+        let host = "iommu on vendor=intel
+            device 0000:03:00.0 class=010700 group=5
+            device 0000:00:14.0 class=0c0330 group=4
+            reserved rmrr bdffe000 bdffffff";
+        let said = check_rule(&RULE, host, "0000:03:00.0");
+        assert!(said[0].starts_with("notes 0000:03:00.0: cannot tell: whether a range"), "{said:?}");
+        assert!(check_rule(&RULE, host, "0000:00:14.0").is_empty());
+        let named = format!("{host}\nreserved rmrr bdffe000 bdffffff 0000:00:14.0");
+        assert!(check_rule(&RULE, &named, "0000:03:00.0").is_empty());
+        let off = host.replace("iommu on", "iommu off");
+        assert!(check_rule(&RULE, &off, "0000:03:00.0").is_empty());
     }
 
     #[test]

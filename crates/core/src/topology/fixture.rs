@@ -187,7 +187,10 @@ fn denied<T>(place: &str) -> Fact<T> {
 
 fn unread_of(function: &mut FunctionFacts, what: &str) {
     match what {
+        "boot_vga" => function.boot_vga = denied("boot_vga"),
+        "driver" => function.driver = denied("driver"),
         "group" => function.group = denied("iommu_group"),
+        "pin" => function.interrupt_pin = denied("config"),
         "resources" => function.resources = denied("resource"),
         "config" => function.config = denied("config"),
         other => panic!("a fixture cannot leave {other:?} of a device unread"),

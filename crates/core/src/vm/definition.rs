@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::{
-    Acceleration, Boot, ChannelName, Console, Cpu, Disk, DiskBus, Firmware, GuestSlot, KernelPayload,
-    LegacyVga, MachineType, MemorySize, OnReboot, PassthroughDevice, UsbHostDevice, VmName,
+    Acceleration, Boot, ChannelName, Console, Cpu, Disk, DiskBus, Firmware, GuestSlot, HostNode,
+    KernelPayload, LegacyVga, MachineType, MemorySize, OnReboot, PassthroughDevice, UsbHostDevice, VmName,
 };
 use crate::pci::PciAddress;
 
@@ -25,6 +25,8 @@ pub struct VmConfig {
     pub cpu: Cpu,
     /// How much memory.
     pub memory: MemorySize,
+    /// The memory node of the host that it is bound to; none where the host's kernel chooses.
+    pub node: Option<HostNode>,
     /// What starts it.
     pub firmware: Firmware,
     /// What the firmware hands over to.
@@ -253,6 +255,7 @@ mod tests {
             acceleration: Acceleration::Hardware,
             cpu: Cpu { model: CpuModel::Host, count: CpuCount::ONE, signature: HypervisorSignature::Shown },
             memory: MemorySize::from_mib(96).expect("a size"),
+            node: None,
             firmware: Firmware::Bios,
             boot: Boot::Firmware,
             disks: Vec::new(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::GuestSlot;
+use crate::facts::CpuList;
 
 /// The chipset that the guest sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -131,6 +132,15 @@ impl CpuCount {
     pub const fn get(self) -> u16 {
         self.0
     }
+}
+
+/// A memory node of the host that a VM is bound to: its memory is of that node alone, and it runs on that node's processors.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostNode {
+    /// The node's number.
+    pub number: u32,
+    /// Its processors; none where they are not known, or where the node has memory alone: the VM then runs on any.
+    pub processors: Option<CpuList>,
 }
 
 /// The guest's console.

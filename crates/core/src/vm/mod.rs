@@ -24,8 +24,8 @@ pub use device::{
     BarAccess, IntxDelivery, LegacyVga, OptionRom, PassthroughDevice, UsbHostDevice, UsbId, UsbIdError,
 };
 pub use machine::{
-    Acceleration, Console, Cpu, CpuCount, CpuModel, HypervisorSignature, MAX_CPUS, MachineType, OnReboot,
-    UnknownMachineType,
+    Acceleration, Console, Cpu, CpuCount, CpuModel, HostNode, HypervisorSignature, MAX_CPUS, MachineType,
+    OnReboot, UnknownMachineType,
 };
 pub use memory::{MemorySize, MemorySizeError};
 pub use name::{ChannelName, NameError, VmName};

@@ -3,7 +3,7 @@
 //! `/proc/cpuinfo` (`arch/x86/kernel/cpu/proc.c: show_cpuinfo`), `/sys/class/dmi/id` (`drivers/firmware/dmi-id.c`),
 //! `/proc/device-tree/model`, `/sys/firmware/efi`. Serial numbers and UUIDs of `/sys/class/dmi/id` are not read.
 
-use slotwise_core::facts::{CpuFacts, DeviceNode, Fact, FirmwareFacts, ReadFault};
+use slotwise_core::facts::{CpuFacts, CpuList, DeviceNode, Fact, FirmwareFacts, ReadFault};
 
 use super::{ATTRIBUTE_BYTES, fact, fault, malformed, text};
 use crate::kernel::ReadHost;
@@ -62,21 +62,13 @@ pub(super) fn cpu(cpuinfo: &Fact<String>) -> CpuFacts {
 pub(super) fn online(host: &dyn ReadHost) -> Fact<u32> {
     const ONLINE: &str = "/sys/devices/system/cpu/online";
     match fact(text(host, ONLINE, ATTRIBUTE_BYTES)) {
-        Fact::Known(text) => match count(text.trim()) {
-            Some(count) => Fact::Known(count),
+        Fact::Known(text) => match CpuList::parse(&text).filter(|list| !list.is_empty()) {
+            Some(list) => Fact::Known(list.count()),
             None => Fact::Unreadable(malformed(ONLINE, "expected ranges of numbers")),
         },
         Fact::Absent => Fact::Absent,
         Fact::Unreadable(fault) => Fact::Unreadable(fault),
     }
-}
-
-fn count(ranges: &str) -> Option<u32> {
-    ranges.split(',').try_fold(0u32, |sum, range| {
-        let (first, last) = range.split_once('-').unwrap_or((range, range));
-        let (first, last) = (first.parse::<u32>().ok()?, last.parse::<u32>().ok()?);
-        sum.checked_add(last.checked_sub(first)?.checked_add(1)?)
-    })
 }
 
 /// The text behind the first `name:`, up to the end of the first processor.
@@ -191,6 +183,7 @@ fn nodes(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fake::FakeKernel;
 
     #[test]
     fn first_processor_is_told() {
@@ -204,8 +197,10 @@ mod tests {
 
     #[test]
     fn processors_online_are_counted() {
-        assert_eq!([count("0-3,8"), count("0"), count("0-7")], [Some(5), Some(1), Some(8)]);
-        assert_eq!([count("3-0"), count(""), count("0-4294967295")], [None; 3]);
+        let host =
+            |text: &str| FakeKernel::parse(&format!("file /sys/devices/system/cpu/online {text}")).unwrap();
+        assert_eq!(online(&host("0-3,8")), Fact::Known(5));
+        assert!(online(&host("3-0")).is_unreadable());
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! host and of each node (`mm/hugetlb_sysfs.c`), `limits.conf(5)`, `systemd-system.conf(5)` and `systemd.exec(5)` of the
 //! services that run guests. What a service was started with, and what `prlimit` changed since, is not told there.
 
-use slotwise_core::facts::{Fact, HugePages, MemlockSetting, MemoryFacts, NodeMemory, ReadFault};
+use slotwise_core::facts::{CpuList, Fact, HugePages, MemlockSetting, MemoryFacts, NodeMemory, ReadFault};
 
 use super::{ATTRIBUTE_BYTES, fact, fault, malformed, text};
 use crate::kernel::ReadHost;
@@ -88,7 +88,10 @@ fn node_memory(host: &dyn ReadHost, node: u32, faults: &mut Vec<ReadFault>) -> O
             if memory.is_none() {
                 faults.push(malformed(&path, "expected MemTotal and MemFree in kB"));
             }
-            memory.map(|(total_bytes, free_bytes)| (node, NodeMemory { total_bytes, free_bytes }))
+            memory.map(|(total_bytes, free_bytes)| {
+                let processors = processors(host, node);
+                (node, NodeMemory { total_bytes, free_bytes, processors })
+            })
         }
         Err(error) => {
             if !error.is_not_found() {
@@ -96,6 +99,18 @@ fn node_memory(host: &dyn ReadHost, node: u32, faults: &mut Vec<ReadFault>) -> O
             }
             None
         }
+    }
+}
+
+fn processors(host: &dyn ReadHost, node: u32) -> Fact<CpuList> {
+    let path = format!("{NODES}/node{node}/cpulist");
+    match fact(text(host, &path, ATTRIBUTE_BYTES)) {
+        Fact::Known(text) => match CpuList::parse(&text) {
+            Some(list) => Fact::Known(list),
+            None => Fact::Unreadable(malformed(&path, "expected ranges of numbers")),
+        },
+        Fact::Absent => Fact::Absent,
+        Fact::Unreadable(fault) => Fact::Unreadable(fault),
     }
 }
 

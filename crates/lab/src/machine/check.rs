@@ -23,6 +23,7 @@ pub(super) struct Checked {
     pub(super) cpu: String,
     pub(super) processors: u8,
     pub(super) memory: Bytes,
+    pub(super) nodes: u8,
     pub(super) iommu: Iommu,
     pub(super) kernel: Kernel,
     pub(super) devices: Vec<Device>,
@@ -68,6 +69,13 @@ impl Checker<'_> {
         if !(1..=64).contains(processors.get_ref()) {
             return self.wrong(processors.span(), format!("{} processors", processors.get_ref()), "1 to 64");
         }
+        let nodes = wire.host.nodes.as_ref().map_or(1, |nodes| *nodes.get_ref());
+        if let Some(wrong) =
+            wire.host.nodes.as_ref().filter(|_| !(1..=*processors.get_ref()).contains(&nodes))
+        {
+            let message = format!("{nodes} memory nodes");
+            return self.wrong(wrong.span(), message, "1, or up to as many as there are processors");
+        }
         self.word(&wire.host.cpu, "a CPU model is letters, digits, and - + . _ , =")?;
         if wire.device.len().max(wire.disk.len()).max(wire.fault.len()) > MAX_ENTRIES {
             return self.wrong(0..0, "too many entries".to_owned(), "at most 256 of a kind");
@@ -81,6 +89,7 @@ impl Checker<'_> {
             cpu: wire.host.cpu.into_inner(),
             processors: processors.into_inner(),
             memory,
+            nodes,
             iommu,
             kernel: self.kernel(wire.kernel)?,
             devices,

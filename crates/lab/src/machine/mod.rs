@@ -134,6 +134,7 @@ pub struct Machine {
     cpu: String,
     processors: u8,
     memory: Bytes,
+    nodes: u8,
     iommu: Iommu,
     kernel: Kernel,
     devices: Vec<Device>,

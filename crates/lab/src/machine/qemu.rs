@@ -51,6 +51,9 @@ pub fn qemu_arguments(machine: &Machine, files: &BootFiles) -> Vec<OsString> {
     line.add("-cpu", &machine.cpu);
     line.add("-smp", &machine.processors.to_string());
     line.add("-m", &format!("{}M", machine.memory.0 >> 20));
+    if machine.nodes > 1 {
+        nodes(&mut line, machine);
+    }
     if let Some(iommu) = iommu(machine.iommu) {
         line.add("-device", &iommu);
     }
@@ -66,6 +69,21 @@ pub fn qemu_arguments(machine: &Machine, files: &BootFiles) -> Vec<OsString> {
     let parameters = machine.kernel.parameters.join(" ");
     line.add("-append", format!("{LAB_PARAMETERS} {parameters}").trim_end());
     line.0
+}
+
+/// Memory nodes: processors and RAM in shares, what is left over to the last.
+fn nodes(line: &mut Line, machine: &Machine) {
+    let count = u64::from(machine.nodes);
+    let (processors, mib) = (u64::from(machine.processors), machine.memory.0 >> 20);
+    for node in 0..count {
+        let last = node + 1 == count;
+        let size = mib / count + if last { mib % count } else { 0 };
+        let share = processors / count;
+        let (first, end) = (node * share, if last { processors } else { (node + 1) * share });
+        line.add("-object", &format!("memory-backend-ram,id=node{node},size={size}M"));
+        let cpus = format!("cpus={first}-{}", end.saturating_sub(1));
+        line.add("-numa", &format!("node,nodeid={node},{cpus},memdev=node{node}"));
+    }
 }
 
 fn iommu(iommu: Iommu) -> Option<String> {

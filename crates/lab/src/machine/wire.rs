@@ -49,6 +49,8 @@ pub struct Host {
     pub processors: Spanned<u8>,
     /// RAM, with a unit: `4G`.
     pub memory: Spanned<String>,
+    /// Number of memory nodes, each with its share of processors and RAM; default 1.
+    pub nodes: Option<Spanned<u8>>,
 }
 
 /// The IOMMU.

@@ -3,8 +3,10 @@
 use std::path::Path;
 
 use expect_test::{Expect, expect};
+use slotwise_core::facts::CpuList;
 use slotwise_core::vm::{
-    BootModule, ChannelName, Cpu, CpuCount, CpuModel, KernelBoot, MemorySize, PassthroughDevice, UsbId,
+    BootModule, ChannelName, Cpu, CpuCount, CpuModel, HostNode, KernelBoot, MemorySize, PassthroughDevice,
+    UsbId,
 };
 
 use super::*;
@@ -38,6 +40,7 @@ fn bench() -> VmConfig {
         acceleration: Acceleration::Hardware,
         cpu: Cpu { model: CpuModel::Host, count: CpuCount::ONE, signature: HypervisorSignature::Shown },
         memory: MemorySize::from_mib(96).expect("a size"),
+        node: None,
         firmware: Firmware::Bios,
         boot: Boot::Kernel(KernelBoot {
             kernel: "/boot/vmlinuz".into(),
@@ -341,4 +344,27 @@ fn hotplug_says_what_the_command_line_says() {
         serde_json::json!({"host": "0000:02:06.0", "bus": "port2"})
     );
     assert_eq!(device_id("0000:02:06.0".parse().expect("an address")), "host-0000-02-06-0");
+}
+
+#[test]
+fn a_memory_node_binds_memory_and_processors() {
+    let mut config = bench();
+    config.machine = MachineType::Q35;
+    config.node = Some(HostNode { number: 1, processors: CpuList::parse("4-7,12-15") });
+    let line = |config: VmConfig| {
+        let spec = VmSpec::new(config).expect("a machine without faults");
+        render(&spec, &capabilities(), Wiring::Terminal).expect("rendered").to_string()
+    };
+    let text = line(config.clone());
+    let head = "taskset -c 4-7,12-15 /usr/bin/qemu-system-x86_64 \\\n";
+    assert!(text.starts_with(head), "{text}");
+    for option in [
+        "-object memory-backend-ram,id=pc.ram,size=96M,host-nodes=1,policy=bind \\\n",
+        "-machine q35,memory-backend=pc.ram \\\n",
+        "-m 96M \\\n",
+    ] {
+        assert!(text.contains(option), "{option} in {text}");
+    }
+    config.node = Some(HostNode { number: 1, processors: None });
+    assert!(line(config).starts_with("/usr/bin/qemu-system-x86_64"), "a node of memory alone");
 }

@@ -4,6 +4,7 @@
 //! assigned, drivers as they were last named. Where a log holds several boots, the last one counts. The wording is that of
 //! Linux 2.6.30 to 7.0; the modules below cite the function that prints each line.
 
+mod framebuffer;
 mod iommu;
 mod pci;
 mod reserved;
@@ -71,6 +72,7 @@ impl Reader {
         if let Some(expected) = expected {
             malformed(&mut self.facts, number, expected);
         }
+        framebuffer::line(&mut self.facts, message);
     }
 
     fn finish(mut self) -> Facts {

@@ -43,6 +43,16 @@ fn a_card_in_a_good_slot_needs_no_advice() {
 }
 
 #[test]
+fn a_card_whose_own_function_stands_against_it_is_not_sent_elsewhere() {
+    let host = "iommu on intremap=on
+        device 0000:00:01.0 class=060400 group=1
+        device 0000:01:00.0 class=030000 group=2 parent=0000:00:01.0 reset=bus
+        device 0000:01:00.1 class=040300 group=2 parent=0000:00:01.0 reset=bus driver=snd_hda_intel";
+    let plan = planned(host, "01:00.0");
+    assert_eq!((plan.findings[0].rule, plan.slots.as_slice()), ("group-not-viable", &[][..]));
+}
+
+#[test]
 fn where_the_routing_is_unknown_it_is_said_so() {
     let host = "iommu on intremap=on
         param vfio_pci.nointxmask=Y

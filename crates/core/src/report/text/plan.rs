@@ -126,6 +126,11 @@ fn vms(text: &mut Text, plan: &Plan) {
         text.gap();
         text.line(Role::Strong, format!("VM {}", vm.request.name));
         text.add(Role::Plain, format!(": {}, {}", vm.request.backend.name(), vm.request.memory));
+        if let Some(node) = &vm.node {
+            let processors = node.processors.as_ref();
+            let on = processors.map_or_else(String::new, |list| format!(" and its processors {list}"));
+            text.add(Role::Plain, format!(", bound to memory node {}{on}", node.number));
+        }
         for device in &vm.devices {
             text.line(Role::Strong, format!("  {}", device.address));
             for dependent in &device.dependents {

@@ -1,7 +1,8 @@
 //! From what is read of a host to a plan, to the host, and back.
 
 use slotwise_core::facts::Origin;
-use slotwise_core::plan::{Plan, plan};
+use slotwise_core::plan::{Plan, moved, plan};
+use slotwise_core::report::wire::v1::{self, SavedPlan};
 use slotwise_core::topology::Topology;
 use slotwise_core::vm::spec;
 
@@ -27,15 +28,21 @@ fn planned(host: &FakeKernel) -> Steps {
     planned_whole(host).steps
 }
 
-/// The host with what a kernel says of itself, planned, and ready to be changed behind the plan's back.
-fn ready() -> Bench {
+/// The host with what a kernel says of itself.
+fn telling() -> String {
     let host = HOST.replace("module vfio_pci", "module vfio_pci loaded");
-    let host = format!(
+    format!(
         "{host}
         file /proc/sys/kernel/osrelease 6.1.0
         file /proc/cmdline quiet iommu=pt
+        file /sys/module/vfio_pci/parameters/nointxmask N
         device 0000:03:07.0 1234:1111 group=14 override=none"
-    );
+    )
+}
+
+/// It, planned, and ready to be changed behind the plan's back.
+fn ready() -> Bench {
+    let host = telling();
     let plan = planned_whole(&FakeKernel::parse(&host).unwrap());
     Bench { rests_on: Some(plan.fingerprint), ..bench_with(&host, plan.steps) }
 }
@@ -60,6 +67,72 @@ fn facts_that_no_step_changes_are_held_against_the_host() {
             "driver of 0000:03:07.0 in its group of 0000:03:06.0 was none, is other",
         ]
     );
+}
+
+/// What `apply --plan` names: a plan in a file, held against one made anew of the host as it is by then.
+fn named(before: &FakeKernel, after: &FakeKernel) -> Vec<String> {
+    let text = serde_json::to_string(&v1::Plan::new(&planned_whole(before))).unwrap();
+    let saved = SavedPlan::parse(&text).unwrap();
+    let now = planned_whole(after);
+    moved(&saved.facts, now.fingerprint.facts()).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_saved_plan_names_each_fact_of_the_host_that_moved_and_nothing_else() {
+    type Change = fn(&FakeKernel);
+    let of_group = |is: &str| {
+        ["4", "6"]
+            .map(|slot| format!("driver of 0000:03:07.0 in its group of 0000:03:0{slot}.0 was none, is {is}"))
+    };
+    let cases: [(Change, Vec<String>); 6] = [
+        (|_| (), vec![]),
+        (
+            |host| host.bind_by_hand(at("03:04.0"), None),
+            vec!["driver of 0000:03:04.0 was aic7xxx, is none".to_owned()],
+        ),
+        (|host| host.bind_by_hand(at("03:07.0"), Some("other")), of_group("other").to_vec()),
+        (
+            |host| host.write_by_hand("/proc/cmdline", "quiet iommu=pt vfio-pci.ids=9004:5078\n"),
+            vec![
+                "kernel command line of host was quiet iommu=pt, is quiet iommu=pt vfio-pci.ids=9004:5078"
+                    .to_owned(),
+            ],
+        ),
+        (
+            |host| host.write_by_hand("/sys/module/vfio_pci/parameters/nointxmask", "Y\n"),
+            vec!["parameter vfio_pci.nointxmask of host was N, is Y".to_owned()],
+        ),
+        (
+            |host| host.write_by_hand("/proc/sys/kernel/osrelease", "6.12.0\n"),
+            vec!["kernel of host was 6.1.0, is 6.12.0".to_owned()],
+        ),
+    ];
+    for (change, expected) in cases {
+        let [before, after] = [telling(), telling()].map(|host| FakeKernel::parse(&host).unwrap());
+        change(&after);
+        assert_eq!(named(&before, &after), expected);
+    }
+}
+
+#[test]
+fn a_card_that_was_moved_to_another_slot_is_named_by_what_is_no_longer_there() {
+    let elsewhere = telling().replace("device 0000:03:04.0", "device 0000:03:08.0");
+    let [before, after] = [telling(), elsewhere].map(|host| FakeKernel::parse(&host).unwrap());
+    let told = named(&before, &after);
+    for expected in [
+        "devices of VM bench was 0000:03:04.0, 0000:03:06.0, is 0000:03:06.0",
+        "identity of 0000:03:04.0 was 9004:5078, is not to be read",
+    ] {
+        assert!(told.iter().any(|line| line.starts_with(expected)), "{expected} in {told:#?}");
+    }
+}
+
+#[test]
+fn a_saved_plan_that_was_carried_out_has_moved_nothing_by_itself() {
+    let bench = ready();
+    let before = FakeKernel::parse(&telling()).unwrap();
+    bench.apply().unwrap();
+    assert_eq!(named(&before, &bench.host), Vec::<String>::new());
 }
 
 #[test]

@@ -111,6 +111,16 @@ struct Vm {
     locked_bytes: Option<u64>,
     dma_entries: Option<u64>,
     dma_entry_limit: Option<u64>,
+    /// The memory node of the host that it is bound to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<Node>,
+}
+
+/// A memory node with its processors in the kernel's form (`0-3,8`); null where they are not known.
+#[derive(Clone, Debug, Serialize)]
+struct Node {
+    number: u32,
+    processors: Option<String>,
 }
 
 /// What one function costs the host. `unread` names places that would tell of more and could not be read.
@@ -242,6 +252,10 @@ fn vm(vm: &VmPlan) -> Vm {
         locked_bytes: vm.cost.locked_bytes,
         dma_entries: vm.cost.dma_entries,
         dma_entry_limit: vm.cost.dma_entry_limit,
+        node: vm.node.as_ref().map(|node| Node {
+            number: node.number,
+            processors: node.processors.as_ref().map(ToString::to_string),
+        }),
     }
 }
 

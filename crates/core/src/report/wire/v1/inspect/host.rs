@@ -92,6 +92,8 @@ struct NodeMemory {
     node: u32,
     total: u64,
     free: u64,
+    /// In the kernel's form (`0-3,8`).
+    processors: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -314,6 +316,7 @@ fn memory(facts: &Facts) -> Memory {
         node: *node,
         total: memory.total_bytes,
         free: memory.free_bytes,
+        processors: memory.processors.known().map(ToString::to_string),
     };
     Memory {
         total: number(&memory.total_bytes),
