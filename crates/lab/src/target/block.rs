@@ -79,11 +79,16 @@ impl Target {
         if !std::mem::replace(&mut self.has_read, true) && self.has(Defect::FirstReadSlow) {
             self.clock += Duration::from_secs(45);
         }
+        if std::mem::take(&mut self.traces.unread_since_reset) && self.has(Defect::ReadSlowAfterReset) {
+            self.clock += Duration::from_secs(35);
+        }
         self.traces.writes_in_row = 0;
         let mut bytes = Vec::new();
         for step in 0..count {
             let step = if step >= 128 && self.has(Defect::LongTransferCut) { step % 128 } else { step };
             let at = self.place(self.step(lba, step));
+            let crossed = step > 0 && at.is_multiple_of(1008) && self.has(Defect::ReadCylinderCrossing);
+            let at = at - u32::from(crossed);
             let uncached = count > 1 && self.has(Defect::ReadPassesCache);
             bytes.extend_from_slice(&match at <= last {
                 true if uncached => self.medium.read_uncached(at),
@@ -206,7 +211,10 @@ impl Target {
         }
         let bytes = Self::out_bytes(task, extent);
         let short = u32::from(extent.1 > 1 && self.has(Defect::WriteVerifyShort));
-        self.write((extent.0, extent.1 - short), &bytes, Through::Medium)
+        self.traces.verifies_write = true;
+        let reply = self.write((extent.0, extent.1 - short), &bytes, Through::Medium);
+        self.traces.verifies_write = false;
+        reply
     }
 
     pub(super) fn write_same(&mut self, task: &Task<'_>) -> Reply {
@@ -225,8 +233,12 @@ impl Target {
         self.writable()?;
         self.range((lba, count))?;
         let short = u32::from(count > 1 && self.has(Defect::WriteSameShort));
+        let ahead = *self.medium.ahead();
         for step in 0..count.saturating_sub(short) {
             self.medium.write(lba.wrapping_add(step), &block, Through::Medium);
+        }
+        if self.has(Defect::WriteSameAhead) {
+            *self.medium.ahead() = ahead;
         }
         nothing()
     }
@@ -242,7 +254,10 @@ impl Target {
             return Err(Sense::field(7).into());
         }
         if !self.has(Defect::VerifyRange) {
-            self.range(extent)?;
+            self.range(extent).map_err(|refusal| match self.defect {
+                Some(Defect::VerifyRangeCode) => Sense::field(2).into(),
+                _ => refusal,
+            })?;
         }
         if !task.bit(1, 1) || self.has(Defect::VerifyIgnoresData) {
             return nothing();
@@ -291,7 +306,12 @@ impl Target {
 
     pub(super) fn seek_10(&mut self, task: &Task<'_>) -> Reply {
         let mask = if self.has(Defect::Seek10Mask) { 0x00ff_ffff } else { u32::MAX };
-        self.seek(task.be32(2) & mask)
+        let reply = self.seek(task.be32(2) & mask);
+        if self.has(Defect::SeekRangeKey) {
+            reply.map_err(|_| Sense::RANGE.with_key(4).into())
+        } else {
+            reply
+        }
     }
 
     pub(super) fn read_capacity(&mut self, task: &Task<'_>) -> Reply {
@@ -319,6 +339,10 @@ impl Target {
             Some(Defect::CapacityAlignmentWrong) if pmi => lba & 0xff,
             _ => self.medium.last(),
         };
+        if !self.medium.present {
+            // Only a firmware that does not ask whether it has one comes here.
+            return data(vec![0; 8]);
+        }
         let shift = if self.has(Defect::CapacityLengthShifted) { 8 } else { 0 };
         let length = u32::try_from(BLOCK_BYTES).unwrap_or(u32::MAX) << shift;
         data([last.to_be_bytes(), length.to_be_bytes()].concat())
@@ -345,6 +369,9 @@ impl Target {
             return Err(Refusal::Silence);
         }
         if task.bit(1, 0) {
+            return Err(Sense::field(1).into());
+        }
+        if task.bit(1, 1) && self.has(Defect::SyncImmediateRefused) {
             return Err(Sense::field(1).into());
         }
         if !self.has(Defect::SyncRange) {

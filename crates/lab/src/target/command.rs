@@ -130,6 +130,8 @@ impl Row {
                 (0x1a, 3) => defect == Some(Defect::ModeReservedIgnored),
                 (0x2f, _) if defect == Some(Defect::VerifyReservedIgnored) => true,
                 (0x00, _) if defect == Some(Defect::ReadyReservedIgnored) => true,
+                (0x1e, _) if defect == Some(Defect::PreventReserved) => true,
+                (_, 6) if defect == Some(Defect::ReservedByteSix) => true,
                 (_, 1) => defect == Some(Defect::ReservedInByteOneIgnored),
                 _ => false,
             };
@@ -141,6 +143,7 @@ impl Row {
             Some(Defect::LinkIgnored) => 0x01,
             Some(Defect::LinkWriteIgnored) if task.opcode() == 0x2a => 0x01,
             Some(Defect::FlagIgnored) => 0x02,
+            Some(Defect::ControlOfSix) if task.opcode() < 0x20 => 0xff,
             Some(Defect::VendorIgnored) => 0xc0,
             Some(Defect::ReservedIgnored) => 0x3c,
             _ => 0x00,

@@ -409,6 +409,47 @@ defects! {
     Every256thRead "every-256th-read" "every 256th read gives the block before" "";
     LogSenseGood "log-sense-good" "LOG SENSE is GOOD and gives nothing" "";
     SeekTakesLong "seek-takes-long" "SEEK(10) over more than 4000 blocks takes 30 s" "";
+    // A fifth time: what drives say of themselves, sequences, tracks, commands let through.
+    InquiryRelativeClaimed "inquiry-relative-claimed" "relative addressing is claimed and refused" "";
+    InquiryAbsentType "inquiry-absent-type" "an absent LUN tells qualifier 3 with the type of a disk" "";
+    AttentionPassesModeSense "attention-passes-mode-sense" "MODE SENSE(6) is carried out under attention, which stays" "";
+    SenseEmptyAfterWrite "sense-empty-after-write" "a WRITE(10) that is refused leaves no sense" "";
+    VerifyRangeCode "verify-range-code" "VERIFY past the end gives 5/24/00" "";
+    SeekRangeKey "seek-range-key" "SEEK(10) past the end is a HARDWARE ERROR" "";
+    SelectPsIgnored "select-ps-ignored" "MODE SELECT takes pages with PS set" "";
+    SelectLastOnly "select-last-only" "the last page of a list takes effect alone" "";
+    SelectRetriesClamped "select-retries-clamped" "more than 63 read retries are GOOD and become 63" "";
+    ModePage2Short "mode-page2-short" "page 02h has the ten bytes of the common command set" "";
+    ModePage3Bytes "mode-page3-bytes" "page 03h tells sectors of half the block length" "";
+    ModeCachingLong "mode-caching-long" "page 08h has the eighteen bytes of SCSI-3" "";
+    ReserveReadyAllowed "reserve-ready-allowed" "others get GOOD for TEST UNIT READY" "";
+    ReserveSenseAllowed "reserve-sense-allowed" "others can MODE SENSE" "";
+    ReserveStopAllowed "reserve-stop-allowed" "others can start and stop" "";
+    ReleaseSecondIgnored "release-second-ignored" "RELEASE by the second initiator is GOOD and releases nothing" "";
+    PreventSecondLost "prevent-second-lost" "what the second initiator prevents can be ejected" "";
+    PreventReserved "prevent-reserved" "PREVENT ALLOW does not check its reserved bits" "";
+    WriteChunkRepeats "write-chunk-repeats" "of a write, what is past 64 KiB repeats the first" "";
+    WriteTrackCrossing "write-track-crossing" "a write over a track's end loses the first block on the next track" "";
+    ReadCylinderCrossing "read-cylinder-crossing" "a read over a cylinder's end repeats the last block before it" "";
+    FuaUnderCache "fua-under-cache" "an FUA write leaves an older copy in the cache" "";
+    PatternErased "pattern-erased" "a block of FFh reads as zeros, as flash that was erased" "";
+    WriteSameAhead "write-same-ahead" "WRITE SAME leaves what was read ahead" "";
+    SyncImmediateRefused "sync-immediate-refused" "SYNCHRONIZE CACHE with Immed is refused" "";
+    ProtectVerifyWrites "protect-verify-writes" "WRITE AND VERIFY writes to a protected medium" "";
+    EmptyCapacity "empty-capacity" "READ CAPACITY without a medium is GOOD and tells zeros" "";
+    FormatProgressBack "format-progress-back" "the progress of a format counts down" "";
+    FormatCodeWrong "format-code-wrong" "a unit that formats says that it becomes ready" "";
+    ReassignEmptyRefused "reassign-empty-refused" "REASSIGN BLOCKS with an empty list is refused" "";
+    ChangeDefinitionGood "change-definition-good" "CHANGE DEFINITION is GOOD and changes nothing" "";
+    CopyHangs "copy-hangs" "COPY hangs instead of being refused" "";
+    LunSeven "lun-seven" "LUN 7 is LUN 0" "";
+    ControlOfSix "control-of-six" "the control byte of six-byte commands is not checked" "";
+    ReservedByteSix "reserved-byte-6" "byte 6 of ten-byte commands is not checked" "";
+    StopAgainRefused "stop-again-refused" "STOP of a stopped unit is refused as not ready" "";
+    StartTwice "start-twice" "a stopped unit starts at the second START" "";
+    ReadSlowAfterReset "read-slow-after-reset" "the first read after a reset takes 35 s" "";
+    DefectListNeither "defect-list-neither" "READ DEFECT DATA that asks for no list is refused" "";
+    BufferWholeHangs "buffer-whole-hangs" "WRITE BUFFER of the whole buffer hangs" "";
 }
 
 impl Defect {

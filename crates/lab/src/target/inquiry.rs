@@ -27,6 +27,7 @@ impl Target {
         let additional = if self.has(Defect::InquiryLengthWrong) { ADDITIONAL + 5 } else { ADDITIONAL };
         let reserved = u8::from(self.has(Defect::InquiryReservedSet));
         let linked = u8::from(self.has(Defect::InquiryLinkedClaimed)) << 3;
+        let relative = u8::from(self.has(Defect::InquiryRelativeClaimed)) << 7;
         let format = if self.has(Defect::InquiryFormatOne) { 1 } else { 2 };
         let mut bytes = vec![
             qualifier_and_type,
@@ -36,7 +37,7 @@ impl Target {
             additional,
             reserved,
             0,
-            linked,
+            linked | relative,
         ];
         let fill = if self.has(Defect::InquiryNulText) { 0 } else { b' ' };
         let unstable = self.has(Defect::InquiryUnstable) && self.commands > 50;
@@ -53,7 +54,8 @@ impl Target {
     }
 
     pub(super) fn absent_inquiry(&self, task: &Task<'_>) -> Reply {
-        data(self.cut_inquiry(self.standard(NO_UNIT), task))
+        let unit = if self.has(Defect::InquiryAbsentType) { NO_UNIT & 0xe0 } else { NO_UNIT };
+        data(self.cut_inquiry(self.standard(unit), task))
     }
 
     fn cut_inquiry(&self, mut bytes: Vec<u8>, task: &Task<'_>) -> Vec<u8> {

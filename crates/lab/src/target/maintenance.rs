@@ -74,6 +74,9 @@ impl Target {
         if (a, b) != (&0, &0) || !length.is_multiple_of(4) && !self.has(Defect::ReassignOddList) {
             return Err(Sense::PARAMETER.into());
         }
+        if length == 0 && self.has(Defect::ReassignEmptyRefused) {
+            return Err(Sense::PARAMETER.into());
+        }
         let list = task.data_out(LIST_HEADER + length).split_off(LIST_HEADER);
         let address = |entry: &[u8]| entry.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
         let blocks: Vec<_> = list.chunks(4).map(address).collect();
@@ -94,6 +97,9 @@ impl Target {
     pub(super) fn read_defect_data(&mut self, task: &Task<'_>) -> Reply {
         let wanted = task.byte(2) & 0x1f;
         if wanted & 0x07 != PHYSICAL_SECTORS && wanted & 0x07 != BLOCK_FORMAT {
+            return Err(Sense::field(2).into());
+        }
+        if wanted & 0x18 == 0 && self.has(Defect::DefectListNeither) {
             return Err(Sense::field(2).into());
         }
         let echo = if self.has(Defect::DefectListEcho) { task.byte(1) } else { wanted };
@@ -165,6 +171,9 @@ impl Target {
             2 => (self.buffer_place(task, length)?, task.data_out(length)),
             _ => return Err(Sense::field(1).into()),
         };
+        if bytes.len() >= BUFFER_BYTES && self.has(Defect::BufferWholeHangs) {
+            return Err(Refusal::Silence);
+        }
         if self.has(Defect::BufferOnMedium) {
             self.medium.write(0, &bytes, Through::Medium);
         }

@@ -135,6 +135,9 @@ impl Medium {
         if (3000..3016).contains(&lba) && self.defect == Some(Defect::BitInSecondHalf) {
             block[300] &= 0x7f;
         }
+        if self.defect == Some(Defect::PatternErased) && block.iter().all(|byte| *byte == 0xff) {
+            block.fill(0);
+        }
         if self.defect == Some(Defect::PatternFf00) && block.starts_with(&[0xff, 0]) {
             block[1] = 0xff;
         }
@@ -146,7 +149,9 @@ impl Medium {
                 }
             }
             Through::Medium => {
-                self.cache.remove(&lba);
+                if self.defect != Some(Defect::FuaUnderCache) {
+                    self.cache.remove(&lba);
+                }
                 self.written.insert(lba, block);
             }
         }
@@ -156,6 +161,11 @@ impl Medium {
     pub(super) fn lose(&mut self, lba: u32) {
         self.cache.remove(&lba);
         self.written.remove(&lba);
+    }
+
+    /// What was read ahead, for a defect that puts it back.
+    pub(super) fn ahead(&mut self) -> &mut Option<(u32, [u8; BLOCK_BYTES])> {
+        &mut self.ahead
     }
 
     /// Writes what is cached.

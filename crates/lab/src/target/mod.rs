@@ -248,6 +248,7 @@ impl Target {
             self.medium.lose(last);
         }
         self.told_once = false;
+        self.traces.unread_since_reset = true;
         self.traces.just_reset = reset == Reset::Bus;
         for kept in &mut self.remembered {
             kept.attention = None;
@@ -355,7 +356,8 @@ impl Target {
                 (None, Vec::new())
             }
             Err(Refusal::Sense(sense)) => {
-                self.remember_error(nexus.initiator, sense);
+                let lost = task.opcode() == 0x2a && self.has(Defect::SenseEmptyAfterWrite);
+                self.remember_error(nexus.initiator, if lost { Sense::NONE } else { sense });
                 (Some(0x02), Vec::new())
             }
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
@@ -437,7 +439,8 @@ impl Target {
     fn select(&self, nexus: Nexus, task: &Task<'_>) -> Result<(), Box<Reply>> {
         let identify = nexus.identify.filter(|_| !self.has(Defect::LunOfIdentifyIgnored));
         let mask = if self.has(Defect::LunMaskedTwo) { 0x03 } else { 0xff };
-        if identify.unwrap_or(task.byte(1) >> 5) & mask == 0 {
+        let lun = identify.unwrap_or(task.byte(1) >> 5);
+        if lun & mask == 0 || lun == 7 && self.has(Defect::LunSeven) {
             let bits = identify.is_some() && task.byte(1) >> 5 != 0;
             return if bits && self.has(Defect::LunBitsRefused) {
                 Err(Box::new(Err(Sense::field(1).into())))
@@ -510,6 +513,7 @@ impl Target {
                 return Ok(());
             }
             0x08 if self.has(Defect::AttentionPassesRead6) => return Ok(()),
+            0x1a if self.has(Defect::AttentionPassesModeSense) => return Ok(()),
             command::REQUEST_SENSE if self.has(Defect::AttentionBlocksSense) => {}
             command::REQUEST_SENSE => {
                 if self.has(Defect::AttentionLostBySense) {
@@ -543,6 +547,8 @@ impl Target {
             Some(Defect::UnknownGood) => nothing(),
             Some(Defect::UnknownHangs) => Err(Refusal::Silence),
             Some(Defect::ReadLongHangs) if task.opcode() == 0x3e => Err(Refusal::Silence),
+            Some(Defect::CopyHangs) if task.opcode() == 0x18 => Err(Refusal::Silence),
+            Some(Defect::ChangeDefinitionGood) if task.opcode() == 0x40 => nothing(),
             Some(Defect::LogSenseGood) if task.opcode() == 0x4d => nothing(),
             Some(Defect::ReservedOpcodeGood) if task.opcode() >> 5 == 3 => nothing(),
             Some(Defect::ReservedGroupHangs) if matches!(task.opcode() >> 5, 3 | 4) => Err(Refusal::Silence),

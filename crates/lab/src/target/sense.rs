@@ -85,6 +85,9 @@ impl Sense {
             Some(Defect::LunCodeWrong) if is(Self::LUN) => Self::field(1),
             Some(Defect::AttentionCodeWrong) if is(Self::RESET) => Self::MEDIUM_CHANGED,
             Some(Defect::StopCodeWrong) if self == Self::STOPPED => Self::BECOMING_READY,
+            Some(Defect::FormatCodeWrong) if is(Self::FORMATTING) && self.qualifier == 4 => {
+                Self::BECOMING_READY
+            }
             Some(Defect::EmptyCodeWrong) if is(Self::NO_MEDIUM) => Self::STOPPED,
             Some(Defect::ProtectKeyWrong) if is(Self::PROTECTED) => self.with_key(5),
             Some(Defect::SenseFieldPointer) => {

@@ -30,6 +30,12 @@ pub(super) struct Traces {
     pub(super) writes_in_row: u32,
     /// Whether the command before was a VERIFY.
     pub(super) has_verified: bool,
+    /// Whether the write under way is WRITE AND VERIFY.
+    pub(super) verifies_write: bool,
+    /// STARTs since STOP.
+    pub(super) starts: u32,
+    /// Whether nothing was read since a reset.
+    pub(super) unread_since_reset: bool,
     /// Who wrote last, and where.
     pub(super) writer: Option<(Initiator, u32)>,
     /// MODE SELECT commands.

@@ -28,7 +28,8 @@ impl Target {
     pub(super) fn ready(&mut self, task: &Task<'_>) -> Result<(), Refusal> {
         self.polled += 1;
         if !self.medium.present {
-            return Err(Sense::NO_MEDIUM.into());
+            let told = task.opcode() == 0x25 && self.has(Defect::EmptyCapacity);
+            return if told { Ok(()) } else { Err(Sense::NO_MEDIUM.into()) };
         }
         match self.spindle {
             Spindle::Starting(until) if self.clock < until => Err(Sense::BECOMING_READY.into()),
@@ -60,7 +61,10 @@ impl Target {
         let Spindle::Formatting(begin, end) = self.spindle else { return None };
         let left = end.checked_sub(self.clock).filter(|left| !left.is_zero())?;
         let whole = end.saturating_sub(begin).as_micros().max(1);
-        let done = whole.saturating_sub(left.as_micros());
+        let done = match self.defect {
+            Some(Defect::FormatProgressBack) => left.as_micros(),
+            _ => whole.saturating_sub(left.as_micros()),
+        };
         let progress = u16::try_from(done.saturating_mul(65_536) / whole).unwrap_or(u16::MAX);
         Some(Sense { progress: Some(progress), ..Sense::FORMATTING })
     }
@@ -72,6 +76,13 @@ impl Target {
         }
         if !self.medium.present {
             return Err(Sense::NO_MEDIUM.into());
+        }
+        if !start && self.spindle == Spindle::Stopped && self.has(Defect::StopAgainRefused) {
+            return Err(Sense::STOPPED.into());
+        }
+        self.traces.starts = if start { self.traces.starts + 1 } else { 0 };
+        if self.traces.starts == 1 && self.spindle == Spindle::Stopped && self.has(Defect::StartTwice) {
+            return nothing();
         }
         if !start {
             if self.has(Defect::StopLosesCache) {
@@ -145,6 +156,9 @@ impl Target {
         *times = if prevent { *times + 1 } else { times.saturating_sub(1) };
         let counted = *times > 0 && self.has(Defect::PreventCounted);
         self.kept(task.initiator).prevents_removal = prevent || counted;
+        if self.has(Defect::PreventSecondLost) {
+            self.kept(Initiator::B).prevents_removal = false;
+        }
         if !prevent && self.has(Defect::PreventShared) {
             self.kept(task.initiator.other()).prevents_removal = false;
         }
@@ -167,6 +181,9 @@ impl Target {
             0x3c if self.has(Defect::ReserveBufferAllowed) => false,
             0x1d if self.has(Defect::ReserveSelfTestAllowed) => false,
             0x16 if self.has(Defect::ReserveStolen) => false,
+            0x00 if self.has(Defect::ReserveReadyAllowed) => false,
+            0x1a | 0x5a if self.has(Defect::ReserveSenseAllowed) => false,
+            0x1b if self.has(Defect::ReserveStopAllowed) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };
         let expired = self.has(Defect::ReserveExpires) && self.commands > self.traces.reserved_at + 100;
@@ -195,6 +212,9 @@ impl Target {
         }
         self.traces.reserved_times = self.traces.reserved_times.saturating_sub(1);
         if self.traces.reserved_times > 0 && self.has(Defect::ReserveCounted) {
+            return nothing();
+        }
+        if task.initiator == Initiator::B && self.has(Defect::ReleaseSecondIgnored) {
             return nothing();
         }
         // What another holds stays, and that is no error (9.2.11).

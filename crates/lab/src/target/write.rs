@@ -8,7 +8,9 @@ use super::{BLOCK_BYTES, Initiator, Reply, Target, nothing};
 
 impl Target {
     pub(super) fn write(&mut self, extent: Extent, bytes: &[u8], through: Through) -> Reply {
-        self.writable()?;
+        if !self.traces.verifies_write || !self.has(Defect::ProtectVerifyWrites) {
+            self.writable()?;
+        }
         let range = self.range(extent);
         if range.is_err() && !self.has(Defect::WriteStraddles) {
             range?;
@@ -30,7 +32,8 @@ impl Target {
         for (step, block) in (0..kept).zip(bytes.chunks(BLOCK_BYTES)) {
             let at = self.place(self.step(lba, step));
             let zeros = self.has(Defect::WriteZerosSkipped) && block.iter().all(|byte| *byte == 0);
-            if at <= self.medium.last() && !zeros {
+            let crossed = step > 0 && at.is_multiple_of(63) && self.has(Defect::WriteTrackCrossing);
+            if at <= self.medium.last() && !zeros && !crossed {
                 self.medium.write(at, block, through);
                 last = Some((at, block));
             }
@@ -75,6 +78,12 @@ impl Target {
             && self.has(Defect::WriteOfSix)
         {
             third_and_fourth.copy_within(..BLOCK_BYTES, BLOCK_BYTES);
+        }
+        if self.has(Defect::WriteChunkRepeats) {
+            let chunk: Vec<_> = bytes.iter().take(128 * BLOCK_BYTES).copied().collect();
+            for (place, byte) in kept.iter_mut().zip(chunk.iter().cycle()) {
+                *place = *byte;
+            }
         }
         if count > 16 && self.has(Defect::WriteHalf) {
             let half = kept.len().saturating_sub(BLOCK_BYTES / 2);

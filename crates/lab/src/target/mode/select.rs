@@ -43,7 +43,8 @@ impl Target {
             || self.traces.after_error && self.has(Defect::SelectAfterError);
         if !ignored && !self.has(Defect::SelectIgnored) {
             let taken = if self.has(Defect::SelectFirstOnly) { 1 } else { pages.len() };
-            for (code, new) in pages.iter().take(taken) {
+            let passed = if self.has(Defect::SelectLastOnly) { pages.len().saturating_sub(1) } else { 0 };
+            for (code, new) in pages.iter().take(taken).skip(passed) {
                 self.pages.set(*code, new);
             }
         }
@@ -130,8 +131,9 @@ impl Target {
                 return Err(Sense::LIST_LENGTH.into());
             }
             let (new, after) = tail.split_at(usize::from(*length).min(tail.len()));
-            match self.pages.check(*code, *length, new) {
-                Ok(()) => pages.push((*code, new.to_vec())),
+            let code = if self.has(Defect::SelectPsIgnored) { *code & 0x7f } else { *code };
+            match self.pages.check(code, *length, new) {
+                Ok(()) => pages.push((code, new.to_vec())),
                 Err(PageFault::Unknown) if self.has(Defect::SelectUnknownIgnored) => {}
                 // PS is reserved here (8.3.3), and such a code is not found.
                 Err(PageFault::Unknown | PageFault::Length | PageFault::Fixed) => {
