@@ -71,7 +71,19 @@ impl Target {
 
     fn read(&mut self, extent: Extent) -> Reply {
         self.range(extent)?;
-        let (lba, count) = extent;
+        let (mut lba, count) = extent;
+        if std::mem::take(&mut self.traces.was_out_of_range) && self.has(Defect::ReadAfterRange) {
+            lba = 0;
+        }
+        if count == 1 && !self.medium.by_second {
+            self.traces.read_by_first = Some(lba);
+        }
+        if let Some(other) = self.traces.read_by_first
+            && count == 1
+            && self.has(Defect::ReadOtherCached)
+        {
+            lba = other;
+        }
         let last = self.medium.last();
         if lba <= last && last - lba < count && self.has(Defect::LastBlockUnreadable) {
             return Err(Sense::READ_ERROR.at(last).into());
@@ -90,7 +102,9 @@ impl Target {
             let crossed = step > 0 && at.is_multiple_of(1008) && self.has(Defect::ReadCylinderCrossing);
             let at = at - u32::from(crossed);
             let uncached = count > 1 && self.has(Defect::ReadPassesCache);
+            let overlap = count > 1 && self.written_last == Some(at) && self.has(Defect::ReadOverlapStale);
             bytes.extend_from_slice(&match at <= last {
+                true if overlap => self.medium.before(at),
                 true if uncached => self.medium.read_uncached(at),
                 true => self.medium.read(at),
                 false => [0; BLOCK_BYTES],
@@ -106,6 +120,9 @@ impl Target {
     /// The block so many behind the first.
     pub(super) fn step(&self, lba: u32, step: u32) -> u32 {
         let next = lba.wrapping_add(step);
+        if self.has(Defect::CarryLost16) {
+            return lba & !0xffff | next & 0xffff;
+        }
         if self.has(Defect::CarryLost8) { lba & !0xff | next & 0xff } else { next }
     }
 
@@ -180,6 +197,9 @@ impl Target {
 
     pub(super) fn write_6(&mut self, task: &Task<'_>) -> Reply {
         let mut extent = self.six(task, Defect::Write6ZeroIsNone);
+        if extent.1 % 2 == 0 && self.has(Defect::Write6OddEven) {
+            extent.0 &= !1;
+        }
         if self.has(Defect::Write6At21) {
             extent.0 &= 0x0f_ffff;
         }
@@ -197,6 +217,9 @@ impl Target {
         if task.bit(1, 4) && self.has(Defect::DpoWriteLost) {
             return self.range((lba, count)).map(|()| Data::default());
         }
+        if count > 120 && self.has(Defect::WriteOver120Refused) {
+            return Err(Sense::field(7).into());
+        }
         if self.has(Defect::TenByteMask) {
             lba &= 0x1f_ffff;
         }
@@ -212,7 +235,9 @@ impl Target {
         let bytes = Self::out_bytes(task, extent);
         let short = u32::from(extent.1 > 1 && self.has(Defect::WriteVerifyShort));
         self.traces.verifies_write = true;
-        let reply = self.write((extent.0, extent.1 - short), &bytes, Through::Medium);
+        let cached = self.pages.write_cache() && self.has(Defect::WriteVerifyCached);
+        let through = if cached { Through::Cache } else { Through::Medium };
+        let reply = self.write((extent.0, extent.1 - short), &bytes, through);
         self.traces.verifies_write = false;
         reply
     }
@@ -233,6 +258,9 @@ impl Target {
         self.writable()?;
         self.range((lba, count))?;
         let short = u32::from(count > 1 && self.has(Defect::WriteSameShort));
+        let more =
+            u32::from(lba.saturating_add(count) <= self.medium.last() && self.has(Defect::WriteSameOneMore));
+        let count = count + more;
         let ahead = *self.medium.ahead();
         for step in 0..count.saturating_sub(short) {
             self.medium.write(lba.wrapping_add(step), &block, Through::Medium);
@@ -253,6 +281,10 @@ impl Target {
         if extent.1 == 0 && self.has(Defect::VerifyNothingRefused) {
             return Err(Sense::field(7).into());
         }
+        let end = extent.0.saturating_add(extent.1);
+        if end == self.medium.blocks && extent.1 > 0 && self.has(Defect::VerifyLastRefused) {
+            return Err(Sense::RANGE.into());
+        }
         if !self.has(Defect::VerifyRange) {
             self.range(extent).map_err(|refusal| match self.defect {
                 Some(Defect::VerifyRangeCode) => Sense::field(2).into(),
@@ -270,7 +302,10 @@ impl Target {
             let at = extent.0.wrapping_add(step);
             let skipped =
                 step > 0 && self.has(Defect::VerifyFirstOnly) || step > 3 && self.has(Defect::VerifyFourOnly);
-            let stored = self.medium.read(at);
+            let stored = match self.defect {
+                Some(Defect::VerifyCacheIgnored) => self.medium.read_uncached(at),
+                _ => self.medium.read(at),
+            };
             let compared = if self.has(Defect::VerifyLastByte) { BLOCK_BYTES - 1 } else { BLOCK_BYTES };
             if stored.get(..compared) != block.get(..compared) && !skipped {
                 let told = if self.has(Defect::VerifyBlockFirst) { extent.0 } else { at };
@@ -329,6 +364,9 @@ impl Target {
         if pmi && !self.has(Defect::CapacityPmiUnchecked) {
             self.range((lba, 1))?;
         }
+        if !std::mem::replace(&mut self.traces.told_capacity, true) && self.has(Defect::CapacityFirstZero) {
+            return data(vec![0; 8]);
+        }
         let last = match self.defect {
             Some(Defect::CapacityIsCount) => self.medium.blocks,
             Some(Defect::CapacityAfterSelect) if self.traces.described => {
@@ -357,7 +395,9 @@ impl Target {
         if task.bit(1, 0) {
             return Err(Sense::field(1).into());
         }
-        self.range(Self::rest(task))?;
+        if !self.has(Defect::PrefetchRange) {
+            self.range(Self::rest(task))?;
+        }
         if self.has(Defect::PrefetchShifts) {
             self.medium.mistake_ahead(task.be32(2));
         }
@@ -379,6 +419,9 @@ impl Target {
         }
         if self.has(Defect::SyncFirstOnly) {
             self.medium.flush_one(task.be32(2));
+            return nothing();
+        }
+        if task.be16(7) == 0 && self.has(Defect::SyncZeroNone) {
             return nothing();
         }
         if !self.has(Defect::SyncIgnored) {

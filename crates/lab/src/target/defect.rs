@@ -450,6 +450,47 @@ defects! {
     ReadSlowAfterReset "read-slow-after-reset" "the first read after a reset takes 35 s" "";
     DefectListNeither "defect-list-neither" "READ DEFECT DATA that asks for no list is refused" "";
     BufferWholeHangs "buffer-whole-hangs" "WRITE BUFFER of the whole buffer hangs" "";
+    // A sixth time: what drivers' tables of quirks are about, and what one command leaves behind for the next.
+    InquiryOver36Hangs "inquiry-over-36-hangs" "INQUIRY of more than 36 bytes hangs" "Linux BLIST_INQUIRY_36";
+    InquiryType "inquiry-type" "a disk says that it is an optical memory device" "Linux BLIST_ISROM";
+    ModePage8Hangs "mode-page8-hangs" "the changeable mask of page 08h hangs" "Linux BLIST_MS_SKIP_PAGE_08";
+    ModeAllNeeds192 "mode-all-needs-192" "all pages are refused to an allocation length below 192" "Linux BLIST_MS_192_BYTES_FOR_3F";
+    SenseOver18Hangs "sense-over-18-hangs" "REQUEST SENSE of more than 18 bytes hangs" "Linux US_FL_BAD_SENSE";
+    WriteOver120Refused "write-over-120-refused" "WRITE(10) of more than 120 blocks gives 5/24/00" "Linux US_FL_MAX_SECTORS_64";
+    CapacityFirstZero "capacity-first-zero" "the first READ CAPACITY after power-on tells zeros" "";
+    SelectSecondUnsaved "select-second-unsaved" "what the second initiator selects with SP is not saved" "";
+    ResetLosesSaved "reset-loses-saved" "a bus reset loses what was saved of page 01h" "";
+    AttentionLostByReserve "attention-lost-by-reserve" "RESERVE drops the attention of the other initiator" "";
+    EjectLosesCache "eject-loses-cache" "an eject drops what is cached" "";
+    AttentionLoadMissing "attention-load-missing" "a medium that START loads is not reported" "";
+    ModeProtectStale "mode-protect-stale" "WP stays set once it was" "";
+    ProtectSelectRefused "protect-select-refused" "MODE SELECT is refused when the medium is protected" "";
+    InquiryAfterVpd "inquiry-after-vpd" "the first INQUIRY after one for a page has the page's length" "";
+    InquiryAfterAbsent "inquiry-after-absent" "the first INQUIRY after one to an absent LUN tells that none is there" "";
+    ModeControlSticks "mode-control-sticks" "current values after changeable ones are the changeable ones again" "";
+    ReadAfterRange "read-after-range" "the first read after an address out of range gives block 0" "";
+    WriteAfterModeSense "write-after-mode-sense" "the first write after MODE SENSE has four bytes of its header" "";
+    ReadOtherCached "read-other-cached" "a read of one block gives the second initiator what the first read last" "";
+    ReadOverlapStale "read-overlap-stale" "in a read of several the block written last is as it was before" "";
+    Write6OddEven "write6-odd-even" "WRITE(6) of an even number of blocks at an odd address begins one below" "";
+    CarryLost16 "carry-lost-16" "a transfer past a multiple of 65536 blocks goes on at the multiple before" "";
+    VerifyCacheIgnored "verify-cache-ignored" "VERIFY compares with the medium while newer data are cached" "";
+    VerifyLastRefused "verify-last-refused" "VERIFY of the last block is refused" "";
+    SyncZeroNone "sync-zero-none" "SYNCHRONIZE CACHE of 0 blocks writes nothing" "";
+    PrefetchRange "prefetch-range" "PRE-FETCH does not check its range" "";
+    WriteSameOneMore "write-same-one-more" "WRITE SAME writes one block more" "";
+    WriteVerifyCached "write-verify-cached" "what WRITE AND VERIFY writes stays in the cache" "";
+    FormatEndsStopped "format-ends-stopped" "a FORMAT UNIT leaves the unit stopped" "";
+    SelfTestAttention "self-test-attention" "the self-test leaves an attention" "";
+    BufferModeShift "buffer-mode-0-shift" "mode 0 of WRITE BUFFER takes its header for data" "";
+    ReserveWornOut "reserve-worn-out" "the fifth RESERVATION CONFLICT ends the reservation" "";
+    ReserveRead10Allowed "reserve-read10-allowed" "others can READ(10)" "";
+    ReservePreventAllowed "reserve-prevent-allowed" "others can prevent removal" "";
+    ModeSenseSlow "mode-sense-slow" "MODE SENSE(10) takes 15 s" "";
+    BufferOddHangs "buffer-odd-hangs" "READ BUFFER of an odd length hangs" "";
+    ModeZeroHangs "mode-zero-hangs" "MODE SENSE with an allocation length of 0 hangs" "";
+    PowerKeepsReservation "power-keeps-reservation" "a reservation outlives power-off" "";
+    PowerLosesLast "power-loses-last" "power-off loses the block written last" "";
 }
 
 impl Defect {

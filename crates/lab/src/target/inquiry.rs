@@ -82,6 +82,14 @@ impl Target {
         if std::mem::take(&mut self.traces.just_reset) && self.has(Defect::InquiryHangsAfterReset) {
             return Err(Refusal::Silence);
         }
+        let own_page = task.bit(1, 0);
+        let after_page = std::mem::replace(&mut self.traces.inquired_page, own_page) && !own_page;
+        if task.byte(4) > 36 && self.has(Defect::InquiryOver36Hangs) {
+            return Err(Refusal::Silence);
+        }
+        if std::mem::take(&mut self.traces.inquired_absent) && self.has(Defect::InquiryAfterAbsent) {
+            return self.absent_inquiry(task);
+        }
         if self.has(Defect::InquiryNeedsReady) {
             self.ready(task)?;
         }
@@ -90,7 +98,11 @@ impl Target {
                 return Err(Sense::field(2).into());
             }
             let stopped = self.spindle == Spindle::Stopped && self.has(Defect::InquiryStoppedQualifier);
-            let mut bytes = self.standard(if stopped { 0x20 } else { 0 });
+            let kind = if self.has(Defect::InquiryType) { 0x07 } else { 0x00 };
+            let mut bytes = self.standard(if stopped { 0x20 } else { kind });
+            if after_page && self.has(Defect::InquiryAfterVpd) {
+                bytes.truncate(4 + SERIAL.len());
+            }
             let allocation = task.byte(4);
             if let Some(length) = bytes.get_mut(4)
                 && self.has(Defect::InquiryLengthCut)
@@ -137,6 +149,9 @@ impl Target {
     pub(super) fn request_sense(&mut self, task: &Task<'_>) -> Reply {
         if self.has(Defect::SenseRefusedIfShort) && task.byte(4) < SENSE_BYTES && task.byte(4) != 0 {
             return Err(Sense::field(4).into());
+        }
+        if task.byte(4) > SENSE_BYTES && self.has(Defect::SenseOver18Hangs) {
+            return Err(Refusal::Silence);
         }
         let kept = self.kept(task.initiator);
         let sense = kept.sense.take();

@@ -58,6 +58,9 @@ impl Target {
         if self.has(Defect::FormatShrinks) {
             self.medium.blocks = self.medium.last().max(1);
         }
+        if self.has(Defect::FormatEndsStopped) {
+            self.spindle = Spindle::Stopped;
+        }
         if !immediate {
             self.clock += FORMAT_TIME;
         } else if !self.has(Defect::FormatNothing) {
@@ -121,6 +124,9 @@ impl Target {
         if self_test && self.has(Defect::SelfTestReleases) {
             self.reserved_by = None;
         }
+        if self_test && self.has(Defect::SelfTestAttention) {
+            self.kept(task.initiator).attention = Some(Sense::RESET);
+        }
         if self_test && self.has(Defect::SelfTestRestores) {
             self.pages.restore_default();
         }
@@ -166,7 +172,8 @@ impl Target {
             0 if length == 0 => return nothing(),
             0 => {
                 self.buffer_place(task, length.saturating_sub(LIST_HEADER))?;
-                (0, task.data_out(length).split_off(LIST_HEADER.min(length)))
+                let header = if self.has(Defect::BufferModeShift) { 0 } else { LIST_HEADER };
+                (0, task.data_out(length).split_off(header.min(length)))
             }
             2 => (self.buffer_place(task, length)?, task.data_out(length)),
             _ => return Err(Sense::field(1).into()),
@@ -206,6 +213,9 @@ impl Target {
             _ => return Err(Sense::field(1).into()),
         };
         bytes.truncate(allocation);
+        if bytes.len() % 2 == 1 && self.has(Defect::BufferOddHangs) {
+            return Err(Refusal::Silence);
+        }
         data(bytes)
     }
 }

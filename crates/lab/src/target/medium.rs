@@ -24,6 +24,8 @@ pub(super) struct Medium {
     written: BTreeMap<u32, Block>,
     cache: BTreeMap<u32, Block>,
     ahead: Option<(u32, Block)>,
+    /// What the last write wrote over: for a defect.
+    replaced: Option<(u32, Block)>,
     /// Block 0 before it was written: for a defect.
     first: Option<Block>,
     /// Whether the second initiator is served: for a defect.
@@ -42,6 +44,7 @@ impl Medium {
             written: BTreeMap::new(),
             cache: BTreeMap::new(),
             ahead: None,
+            replaced: None,
             by_second: false,
             first: None,
             generation: 1,
@@ -111,6 +114,14 @@ impl Medium {
         block
     }
 
+    /// The block as it was before the last write to it.
+    pub(super) fn before(&self, lba: u32) -> Block {
+        match self.replaced {
+            Some((at, block)) if at == lba => block,
+            _ => self.stored(lba),
+        }
+    }
+
     /// Takes a block for the one behind it.
     pub(super) fn mistake_ahead(&mut self, lba: u32) {
         self.ahead = Some((lba.saturating_add(1), self.stored(lba)));
@@ -125,6 +136,9 @@ impl Medium {
         let kept = self.by_second && self.defect == Some(Defect::AheadKeptForOther);
         if !kept && self.defect != Some(Defect::PrefetchStale) {
             self.ahead = None;
+        }
+        if self.defect == Some(Defect::ReadOverlapStale) {
+            self.replaced = Some((lba, self.stored(lba)));
         }
         if lba == 0 && self.defect == Some(Defect::FirstBlockStale) && self.first.is_none() {
             self.first = Some(self.stored(0));

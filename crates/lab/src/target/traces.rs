@@ -36,6 +36,26 @@ pub(super) struct Traces {
     pub(super) starts: u32,
     /// Whether nothing was read since a reset.
     pub(super) unread_since_reset: bool,
+    /// Whether READ CAPACITY was carried out since power-on.
+    pub(super) told_capacity: bool,
+    /// Whether the medium was ever protected when asked.
+    pub(super) was_protected: bool,
+    /// Whether the last INQUIRY was for a page.
+    pub(super) inquired_page: bool,
+    /// Whether the last INQUIRY was to an absent LUN.
+    pub(super) inquired_absent: bool,
+    /// Whether the last MODE SENSE was for changeable values.
+    pub(super) sensed_changeable: bool,
+    /// Whether there was no read since an address out of range.
+    pub(super) was_out_of_range: bool,
+    /// Whether there was no write since MODE SENSE.
+    pub(super) has_sensed: bool,
+    /// The same, for the write under way.
+    pub(super) senses_before_write: bool,
+    /// What the first initiator read last, if one block.
+    pub(super) read_by_first: Option<u32>,
+    /// Conflicts since the reservation.
+    pub(super) conflicts: u32,
     /// Who wrote last, and where.
     pub(super) writer: Option<(Initiator, u32)>,
     /// MODE SELECT commands.

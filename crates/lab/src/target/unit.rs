@@ -135,12 +135,18 @@ impl Target {
             if !self.medium.present {
                 self.medium.present = true;
                 self.medium_came();
+                if self.has(Defect::AttentionLoadMissing) {
+                    self.remembered.iter_mut().for_each(|kept| kept.attention = None);
+                }
             }
             return nothing();
         }
         let prevented = self.remembered.iter().any(|kept| kept.prevents_removal);
         if prevented && !self.has(Defect::PreventIgnored) {
             return Err(Sense::PREVENTED.into());
+        }
+        if self.has(Defect::EjectLosesCache) {
+            self.medium.lose_cache();
         }
         self.medium.flush();
         self.medium.present = false;
@@ -184,6 +190,8 @@ impl Target {
             0x00 if self.has(Defect::ReserveReadyAllowed) => false,
             0x1a | 0x5a if self.has(Defect::ReserveSenseAllowed) => false,
             0x1b if self.has(Defect::ReserveStopAllowed) => false,
+            0x28 if self.has(Defect::ReserveRead10Allowed) => false,
+            0x1e if self.has(Defect::ReservePreventAllowed) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };
         let expired = self.has(Defect::ReserveExpires) && self.commands > self.traces.reserved_at + 100;
@@ -199,6 +207,10 @@ impl Target {
         self.traces.reserved_times = if again { self.traces.reserved_times + 1 } else { 1 };
         self.reserved_by = Some(task.initiator);
         self.traces.reserved_at = self.commands;
+        self.traces.conflicts = 0;
+        if self.has(Defect::AttentionLostByReserve) {
+            self.kept(task.initiator.other()).attention = None;
+        }
         nothing()
     }
 

@@ -27,6 +27,7 @@ impl Target {
         self.traces.writes = self.traces.writes.wrapping_add(1);
         let strays = self.has(Defect::WriteStrays) && self.traces.writes.is_multiple_of(64);
         let lba = if strays { lba.wrapping_add(1) } else { lba };
+        self.traces.senses_before_write = std::mem::take(&mut self.traces.has_sensed);
         let bytes = self.bytes_kept(bytes, count);
         let mut last = None;
         for (step, block) in (0..kept).zip(bytes.chunks(BLOCK_BYTES)) {
@@ -78,6 +79,9 @@ impl Target {
             && self.has(Defect::WriteOfSix)
         {
             third_and_fourth.copy_within(..BLOCK_BYTES, BLOCK_BYTES);
+        }
+        if self.traces.senses_before_write && self.has(Defect::WriteAfterModeSense) {
+            kept.iter_mut().zip([0x17, 0x00, 0x10, 0x08]).for_each(|(place, byte)| *place = byte);
         }
         if self.has(Defect::WriteChunkRepeats) {
             let chunk: Vec<_> = bytes.iter().take(128 * BLOCK_BYTES).copied().collect();

@@ -5,7 +5,7 @@ use super::{DESCRIPTOR, Form};
 use crate::target::command::Task;
 use crate::target::defect::Defect;
 use crate::target::sense::Sense;
-use crate::target::{BLOCK_BYTES, Initiator, Refusal, Reply, Target, nothing};
+use crate::target::{BLOCK_BYTES, Initiator, Protection, Refusal, Reply, Target, nothing};
 
 /// A page of a list: its code, and what stands behind its length.
 type NewPage = (u8, Vec<u8>);
@@ -23,6 +23,9 @@ impl Target {
     fn mode_select(&mut self, task: &Task<'_>, form: Form, length: usize) -> Reply {
         if self.has(Defect::SelectRefused) {
             return Err(Sense::OPCODE.into());
+        }
+        if self.medium.protection == Protection::On && self.has(Defect::ProtectSelectRefused) {
+            return Err(Sense::PROTECTED.into());
         }
         if length == 0 {
             if self.has(Defect::SelectZeroRefused) {
@@ -53,7 +56,8 @@ impl Target {
             self.medium.lose_cache();
         }
         self.traces.described |= list.get(if form == Form::Six { 3 } else { 7 }) == Some(&8);
-        let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing);
+        let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing)
+            || task.initiator == Initiator::B && self.has(Defect::SelectSecondUnsaved);
         if task.bit(1, 0) && !unsaved && !self.has(Defect::SelectSavesNothing) {
             let codes: Vec<_> = pages.iter().map(|(code, _)| *code).collect();
             self.pages.save(&codes);
