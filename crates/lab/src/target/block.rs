@@ -151,6 +151,9 @@ impl Target {
         if count == 3 && lba % 2 == 1 && self.has(Defect::ThreeBlocksSwapped) {
             reply.bytes.get_mut(BLOCK_BYTES..).unwrap_or_default().rotate_left(BLOCK_BYTES);
         }
+        if count == 256 && self.has(Defect::Read256ByteShort) {
+            reply.bytes.pop();
+        }
         if self.has(Defect::BytesSwapped) {
             for pair in reply.bytes.chunks_exact_mut(2) {
                 pair.reverse();
@@ -208,7 +211,8 @@ impl Target {
         }
         let cached = self.pages.write_cache() || self.has(Defect::CacheUnasked);
         let through = if cached { Through::Cache } else { Through::Medium };
-        self.write(extent, &Self::out_bytes(task, extent), through)
+        let reply = self.write(extent, &Self::out_bytes(task, extent), through);
+        if self.has(Defect::Write6RangeCode) { reply.map_err(|_| Sense::field(2).into()) } else { reply }
     }
 
     pub(super) fn write_10(&mut self, task: &Task<'_>) -> Reply {
@@ -216,6 +220,9 @@ impl Target {
         let (mut lba, count) = self.ten(task, Defect::Write10ZeroIs256);
         if task.bit(1, 4) && self.has(Defect::DpoWriteLost) {
             return self.range((lba, count)).map(|()| Data::default());
+        }
+        if count == 0 && self.has(Defect::WriteZeroHangs) {
+            return Err(Refusal::Silence);
         }
         if count > 120 && self.has(Defect::WriteOver120Refused) {
             return Err(Sense::field(7).into());
@@ -291,8 +298,11 @@ impl Target {
                 _ => refusal,
             })?;
         }
+        if task.bit(1, 1) && extent.1 == 0 && self.has(Defect::VerifyZeroHangs) {
+            return Err(Refusal::Silence);
+        }
         if !task.bit(1, 1) || self.has(Defect::VerifyIgnoresData) {
-            return nothing();
+            return Ok(Data { bytes: Vec::new(), condition_met: self.has(Defect::VerifyConditionMet) });
         }
         let bytes = Self::out_bytes(task, extent);
         if self.has(Defect::VerifyWrites) {
@@ -372,6 +382,10 @@ impl Target {
             Some(Defect::CapacityAfterSelect) if self.traces.described => {
                 self.medium.last().saturating_sub(1)
             }
+            Some(Defect::CapacityGrows) if self.traces.wrote_last_block => self.medium.blocks,
+            Some(Defect::CapacityAfterStart) if self.traces.was_restarted => {
+                self.medium.last().saturating_sub(1)
+            }
             Some(Defect::CapacityShort) => self.medium.last().saturating_sub(1),
             // There is no substantial delay before the end.
             Some(Defect::CapacityAlignmentWrong) if pmi => lba & 0xff,
@@ -383,7 +397,11 @@ impl Target {
         }
         let shift = if self.has(Defect::CapacityLengthShifted) { 8 } else { 0 };
         let length = u32::try_from(BLOCK_BYTES).unwrap_or(u32::MAX) << shift;
-        data([last.to_be_bytes(), length.to_be_bytes()].concat())
+        let mut bytes = [last.to_be_bytes(), length.to_be_bytes()].concat();
+        if self.has(Defect::CapacityLong) {
+            bytes.extend([0; 4]);
+        }
+        data(bytes)
     }
 
     /// A number of zero is all the rest (9.2.3).

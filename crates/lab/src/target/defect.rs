@@ -491,6 +491,46 @@ defects! {
     ModeZeroHangs "mode-zero-hangs" "MODE SENSE with an allocation length of 0 hangs" "";
     PowerKeepsReservation "power-keeps-reservation" "a reservation outlives power-off" "";
     PowerLosesLast "power-loses-last" "power-off loses the block written last" "";
+    // A seventh time, by kind: sense, attention, capacity, reserved bits, lost writes, pages, residuals, hangs, resets.
+    Write6RangeCode "write6-range-code" "WRITE(6) past the end gives 5/24/00" "";
+    SenseRangeBlock "sense-range-block" "an address out of range tells block 0 as valid" "";
+    LunKeyWrong "lun-key-wrong" "commands to an absent LUN are NOT READY" "";
+    StopQualifierLost "stop-qualifier-lost" "a stopped unit gives 2/04/00" "";
+    MiscompareQualifier "miscompare-qualifier" "a miscompare gives E/1D/01" "";
+    SenseSegmentSet "sense-segment-set" "the segment number is not zero though nothing was copied" "";
+    AttentionReturns "attention-returns" "an attention that was told is told again twenty commands later" "";
+    AttentionClearedByVpd "attention-cleared-by-vpd" "INQUIRY for a page clears attention" "";
+    AttentionByModeSense "attention-by-mode-sense" "MODE SENSE tells others that parameters changed" "";
+    AttentionByRelease "attention-by-release" "RELEASE tells others that parameters changed" "";
+    CapacityGrows "capacity-grows" "READ CAPACITY is one more once the last block was written" "";
+    CapacityAfterStart "capacity-after-start" "READ CAPACITY is one less after STOP and START" "";
+    CapacityLong "capacity-long" "READ CAPACITY sends twelve bytes" "";
+    StartReserved "start-reserved" "START STOP UNIT does not check its reserved bits" "";
+    InquiryReservedIgnored "inquiry-reserved-ignored" "INQUIRY does not check byte 1" "";
+    BufferReserved "buffer-reserved" "READ BUFFER does not check byte 1" "";
+    SenseControlIgnored "sense-control-ignored" "REQUEST SENSE does not check its control byte" "";
+    WriteAlternatingLost "write-alternating-lost" "when initiators write in turn the third write is lost" "";
+    WriteSequentialLost "write-sequential-lost" "a write right behind the one before loses its first block" "";
+    WriteShorterRepeats "write-shorter-repeats" "a shorter write where a longer began zeroes the rest of that" "";
+    ModePage1Short "mode-page1-short" "page 01h has the six bytes of the common command set" "";
+    ModePageALong "mode-page-a-long" "page 0Ah has the ten bytes of SCSI-3" "";
+    ModeSavedRefused "mode-saved-refused" "saved values are refused though pages are saved" "";
+    ModeDefaultSaved "mode-default-saved" "saving changes the default values" "";
+    SelectBlocksRefused "select-blocks-refused" "a descriptor with the number of blocks that was told is refused" "";
+    SelectRetriesSwapped "select-retries-swapped" "MODE SELECT puts the read retries where the write retries are" "";
+    Read256ByteShort "read-256-byte-short" "READ(6) of 256 blocks sends a byte less" "";
+    SenseWhole "sense-whole" "REQUEST SENSE sends eighteen bytes to any allocation length" "";
+    VerifyZeroHangs "verify-zero-hangs" "VERIFY of 0 blocks with BytChk hangs" "";
+    WriteZeroHangs "write-zero-hangs" "WRITE(10) of 0 blocks hangs" "";
+    WriteLongSlow "write-long-slow" "a write of more than 100 blocks takes 20 s" "";
+    ResetKeepsPreventSecond "reset-keeps-prevent-second" "a reset leaves what the second initiator prevents" "";
+    DeviceResetLosesCache "device-reset-loses-cache" "BUS DEVICE RESET drops what is cached" "";
+    ResetTwiceSilent "reset-twice-silent" "the second of two resets in a row takes the attention back" "";
+    SenseOutlivesDeviceReset "sense-outlives-device-reset" "BUS DEVICE RESET keeps sense" "";
+    InquiryControlChar "inquiry-control-char" "the product text ends with a control character" "";
+    VerifyConditionMet "verify-condition-met" "VERIFY ends with CONDITION MET" "";
+    ReadBeforeWriteStale "read-fua-ahead" "READ(10) with FUA takes what was read ahead after a write with FUA" "";
+    ReleaseNothingClears "release-clears-attention" "RELEASE drops the attention of the other initiator" "";
 }
 
 impl Defect {

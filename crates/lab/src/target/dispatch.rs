@@ -81,11 +81,15 @@ impl Target {
         if self.has(Defect::AttentionIdle) && self.commands.is_multiple_of(150) {
             self.kept(task.initiator).attention = Some(Sense::RESET);
         }
+        if self.commands == self.traces.told_at + 20 && self.has(Defect::AttentionReturns) {
+            self.kept(task.initiator).attention = self.traces.told;
+        }
         let Some(attention) = self.kept(task.initiator).attention else { return Ok(()) };
         match task.opcode() {
             command::INQUIRY if self.has(Defect::AttentionBlocksInquiry) => {}
             command::INQUIRY => {
-                if self.has(Defect::AttentionClearedByInquiry) {
+                let page = task.bit(1, 0) && self.has(Defect::AttentionClearedByVpd);
+                if page || self.has(Defect::AttentionClearedByInquiry) {
                     self.kept(task.initiator).attention = None;
                 }
                 return Ok(());
@@ -115,6 +119,7 @@ impl Target {
             // What it would have said is lost; only its effect remains.
             drop((row.run)(self, task));
         }
+        self.traces.told_at = self.commands;
         self.traces.told = Some(attention);
         Err(attention.into())
     }

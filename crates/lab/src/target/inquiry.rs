@@ -49,6 +49,12 @@ impl Target {
             }
             bytes.extend(text);
             bytes.resize(end, fill);
+            if let Some(last) = bytes.last_mut()
+                && width == 16
+                && self.has(Defect::InquiryControlChar)
+            {
+                *last = 0x01;
+            }
         }
         bytes
     }
@@ -185,7 +191,9 @@ impl Target {
         if self.has(Defect::SensePadded) {
             bytes.resize(allocation.into(), 0);
         }
-        bytes.truncate(allocation.into());
+        if !self.has(Defect::SenseWhole) {
+            bytes.truncate(allocation.into());
+        }
         if let ([.., qualifier], true) =
             (bytes.as_mut_slice(), allocation == 14 && self.has(Defect::SenseLength14))
         {

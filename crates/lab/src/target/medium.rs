@@ -134,7 +134,8 @@ impl Medium {
 
     pub(super) fn write(&mut self, lba: u32, bytes: &[u8], through: Through) {
         let kept = self.by_second && self.defect == Some(Defect::AheadKeptForOther);
-        if !kept && self.defect != Some(Defect::PrefetchStale) {
+        let through_kept = through == Through::Medium && self.defect == Some(Defect::ReadBeforeWriteStale);
+        if !kept && !through_kept && self.defect != Some(Defect::PrefetchStale) {
             self.ahead = None;
         }
         if self.defect == Some(Defect::ReadOverlapStale) {

@@ -262,9 +262,15 @@ impl Target {
         self.told_once = false;
         self.traces.unread_since_reset = true;
         self.traces.just_reset = reset == Reset::Bus;
+        let second_prevents = self.kept(Initiator::B).prevents_removal;
+        let again = std::mem::replace(&mut self.traces.idle_since_reset, true);
+        if reset == Reset::Device && self.has(Defect::DeviceResetLosesCache) {
+            self.medium.lose_cache();
+        }
         for kept in &mut self.remembered {
             kept.attention = None;
-            if self.defect != Some(Defect::SenseOutlivesReset) {
+            let kept_over = reset == Reset::Device && self.defect == Some(Defect::SenseOutlivesDeviceReset);
+            if !kept_over && self.defect != Some(Defect::SenseOutlivesReset) {
                 kept.sense = None;
             }
             if self.defect != Some(Defect::PreventOutlivesReset) {
@@ -286,6 +292,12 @@ impl Target {
         }
         if reset == Reset::Device && self.has(Defect::AttentionDeviceResetFirst) {
             self.kept(Initiator::B).attention = None;
+        }
+        if again && self.has(Defect::ResetTwiceSilent) {
+            self.remembered.iter_mut().for_each(|kept| kept.attention = None);
+        }
+        if self.has(Defect::ResetKeepsPreventSecond) {
+            self.kept(Initiator::B).prevents_removal = second_prevents;
         }
         if !self.has(Defect::StartStateKept) {
             self.spindle = Spindle::Ready;
@@ -344,6 +356,7 @@ impl Target {
     /// Carries out one command: `out` is what the initiator has to send, `expected_in` how many bytes it can take.
     pub fn execute(&mut self, nexus: Nexus, cdb: &[u8], out: &[u8], expected_in: usize) -> Response {
         self.commands += 1;
+        self.traces.idle_since_reset = false;
         let before = self.clock;
         self.clock += COMMAND_TIME;
         if self.has(Defect::SlowAtTimes) && self.commands.is_multiple_of(500) {

@@ -56,6 +56,20 @@ pub(super) struct Traces {
     pub(super) read_by_first: Option<u32>,
     /// Conflicts since the reservation.
     pub(super) conflicts: u32,
+    /// Commands at the time an attention was told.
+    pub(super) told_at: u64,
+    /// Whether the last block was written.
+    pub(super) wrote_last_block: bool,
+    /// Whether the unit was started after it was stopped.
+    pub(super) was_restarted: bool,
+    /// How often in a row the initiators wrote in turn.
+    pub(super) turns: u32,
+    /// Behind the last write.
+    pub(super) written_to: u32,
+    /// First block and number of the last write.
+    pub(super) extent_written: (u32, u32),
+    /// Whether no command came since a reset.
+    pub(super) idle_since_reset: bool,
     /// Who wrote last, and where.
     pub(super) writer: Option<(Initiator, u32)>,
     /// MODE SELECT commands.

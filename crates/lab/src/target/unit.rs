@@ -80,6 +80,7 @@ impl Target {
         if !start && self.spindle == Spindle::Stopped && self.has(Defect::StopAgainRefused) {
             return Err(Sense::STOPPED.into());
         }
+        self.traces.was_restarted |= start && self.spindle == Spindle::Stopped;
         self.traces.starts = if start { self.traces.starts + 1 } else { 0 };
         if self.traces.starts == 1 && self.spindle == Spindle::Stopped && self.has(Defect::StartTwice) {
             return nothing();
@@ -219,6 +220,12 @@ impl Target {
             return Err(Sense::field(1).into());
         }
         let own = |holder: Initiator| holder == task.initiator;
+        if self.reserved_by.is_some() && self.has(Defect::AttentionByRelease) {
+            self.kept(task.initiator.other()).attention = Some(Sense::MODE_CHANGED);
+        }
+        if self.has(Defect::ReleaseNothingClears) {
+            self.kept(task.initiator.other()).attention = None;
+        }
         if self.reserved_by.is_none() && self.has(Defect::ReleaseNeedsOne) {
             return Err(Sense::field(0).into());
         }

@@ -1,5 +1,7 @@
 //! How blocks get written (9.2.20 to 9.2.22), and all that a firmware can get wrong on the way.
 
+use std::time::Duration;
+
 use super::block::Extent;
 use super::defect::Defect;
 use super::medium::Through;
@@ -28,11 +30,16 @@ impl Target {
         let strays = self.has(Defect::WriteStrays) && self.traces.writes.is_multiple_of(64);
         let lba = if strays { lba.wrapping_add(1) } else { lba };
         self.traces.senses_before_write = std::mem::take(&mut self.traces.has_sensed);
+        let end = lba.saturating_add(count);
+        let behind = std::mem::replace(&mut self.traces.written_to, end) == lba && lba > 0;
         let bytes = self.bytes_kept(bytes, count);
         let mut last = None;
         for (step, block) in (0..kept).zip(bytes.chunks(BLOCK_BYTES)) {
             let at = self.place(self.step(lba, step));
             let zeros = self.has(Defect::WriteZerosSkipped) && block.iter().all(|byte| *byte == 0);
+            if step == 0 && behind && self.has(Defect::WriteSequentialLost) {
+                continue;
+            }
             let crossed = step > 0 && at.is_multiple_of(63) && self.has(Defect::WriteTrackCrossing);
             if at <= self.medium.last() && !zeros && !crossed {
                 self.medium.write(at, block, through);
@@ -44,6 +51,18 @@ impl Target {
             && self.has(Defect::WriteSpills)
         {
             self.medium.write(at + 1, block, through);
+        }
+        if count > 0 && lba.saturating_add(count) == self.medium.blocks {
+            self.traces.wrote_last_block = true;
+        }
+        let (begin, before) = std::mem::replace(&mut self.traces.extent_written, (lba, count));
+        if begin == lba && count > 0 && self.has(Defect::WriteShorterRepeats) {
+            for step in count..before {
+                self.medium.write(lba.wrapping_add(step), &[], through);
+            }
+        }
+        if count > 100 && self.has(Defect::WriteLongSlow) {
+            self.clock += Duration::from_secs(20);
         }
         range?;
         nothing()
@@ -57,6 +76,11 @@ impl Target {
         let before = self.traces.writer;
         self.traces.writer = self.traces.sender.map(|sender| (sender, lba));
         let of_other = before.is_some_and(|(writer, at)| Some(writer) != self.traces.sender && at == lba);
+        let in_turn = before.is_some_and(|(writer, _)| Some(writer) != self.traces.sender);
+        self.traces.turns = if in_turn { self.traces.turns + 1 } else { 0 };
+        if self.traces.turns >= 2 && self.has(Defect::WriteAlternatingLost) {
+            return 0;
+        }
         if repeated || verified || of_other && self.has(Defect::WriteAfterSecond) {
             return 0;
         }

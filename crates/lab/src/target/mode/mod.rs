@@ -52,6 +52,9 @@ impl Target {
             return Err(Refusal::Silence);
         }
         self.traces.has_sensed = true;
+        if self.has(Defect::AttentionByModeSense) {
+            self.kept(task.initiator.other()).attention = Some(Sense::MODE_CHANGED);
+        }
         let stuck = std::mem::replace(&mut self.traces.sensed_changeable, task.byte(2) >> 6 == 1)
             && task.byte(2) >> 6 == 0;
         let values = match task.byte(2) >> 6 {
@@ -62,6 +65,9 @@ impl Target {
             2 => Values::Default,
             _ => Values::Saved,
         };
+        if values == Values::Saved && self.has(Defect::ModeSavedRefused) {
+            return Err(Sense::field(2).into());
+        }
         if allocation < 192 && task.byte(2) & 0x3f == ALL_PAGES && self.has(Defect::ModeAllNeeds192) {
             return Err(Sense::field(4).into());
         }

@@ -118,6 +118,9 @@ impl Target {
         let length = u32::from_be_bytes([0, *l2, *l1, *l0]);
         let same_length =
             usize::try_from(length) == Ok(BLOCK_BYTES) || self.has(Defect::SelectBlockLengthIgnored);
+        if blocks != 0 && self.has(Defect::SelectBlocksRefused) {
+            return Err(Sense::PARAMETER.into());
+        }
         let same_blocks =
             blocks == 0 || blocks == self.medium.blocks || self.has(Defect::SelectBlockLengthIgnored);
         if (density, reserved) == (&0, &0) && same_length && same_blocks {
