@@ -3,7 +3,7 @@
 //! The suite runs against the lab's own target, sound and with each defect switched on. Every case gets a target of its
 //! own that was just switched on, so that what one case leaves behind is not put down to another. Three models are
 //! tried: a small fixed disk, one of more than 2^23 blocks, and a removable one; on the last two only the cases that do
-//! not apply to the small disk.
+//! not apply to the small disk. What is not found so is looked for with the initiators in each other's places.
 //!
 //! A defect counts as found where a case fails by the device's fault. That the suite's own setup fails counts too: no
 //! case would run then.
@@ -21,7 +21,7 @@ use slotwise_testbench::transport::Transport;
 
 use crate::Result;
 use slotwise_rigs::ADDRESS;
-use slotwise_rigs::direct::DirectTransport;
+use slotwise_rigs::direct::{DirectTransport, Places};
 
 const SUITE: &str = "scsi-2";
 /// Of a hundred defects this many have to be found.
@@ -166,35 +166,42 @@ enum Until {
     Found,
 }
 
-/// Runs the suite against one firmware.
+/// Runs the suite against one firmware; a second time with the initiators exchanged, unless the device is blamed by then.
 fn attempt(suite: &Suite, defect: Option<Defect>, until: Until) -> Trial {
     let mut trial = Trial::default();
+    for places in [Places::AsNamed, Places::Exchanged] {
+        if !trial.blames_device() {
+            attempt_in(places, suite, defect, until, &mut trial);
+        }
+    }
+    trial
+}
+
+fn attempt_in(places: Places, suite: &Suite, defect: Option<Defect>, until: Until, trial: &mut Trial) {
     let mut left: Vec<&Case> = suite.cases().iter().collect();
     for model in MODELS {
         let mut skipped = Vec::new();
         for case in left {
             if until == Until::Found && trial.blames_device() {
-                return trial;
+                return;
             }
-            let attempted = attempt_case(suite, case, Target::new(model, defect), &mut trial);
-            if let Err(reason) = attempted {
+            let rig = DirectTransport::new(Target::new(model, defect)).with_places(places);
+            if let Err(reason) = attempt_case(suite, case, rig, trial) {
                 skipped.push((case, reason));
             }
         }
         trial.skipped = skipped.iter().map(|(case, reason)| (case.id().to_owned(), reason.clone())).collect();
         left = skipped.into_iter().map(|(case, _)| case).collect();
     }
-    trial
 }
 
 /// Runs one case; an error if it does not apply, with the reason.
 fn attempt_case(
     suite: &Suite,
     case: &Case,
-    target: Target,
+    mut rig: DirectTransport,
     trial: &mut Trial,
 ) -> std::result::Result<(), String> {
-    let mut rig = DirectTransport::new(target);
     let missing: Vec<_> = rig.capabilities().missing(case.needs()).map(Capability::name).collect();
     if !missing.is_empty() {
         return Err(format!("needs {}", missing.join(", ")));

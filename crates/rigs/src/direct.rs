@@ -26,6 +26,16 @@ const TIMED_OUT: u16 = 0x03;
 pub struct DirectTransport {
     target: Target,
     capabilities: Capabilities,
+    places: Places,
+}
+
+/// Which of the target's initiators sends what a case's first sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Places {
+    /// The first.
+    AsNamed,
+    /// The second, and the first what the case's second sends.
+    Exchanged,
 }
 
 impl DirectTransport {
@@ -48,13 +58,18 @@ impl DirectTransport {
 
     /// The target with nothing between it and the bench.
     pub fn new(target: Target) -> Self {
-        Self { target, capabilities: Self::all_capabilities() }
+        Self { target, capabilities: Self::all_capabilities(), places: Places::AsNamed }
+    }
+
+    /// The same with the initiators in these places: whatever holds for one has to hold for the other.
+    pub fn with_places(self, places: Places) -> Self {
+        Self { places, ..self }
     }
 
     fn complete(&mut self, route: Route, command: &Command) -> Completion {
-        let initiator = match route.initiator {
-            From::First => Initiator::A,
-            From::Second => Initiator::B,
+        let initiator = match (route.initiator, self.places) {
+            (From::First, Places::AsNamed) | (From::Second, Places::Exchanged) => Initiator::A,
+            (From::Second, Places::AsNamed) | (From::First, Places::Exchanged) => Initiator::B,
         };
         let nexus = Nexus { initiator, identify: route.identify };
         let (expected, out) = match &command.direction {

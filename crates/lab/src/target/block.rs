@@ -71,7 +71,19 @@ impl Target {
 
     fn read(&mut self, extent: Extent) -> Reply {
         self.range(extent)?;
-        let (lba, count) = extent;
+        let (mut lba, count) = extent;
+        if std::mem::take(&mut self.traces.was_out_of_range) && self.has(Defect::ReadAfterRange) {
+            lba = 0;
+        }
+        if count == 1 && !self.medium.by_second {
+            self.traces.read_by_first = Some(lba);
+        }
+        if let Some(other) = self.traces.read_by_first
+            && count == 1
+            && self.has(Defect::ReadOtherCached)
+        {
+            lba = other;
+        }
         let last = self.medium.last();
         if lba <= last && last - lba < count && self.has(Defect::LastBlockUnreadable) {
             return Err(Sense::READ_ERROR.at(last).into());
@@ -79,13 +91,20 @@ impl Target {
         if !std::mem::replace(&mut self.has_read, true) && self.has(Defect::FirstReadSlow) {
             self.clock += Duration::from_secs(45);
         }
+        if std::mem::take(&mut self.traces.unread_since_reset) && self.has(Defect::ReadSlowAfterReset) {
+            self.clock += Duration::from_secs(35);
+        }
         self.traces.writes_in_row = 0;
         let mut bytes = Vec::new();
         for step in 0..count {
             let step = if step >= 128 && self.has(Defect::LongTransferCut) { step % 128 } else { step };
             let at = self.place(self.step(lba, step));
+            let crossed = step > 0 && at.is_multiple_of(1008) && self.has(Defect::ReadCylinderCrossing);
+            let at = at - u32::from(crossed);
             let uncached = count > 1 && self.has(Defect::ReadPassesCache);
+            let overlap = count > 1 && self.written_last == Some(at) && self.has(Defect::ReadOverlapStale);
             bytes.extend_from_slice(&match at <= last {
+                true if overlap => self.medium.before(at),
                 true if uncached => self.medium.read_uncached(at),
                 true => self.medium.read(at),
                 false => [0; BLOCK_BYTES],
@@ -101,6 +120,9 @@ impl Target {
     /// The block so many behind the first.
     pub(super) fn step(&self, lba: u32, step: u32) -> u32 {
         let next = lba.wrapping_add(step);
+        if self.has(Defect::CarryLost16) {
+            return lba & !0xffff | next & 0xffff;
+        }
         if self.has(Defect::CarryLost8) { lba & !0xff | next & 0xff } else { next }
     }
 
@@ -128,6 +150,9 @@ impl Target {
         let mut reply = self.read((lba, count))?;
         if count == 3 && lba % 2 == 1 && self.has(Defect::ThreeBlocksSwapped) {
             reply.bytes.get_mut(BLOCK_BYTES..).unwrap_or_default().rotate_left(BLOCK_BYTES);
+        }
+        if count == 256 && self.has(Defect::Read256ByteShort) {
+            reply.bytes.pop();
         }
         if self.has(Defect::BytesSwapped) {
             for pair in reply.bytes.chunks_exact_mut(2) {
@@ -175,6 +200,9 @@ impl Target {
 
     pub(super) fn write_6(&mut self, task: &Task<'_>) -> Reply {
         let mut extent = self.six(task, Defect::Write6ZeroIsNone);
+        if extent.1 % 2 == 0 && self.has(Defect::Write6OddEven) {
+            extent.0 &= !1;
+        }
         if self.has(Defect::Write6At21) {
             extent.0 &= 0x0f_ffff;
         }
@@ -183,7 +211,8 @@ impl Target {
         }
         let cached = self.pages.write_cache() || self.has(Defect::CacheUnasked);
         let through = if cached { Through::Cache } else { Through::Medium };
-        self.write(extent, &Self::out_bytes(task, extent), through)
+        let reply = self.write(extent, &Self::out_bytes(task, extent), through);
+        if self.has(Defect::Write6RangeCode) { reply.map_err(|_| Sense::field(2).into()) } else { reply }
     }
 
     pub(super) fn write_10(&mut self, task: &Task<'_>) -> Reply {
@@ -191,6 +220,12 @@ impl Target {
         let (mut lba, count) = self.ten(task, Defect::Write10ZeroIs256);
         if task.bit(1, 4) && self.has(Defect::DpoWriteLost) {
             return self.range((lba, count)).map(|()| Data::default());
+        }
+        if count == 0 && self.has(Defect::WriteZeroHangs) {
+            return Err(Refusal::Silence);
+        }
+        if count > 120 && self.has(Defect::WriteOver120Refused) {
+            return Err(Sense::field(7).into());
         }
         if self.has(Defect::TenByteMask) {
             lba &= 0x1f_ffff;
@@ -206,7 +241,12 @@ impl Target {
         }
         let bytes = Self::out_bytes(task, extent);
         let short = u32::from(extent.1 > 1 && self.has(Defect::WriteVerifyShort));
-        self.write((extent.0, extent.1 - short), &bytes, Through::Medium)
+        self.traces.verifies_write = true;
+        let cached = self.pages.write_cache() && self.has(Defect::WriteVerifyCached);
+        let through = if cached { Through::Cache } else { Through::Medium };
+        let reply = self.write((extent.0, extent.1 - short), &bytes, through);
+        self.traces.verifies_write = false;
+        reply
     }
 
     pub(super) fn write_same(&mut self, task: &Task<'_>) -> Reply {
@@ -225,8 +265,15 @@ impl Target {
         self.writable()?;
         self.range((lba, count))?;
         let short = u32::from(count > 1 && self.has(Defect::WriteSameShort));
+        let more =
+            u32::from(lba.saturating_add(count) <= self.medium.last() && self.has(Defect::WriteSameOneMore));
+        let count = count + more;
+        let ahead = *self.medium.ahead();
         for step in 0..count.saturating_sub(short) {
             self.medium.write(lba.wrapping_add(step), &block, Through::Medium);
+        }
+        if self.has(Defect::WriteSameAhead) {
+            *self.medium.ahead() = ahead;
         }
         nothing()
     }
@@ -241,11 +288,21 @@ impl Target {
         if extent.1 == 0 && self.has(Defect::VerifyNothingRefused) {
             return Err(Sense::field(7).into());
         }
+        let end = extent.0.saturating_add(extent.1);
+        if end == self.medium.blocks && extent.1 > 0 && self.has(Defect::VerifyLastRefused) {
+            return Err(Sense::RANGE.into());
+        }
         if !self.has(Defect::VerifyRange) {
-            self.range(extent)?;
+            self.range(extent).map_err(|refusal| match self.defect {
+                Some(Defect::VerifyRangeCode) => Sense::field(2).into(),
+                _ => refusal,
+            })?;
+        }
+        if task.bit(1, 1) && extent.1 == 0 && self.has(Defect::VerifyZeroHangs) {
+            return Err(Refusal::Silence);
         }
         if !task.bit(1, 1) || self.has(Defect::VerifyIgnoresData) {
-            return nothing();
+            return Ok(Data { bytes: Vec::new(), condition_met: self.has(Defect::VerifyConditionMet) });
         }
         let bytes = Self::out_bytes(task, extent);
         if self.has(Defect::VerifyWrites) {
@@ -255,7 +312,10 @@ impl Target {
             let at = extent.0.wrapping_add(step);
             let skipped =
                 step > 0 && self.has(Defect::VerifyFirstOnly) || step > 3 && self.has(Defect::VerifyFourOnly);
-            let stored = self.medium.read(at);
+            let stored = match self.defect {
+                Some(Defect::VerifyCacheIgnored) => self.medium.read_uncached(at),
+                _ => self.medium.read(at),
+            };
             let compared = if self.has(Defect::VerifyLastByte) { BLOCK_BYTES - 1 } else { BLOCK_BYTES };
             if stored.get(..compared) != block.get(..compared) && !skipped {
                 let told = if self.has(Defect::VerifyBlockFirst) { extent.0 } else { at };
@@ -291,7 +351,12 @@ impl Target {
 
     pub(super) fn seek_10(&mut self, task: &Task<'_>) -> Reply {
         let mask = if self.has(Defect::Seek10Mask) { 0x00ff_ffff } else { u32::MAX };
-        self.seek(task.be32(2) & mask)
+        let reply = self.seek(task.be32(2) & mask);
+        if self.has(Defect::SeekRangeKey) {
+            reply.map_err(|_| Sense::RANGE.with_key(4).into())
+        } else {
+            reply
+        }
     }
 
     pub(super) fn read_capacity(&mut self, task: &Task<'_>) -> Reply {
@@ -309,9 +374,16 @@ impl Target {
         if pmi && !self.has(Defect::CapacityPmiUnchecked) {
             self.range((lba, 1))?;
         }
+        if !std::mem::replace(&mut self.traces.told_capacity, true) && self.has(Defect::CapacityFirstZero) {
+            return data(vec![0; 8]);
+        }
         let last = match self.defect {
             Some(Defect::CapacityIsCount) => self.medium.blocks,
             Some(Defect::CapacityAfterSelect) if self.traces.described => {
+                self.medium.last().saturating_sub(1)
+            }
+            Some(Defect::CapacityGrows) if self.traces.wrote_last_block => self.medium.blocks,
+            Some(Defect::CapacityAfterStart) if self.traces.was_restarted => {
                 self.medium.last().saturating_sub(1)
             }
             Some(Defect::CapacityShort) => self.medium.last().saturating_sub(1),
@@ -319,9 +391,17 @@ impl Target {
             Some(Defect::CapacityAlignmentWrong) if pmi => lba & 0xff,
             _ => self.medium.last(),
         };
+        if !self.medium.present {
+            // Only a firmware that does not ask whether it has one comes here.
+            return data(vec![0; 8]);
+        }
         let shift = if self.has(Defect::CapacityLengthShifted) { 8 } else { 0 };
         let length = u32::try_from(BLOCK_BYTES).unwrap_or(u32::MAX) << shift;
-        data([last.to_be_bytes(), length.to_be_bytes()].concat())
+        let mut bytes = [last.to_be_bytes(), length.to_be_bytes()].concat();
+        if self.has(Defect::CapacityLong) {
+            bytes.extend([0; 4]);
+        }
+        data(bytes)
     }
 
     /// A number of zero is all the rest (9.2.3).
@@ -333,7 +413,9 @@ impl Target {
         if task.bit(1, 0) {
             return Err(Sense::field(1).into());
         }
-        self.range(Self::rest(task))?;
+        if !self.has(Defect::PrefetchRange) {
+            self.range(Self::rest(task))?;
+        }
         if self.has(Defect::PrefetchShifts) {
             self.medium.mistake_ahead(task.be32(2));
         }
@@ -347,11 +429,17 @@ impl Target {
         if task.bit(1, 0) {
             return Err(Sense::field(1).into());
         }
+        if task.bit(1, 1) && self.has(Defect::SyncImmediateRefused) {
+            return Err(Sense::field(1).into());
+        }
         if !self.has(Defect::SyncRange) {
             self.range(Self::rest(task))?;
         }
         if self.has(Defect::SyncFirstOnly) {
             self.medium.flush_one(task.be32(2));
+            return nothing();
+        }
+        if task.be16(7) == 0 && self.has(Defect::SyncZeroNone) {
             return nothing();
         }
         if !self.has(Defect::SyncIgnored) {

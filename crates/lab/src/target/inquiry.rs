@@ -27,6 +27,7 @@ impl Target {
         let additional = if self.has(Defect::InquiryLengthWrong) { ADDITIONAL + 5 } else { ADDITIONAL };
         let reserved = u8::from(self.has(Defect::InquiryReservedSet));
         let linked = u8::from(self.has(Defect::InquiryLinkedClaimed)) << 3;
+        let relative = u8::from(self.has(Defect::InquiryRelativeClaimed)) << 7;
         let format = if self.has(Defect::InquiryFormatOne) { 1 } else { 2 };
         let mut bytes = vec![
             qualifier_and_type,
@@ -36,7 +37,7 @@ impl Target {
             additional,
             reserved,
             0,
-            linked,
+            linked | relative,
         ];
         let fill = if self.has(Defect::InquiryNulText) { 0 } else { b' ' };
         let unstable = self.has(Defect::InquiryUnstable) && self.commands > 50;
@@ -48,12 +49,19 @@ impl Target {
             }
             bytes.extend(text);
             bytes.resize(end, fill);
+            if let Some(last) = bytes.last_mut()
+                && width == 16
+                && self.has(Defect::InquiryControlChar)
+            {
+                *last = 0x01;
+            }
         }
         bytes
     }
 
     pub(super) fn absent_inquiry(&self, task: &Task<'_>) -> Reply {
-        data(self.cut_inquiry(self.standard(NO_UNIT), task))
+        let unit = if self.has(Defect::InquiryAbsentType) { NO_UNIT & 0xe0 } else { NO_UNIT };
+        data(self.cut_inquiry(self.standard(unit), task))
     }
 
     fn cut_inquiry(&self, mut bytes: Vec<u8>, task: &Task<'_>) -> Vec<u8> {
@@ -80,6 +88,14 @@ impl Target {
         if std::mem::take(&mut self.traces.just_reset) && self.has(Defect::InquiryHangsAfterReset) {
             return Err(Refusal::Silence);
         }
+        let own_page = task.bit(1, 0);
+        let after_page = std::mem::replace(&mut self.traces.inquired_page, own_page) && !own_page;
+        if task.byte(4) > 36 && self.has(Defect::InquiryOver36Hangs) {
+            return Err(Refusal::Silence);
+        }
+        if std::mem::take(&mut self.traces.inquired_absent) && self.has(Defect::InquiryAfterAbsent) {
+            return self.absent_inquiry(task);
+        }
         if self.has(Defect::InquiryNeedsReady) {
             self.ready(task)?;
         }
@@ -88,7 +104,11 @@ impl Target {
                 return Err(Sense::field(2).into());
             }
             let stopped = self.spindle == Spindle::Stopped && self.has(Defect::InquiryStoppedQualifier);
-            let mut bytes = self.standard(if stopped { 0x20 } else { 0 });
+            let kind = if self.has(Defect::InquiryType) { 0x07 } else { 0x00 };
+            let mut bytes = self.standard(if stopped { 0x20 } else { kind });
+            if after_page && self.has(Defect::InquiryAfterVpd) {
+                bytes.truncate(4 + SERIAL.len());
+            }
             let allocation = task.byte(4);
             if let Some(length) = bytes.get_mut(4)
                 && self.has(Defect::InquiryLengthCut)
@@ -136,6 +156,9 @@ impl Target {
         if self.has(Defect::SenseRefusedIfShort) && task.byte(4) < SENSE_BYTES && task.byte(4) != 0 {
             return Err(Sense::field(4).into());
         }
+        if task.byte(4) > SENSE_BYTES && self.has(Defect::SenseOver18Hangs) {
+            return Err(Refusal::Silence);
+        }
         let kept = self.kept(task.initiator);
         let sense = kept.sense.take();
         let sense = match sense {
@@ -168,7 +191,9 @@ impl Target {
         if self.has(Defect::SensePadded) {
             bytes.resize(allocation.into(), 0);
         }
-        bytes.truncate(allocation.into());
+        if !self.has(Defect::SenseWhole) {
+            bytes.truncate(allocation.into());
+        }
         if let ([.., qualifier], true) =
             (bytes.as_mut_slice(), allocation == 14 && self.has(Defect::SenseLength14))
         {

@@ -58,6 +58,9 @@ impl Target {
         if self.has(Defect::FormatShrinks) {
             self.medium.blocks = self.medium.last().max(1);
         }
+        if self.has(Defect::FormatEndsStopped) {
+            self.spindle = Spindle::Stopped;
+        }
         if !immediate {
             self.clock += FORMAT_TIME;
         } else if !self.has(Defect::FormatNothing) {
@@ -72,6 +75,9 @@ impl Target {
         let [a, b, high, low] = header.as_slice() else { return Err(Sense::LIST_LENGTH.into()) };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         if (a, b) != (&0, &0) || !length.is_multiple_of(4) && !self.has(Defect::ReassignOddList) {
+            return Err(Sense::PARAMETER.into());
+        }
+        if length == 0 && self.has(Defect::ReassignEmptyRefused) {
             return Err(Sense::PARAMETER.into());
         }
         let list = task.data_out(LIST_HEADER + length).split_off(LIST_HEADER);
@@ -96,6 +102,9 @@ impl Target {
         if wanted & 0x07 != PHYSICAL_SECTORS && wanted & 0x07 != BLOCK_FORMAT {
             return Err(Sense::field(2).into());
         }
+        if wanted & 0x18 == 0 && self.has(Defect::DefectListNeither) {
+            return Err(Sense::field(2).into());
+        }
         let echo = if self.has(Defect::DefectListEcho) { task.byte(1) } else { wanted };
         let echo = if self.has(Defect::DefectListFormat) { echo & !0x07 } else { echo };
         let length = if self.has(Defect::DefectListLength) { 8 } else { 0 };
@@ -114,6 +123,9 @@ impl Target {
         }
         if self_test && self.has(Defect::SelfTestReleases) {
             self.reserved_by = None;
+        }
+        if self_test && self.has(Defect::SelfTestAttention) {
+            self.kept(task.initiator).attention = Some(Sense::RESET);
         }
         if self_test && self.has(Defect::SelfTestRestores) {
             self.pages.restore_default();
@@ -160,11 +172,15 @@ impl Target {
             0 if length == 0 => return nothing(),
             0 => {
                 self.buffer_place(task, length.saturating_sub(LIST_HEADER))?;
-                (0, task.data_out(length).split_off(LIST_HEADER.min(length)))
+                let header = if self.has(Defect::BufferModeShift) { 0 } else { LIST_HEADER };
+                (0, task.data_out(length).split_off(header.min(length)))
             }
             2 => (self.buffer_place(task, length)?, task.data_out(length)),
             _ => return Err(Sense::field(1).into()),
         };
+        if bytes.len() >= BUFFER_BYTES && self.has(Defect::BufferWholeHangs) {
+            return Err(Refusal::Silence);
+        }
         if self.has(Defect::BufferOnMedium) {
             self.medium.write(0, &bytes, Through::Medium);
         }
@@ -197,6 +213,9 @@ impl Target {
             _ => return Err(Sense::field(1).into()),
         };
         bytes.truncate(allocation);
+        if bytes.len() % 2 == 1 && self.has(Defect::BufferOddHangs) {
+            return Err(Refusal::Silence);
+        }
         data(bytes)
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Medium {
     written: BTreeMap<u32, Block>,
     cache: BTreeMap<u32, Block>,
     ahead: Option<(u32, Block)>,
+    /// What the last write wrote over: for a defect.
+    replaced: Option<(u32, Block)>,
     /// Block 0 before it was written: for a defect.
     first: Option<Block>,
     /// Whether the second initiator is served: for a defect.
@@ -42,6 +44,7 @@ impl Medium {
             written: BTreeMap::new(),
             cache: BTreeMap::new(),
             ahead: None,
+            replaced: None,
             by_second: false,
             first: None,
             generation: 1,
@@ -111,6 +114,14 @@ impl Medium {
         block
     }
 
+    /// The block as it was before the last write to it.
+    pub(super) fn before(&self, lba: u32) -> Block {
+        match self.replaced {
+            Some((at, block)) if at == lba => block,
+            _ => self.stored(lba),
+        }
+    }
+
     /// Takes a block for the one behind it.
     pub(super) fn mistake_ahead(&mut self, lba: u32) {
         self.ahead = Some((lba.saturating_add(1), self.stored(lba)));
@@ -123,8 +134,12 @@ impl Medium {
 
     pub(super) fn write(&mut self, lba: u32, bytes: &[u8], through: Through) {
         let kept = self.by_second && self.defect == Some(Defect::AheadKeptForOther);
-        if !kept && self.defect != Some(Defect::PrefetchStale) {
+        let through_kept = through == Through::Medium && self.defect == Some(Defect::ReadBeforeWriteStale);
+        if !kept && !through_kept && self.defect != Some(Defect::PrefetchStale) {
             self.ahead = None;
+        }
+        if self.defect == Some(Defect::ReadOverlapStale) {
+            self.replaced = Some((lba, self.stored(lba)));
         }
         if lba == 0 && self.defect == Some(Defect::FirstBlockStale) && self.first.is_none() {
             self.first = Some(self.stored(0));
@@ -134,6 +149,9 @@ impl Medium {
         block[..given.len()].copy_from_slice(given);
         if (3000..3016).contains(&lba) && self.defect == Some(Defect::BitInSecondHalf) {
             block[300] &= 0x7f;
+        }
+        if self.defect == Some(Defect::PatternErased) && block.iter().all(|byte| *byte == 0xff) {
+            block.fill(0);
         }
         if self.defect == Some(Defect::PatternFf00) && block.starts_with(&[0xff, 0]) {
             block[1] = 0xff;
@@ -146,7 +164,9 @@ impl Medium {
                 }
             }
             Through::Medium => {
-                self.cache.remove(&lba);
+                if self.defect != Some(Defect::FuaUnderCache) {
+                    self.cache.remove(&lba);
+                }
                 self.written.insert(lba, block);
             }
         }
@@ -156,6 +176,11 @@ impl Medium {
     pub(super) fn lose(&mut self, lba: u32) {
         self.cache.remove(&lba);
         self.written.remove(&lba);
+    }
+
+    /// What was read ahead, for a defect that puts it back.
+    pub(super) fn ahead(&mut self) -> &mut Option<(u32, [u8; BLOCK_BYTES])> {
+        &mut self.ahead
     }
 
     /// Writes what is cached.

@@ -13,6 +13,7 @@
 mod block;
 mod command;
 mod defect;
+mod dispatch;
 mod inquiry;
 mod maintenance;
 mod medium;
@@ -28,7 +29,7 @@ use std::time::Duration;
 
 pub use defect::{DEFECTS, Defect, DefectRow};
 
-use command::{Access, Task};
+use command::Task;
 use medium::Medium;
 use mode::Pages;
 use sense::Sense;
@@ -217,7 +218,15 @@ impl Target {
             self.pages.restore_saved();
         }
         self.remembered = [Remembered::default(); 2];
-        self.reserved_by = None;
+        if !self.has(Defect::PowerKeepsReservation) {
+            self.reserved_by = None;
+        }
+        if let Some(last) = self.written_last.take()
+            && self.has(Defect::PowerLosesLast)
+        {
+            self.medium.lose(last);
+        }
+        self.traces.told_capacity = false;
         self.spindle = Spindle::Ready;
         self.buffer.fill(0);
         (self.commands, self.refused_opcode, self.has_read) = (0, false, false);
@@ -247,11 +256,21 @@ impl Target {
         {
             self.medium.lose(last);
         }
+        if reset == Reset::Bus && self.has(Defect::ResetLosesSaved) {
+            self.pages.lose_saved(0x01);
+        }
         self.told_once = false;
+        self.traces.unread_since_reset = true;
         self.traces.just_reset = reset == Reset::Bus;
+        let second_prevents = self.kept(Initiator::B).prevents_removal;
+        let again = std::mem::replace(&mut self.traces.idle_since_reset, true);
+        if reset == Reset::Device && self.has(Defect::DeviceResetLosesCache) {
+            self.medium.lose_cache();
+        }
         for kept in &mut self.remembered {
             kept.attention = None;
-            if self.defect != Some(Defect::SenseOutlivesReset) {
+            let kept_over = reset == Reset::Device && self.defect == Some(Defect::SenseOutlivesDeviceReset);
+            if !kept_over && self.defect != Some(Defect::SenseOutlivesReset) {
                 kept.sense = None;
             }
             if self.defect != Some(Defect::PreventOutlivesReset) {
@@ -273,6 +292,12 @@ impl Target {
         }
         if reset == Reset::Device && self.has(Defect::AttentionDeviceResetFirst) {
             self.kept(Initiator::B).attention = None;
+        }
+        if again && self.has(Defect::ResetTwiceSilent) {
+            self.remembered.iter_mut().for_each(|kept| kept.attention = None);
+        }
+        if self.has(Defect::ResetKeepsPreventSecond) {
+            self.kept(Initiator::B).prevents_removal = second_prevents;
         }
         if !self.has(Defect::StartStateKept) {
             self.spindle = Spindle::Ready;
@@ -301,6 +326,7 @@ impl Target {
     /// Switches the medium's write protection.
     pub fn protect(&mut self, protection: Protection) {
         self.medium.protection = protection;
+        self.traces.was_protected |= protection == Protection::On;
     }
 
     fn medium_came(&mut self) {
@@ -330,6 +356,7 @@ impl Target {
     /// Carries out one command: `out` is what the initiator has to send, `expected_in` how many bytes it can take.
     pub fn execute(&mut self, nexus: Nexus, cdb: &[u8], out: &[u8], expected_in: usize) -> Response {
         self.commands += 1;
+        self.traces.idle_since_reset = false;
         let before = self.clock;
         self.clock += COMMAND_TIME;
         if self.has(Defect::SlowAtTimes) && self.commands.is_multiple_of(500) {
@@ -345,6 +372,7 @@ impl Target {
             _ if hangs => Err(Refusal::Silence),
             Ok(()) => self.run(&task),
             Err(reply) => {
+                self.traces.inquired_absent = task.opcode() == command::INQUIRY;
                 self.pass_absent(nexus.initiator);
                 *reply
             }
@@ -355,7 +383,8 @@ impl Target {
                 (None, Vec::new())
             }
             Err(Refusal::Sense(sense)) => {
-                self.remember_error(nexus.initiator, sense);
+                let lost = task.opcode() == 0x2a && self.has(Defect::SenseEmptyAfterWrite);
+                self.remember_error(nexus.initiator, if lost { Sense::NONE } else { sense });
                 (Some(0x02), Vec::new())
             }
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
@@ -411,6 +440,7 @@ impl Target {
             _ => sense,
         };
         self.traces.error_before = Some(told);
+        self.traces.was_out_of_range |= told == Sense::RANGE;
         let is_range = told == Sense::RANGE && initiator == Initiator::B;
         let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
         self.keep_sense(initiator, told.seen_by(self.defect));
@@ -430,130 +460,6 @@ impl Target {
         self.kept(initiator).sense = Some(sense);
         if self.has(Defect::SenseShared) {
             self.kept(initiator.other()).sense = Some(sense);
-        }
-    }
-
-    /// Which logical unit is meant, and what an absent one answers (7.5.3).
-    fn select(&self, nexus: Nexus, task: &Task<'_>) -> Result<(), Box<Reply>> {
-        let identify = nexus.identify.filter(|_| !self.has(Defect::LunOfIdentifyIgnored));
-        let mask = if self.has(Defect::LunMaskedTwo) { 0x03 } else { 0xff };
-        if identify.unwrap_or(task.byte(1) >> 5) & mask == 0 {
-            let bits = identify.is_some() && task.byte(1) >> 5 != 0;
-            return if bits && self.has(Defect::LunBitsRefused) {
-                Err(Box::new(Err(Sense::field(1).into())))
-            } else {
-                Ok(())
-            };
-        }
-        match task.opcode() {
-            command::INQUIRY if task.bit(1, 0) && self.has(Defect::VpdOfAbsent) => Ok(()),
-            0x16 if self.has(Defect::ReserveByAbsent) => Ok(()),
-            command::INQUIRY if self.has(Defect::LunInquirySame) => Ok(()),
-            command::INQUIRY if !self.has(Defect::LunInquiryRefused) => {
-                Err(Box::new(self.absent_inquiry(task)))
-            }
-            0x17 if self.has(Defect::ReleaseByAbsent) => Ok(()),
-            command::REQUEST_SENSE if self.has(Defect::LunSenseEmpty) => Ok(()),
-            command::REQUEST_SENSE => Err(Box::new(self.sense_data(Sense::LUN.seen_by(self.defect), task))),
-            other if command::find(other).is_none() && self.has(Defect::OpcodeAtAbsent) => {
-                Err(Box::new(nothing()))
-            }
-            _ if self.has(Defect::LunOthersExecuted) => Ok(()),
-            _ => Err(Box::new(Err(Sense::LUN.into()))),
-        }
-    }
-
-    /// What every command goes through before it is carried out, in this order: unit attention, opcode, reserved bits,
-    /// reservation, readiness.
-    fn run(&mut self, task: &Task<'_>) -> Reply {
-        let row = command::find(task.opcode());
-        self.attention(task)?;
-        if self.has(Defect::BusyForever) && self.refused_opcode {
-            return Err(Refusal::Busy);
-        }
-        if self.has(Defect::BusyAfterWrites)
-            && self.traces.writes_in_row > 100
-            && !matches!(task.opcode(), 0x08 | 0x28)
-        {
-            return Err(Refusal::Busy);
-        }
-        let row = match task.opcode() {
-            0xa8 if self.has(Defect::TwelveAsTen) => command::find(0x28),
-            _ => row,
-        };
-        let Some(row) = row.filter(|row| task.cdb.len() >= row.length()) else {
-            return self.unknown(task);
-        };
-        if task.opcode() == 0x16 && self.has(Defect::ReserveRefused) {
-            return Err(Sense::OPCODE.into());
-        }
-        row.check(task, self.defect)?;
-        self.exclusion(row.access, task)?;
-        if row.access == Access::Medium {
-            self.ready(task)?;
-        }
-        (row.run)(self, task)
-    }
-
-    /// A pending unit attention refuses all but INQUIRY and REQUEST SENSE, once (7.9).
-    fn attention(&mut self, task: &Task<'_>) -> Result<(), Refusal> {
-        if self.has(Defect::AttentionIdle) && self.commands.is_multiple_of(150) {
-            self.kept(task.initiator).attention = Some(Sense::RESET);
-        }
-        let Some(attention) = self.kept(task.initiator).attention else { return Ok(()) };
-        match task.opcode() {
-            command::INQUIRY if self.has(Defect::AttentionBlocksInquiry) => {}
-            command::INQUIRY => {
-                if self.has(Defect::AttentionClearedByInquiry) {
-                    self.kept(task.initiator).attention = None;
-                }
-                return Ok(());
-            }
-            0x08 if self.has(Defect::AttentionPassesRead6) => return Ok(()),
-            command::REQUEST_SENSE if self.has(Defect::AttentionBlocksSense) => {}
-            command::REQUEST_SENSE => {
-                if self.has(Defect::AttentionLostBySense) {
-                    self.kept(task.initiator).attention = None;
-                }
-                return Ok(());
-            }
-            _ => {}
-        }
-        let again = self.has(Defect::AttentionTwice) && self.resets > 0 && !self.told_once;
-        self.told_once |= again;
-        if !self.has(Defect::AttentionStays) && !again {
-            self.kept(task.initiator).attention = None;
-        }
-        if self.has(Defect::AttentionForOneOnly) {
-            self.kept(task.initiator.other()).attention = None;
-        }
-        if self.has(Defect::AttentionExecutes)
-            && let Some(row) = command::find(task.opcode())
-        {
-            // What it would have said is lost; only its effect remains.
-            drop((row.run)(self, task));
-        }
-        self.traces.told = Some(attention);
-        Err(attention.into())
-    }
-
-    fn unknown(&mut self, task: &Task<'_>) -> Reply {
-        self.refused_opcode = true;
-        match self.defect {
-            Some(Defect::UnknownGood) => nothing(),
-            Some(Defect::UnknownHangs) => Err(Refusal::Silence),
-            Some(Defect::ReadLongHangs) if task.opcode() == 0x3e => Err(Refusal::Silence),
-            Some(Defect::LogSenseGood) if task.opcode() == 0x4d => nothing(),
-            Some(Defect::ReservedOpcodeGood) if task.opcode() >> 5 == 3 => nothing(),
-            Some(Defect::ReservedGroupHangs) if matches!(task.opcode() >> 5, 3 | 4) => Err(Refusal::Silence),
-            Some(Defect::BlockNotTaken) if task.cdb.len() > 6 => {
-                let rest = task.cdb.get(6..).unwrap_or_default();
-                if let Some(row) = command::find(rest.first().copied().unwrap_or_default()) {
-                    drop((row.run)(self, &Task { cdb: rest, ..*task }));
-                }
-                Err(Sense::OPCODE.into())
-            }
-            _ => Err(Sense::OPCODE.into()),
         }
     }
 }

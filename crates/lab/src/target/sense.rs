@@ -85,6 +85,13 @@ impl Sense {
             Some(Defect::LunCodeWrong) if is(Self::LUN) => Self::field(1),
             Some(Defect::AttentionCodeWrong) if is(Self::RESET) => Self::MEDIUM_CHANGED,
             Some(Defect::StopCodeWrong) if self == Self::STOPPED => Self::BECOMING_READY,
+            Some(Defect::FormatCodeWrong) if is(Self::FORMATTING) && self.qualifier == 4 => {
+                Self::BECOMING_READY
+            }
+            Some(Defect::SenseRangeBlock) if is(Self::RANGE) => self.at(0),
+            Some(Defect::LunKeyWrong) if is(Self::LUN) => self.with_key(2),
+            Some(Defect::StopQualifierLost) if self == Self::STOPPED => Self { qualifier: 0, ..self },
+            Some(Defect::MiscompareQualifier) if is(Self::MISCOMPARE) => Self { qualifier: 1, ..self },
             Some(Defect::EmptyCodeWrong) if is(Self::NO_MEDIUM) => Self::STOPPED,
             Some(Defect::ProtectKeyWrong) if is(Self::PROTECTED) => self.with_key(5),
             Some(Defect::SenseFieldPointer) => {
@@ -107,7 +114,8 @@ impl Sense {
         let valid = self.block.is_some() && defect != Some(Defect::SenseValidNever)
             || (defect == Some(Defect::SenseValidAlways) && self.key != 0);
         let deferred = defect == Some(Defect::SenseDeferred) && self.key != 0;
-        let mut bytes = vec![0x70 | u8::from(deferred) | u8::from(valid) << 7, 0, self.key];
+        let segment = u8::from(defect == Some(Defect::SenseSegmentSet) && self.key != 0);
+        let mut bytes = vec![0x70 | u8::from(deferred) | u8::from(valid) << 7, segment, self.key];
         let mask = if defect == Some(Defect::SenseBlockCut) { 0xffff } else { u32::MAX };
         bytes.extend((self.block.unwrap_or_default() & mask).to_be_bytes());
         bytes.push(SENSE_BYTES - 8 + u8::from(defect == Some(Defect::SenseLengthWrong)));

@@ -30,6 +30,46 @@ pub(super) struct Traces {
     pub(super) writes_in_row: u32,
     /// Whether the command before was a VERIFY.
     pub(super) has_verified: bool,
+    /// Whether the write under way is WRITE AND VERIFY.
+    pub(super) verifies_write: bool,
+    /// STARTs since STOP.
+    pub(super) starts: u32,
+    /// Whether nothing was read since a reset.
+    pub(super) unread_since_reset: bool,
+    /// Whether READ CAPACITY was carried out since power-on.
+    pub(super) told_capacity: bool,
+    /// Whether the medium was ever protected when asked.
+    pub(super) was_protected: bool,
+    /// Whether the last INQUIRY was for a page.
+    pub(super) inquired_page: bool,
+    /// Whether the last INQUIRY was to an absent LUN.
+    pub(super) inquired_absent: bool,
+    /// Whether the last MODE SENSE was for changeable values.
+    pub(super) sensed_changeable: bool,
+    /// Whether there was no read since an address out of range.
+    pub(super) was_out_of_range: bool,
+    /// Whether there was no write since MODE SENSE.
+    pub(super) has_sensed: bool,
+    /// The same, for the write under way.
+    pub(super) senses_before_write: bool,
+    /// What the first initiator read last, if one block.
+    pub(super) read_by_first: Option<u32>,
+    /// Conflicts since the reservation.
+    pub(super) conflicts: u32,
+    /// Commands at the time an attention was told.
+    pub(super) told_at: u64,
+    /// Whether the last block was written.
+    pub(super) wrote_last_block: bool,
+    /// Whether the unit was started after it was stopped.
+    pub(super) was_restarted: bool,
+    /// How often in a row the initiators wrote in turn.
+    pub(super) turns: u32,
+    /// Behind the last write.
+    pub(super) written_to: u32,
+    /// First block and number of the last write.
+    pub(super) extent_written: (u32, u32),
+    /// Whether no command came since a reset.
+    pub(super) idle_since_reset: bool,
     /// Who wrote last, and where.
     pub(super) writer: Option<(Initiator, u32)>,
     /// MODE SELECT commands.

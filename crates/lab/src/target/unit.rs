@@ -28,7 +28,8 @@ impl Target {
     pub(super) fn ready(&mut self, task: &Task<'_>) -> Result<(), Refusal> {
         self.polled += 1;
         if !self.medium.present {
-            return Err(Sense::NO_MEDIUM.into());
+            let told = task.opcode() == 0x25 && self.has(Defect::EmptyCapacity);
+            return if told { Ok(()) } else { Err(Sense::NO_MEDIUM.into()) };
         }
         match self.spindle {
             Spindle::Starting(until) if self.clock < until => Err(Sense::BECOMING_READY.into()),
@@ -60,7 +61,10 @@ impl Target {
         let Spindle::Formatting(begin, end) = self.spindle else { return None };
         let left = end.checked_sub(self.clock).filter(|left| !left.is_zero())?;
         let whole = end.saturating_sub(begin).as_micros().max(1);
-        let done = whole.saturating_sub(left.as_micros());
+        let done = match self.defect {
+            Some(Defect::FormatProgressBack) => left.as_micros(),
+            _ => whole.saturating_sub(left.as_micros()),
+        };
         let progress = u16::try_from(done.saturating_mul(65_536) / whole).unwrap_or(u16::MAX);
         Some(Sense { progress: Some(progress), ..Sense::FORMATTING })
     }
@@ -72,6 +76,14 @@ impl Target {
         }
         if !self.medium.present {
             return Err(Sense::NO_MEDIUM.into());
+        }
+        if !start && self.spindle == Spindle::Stopped && self.has(Defect::StopAgainRefused) {
+            return Err(Sense::STOPPED.into());
+        }
+        self.traces.was_restarted |= start && self.spindle == Spindle::Stopped;
+        self.traces.starts = if start { self.traces.starts + 1 } else { 0 };
+        if self.traces.starts == 1 && self.spindle == Spindle::Stopped && self.has(Defect::StartTwice) {
+            return nothing();
         }
         if !start {
             if self.has(Defect::StopLosesCache) {
@@ -124,12 +136,18 @@ impl Target {
             if !self.medium.present {
                 self.medium.present = true;
                 self.medium_came();
+                if self.has(Defect::AttentionLoadMissing) {
+                    self.remembered.iter_mut().for_each(|kept| kept.attention = None);
+                }
             }
             return nothing();
         }
         let prevented = self.remembered.iter().any(|kept| kept.prevents_removal);
         if prevented && !self.has(Defect::PreventIgnored) {
             return Err(Sense::PREVENTED.into());
+        }
+        if self.has(Defect::EjectLosesCache) {
+            self.medium.lose_cache();
         }
         self.medium.flush();
         self.medium.present = false;
@@ -145,6 +163,9 @@ impl Target {
         *times = if prevent { *times + 1 } else { times.saturating_sub(1) };
         let counted = *times > 0 && self.has(Defect::PreventCounted);
         self.kept(task.initiator).prevents_removal = prevent || counted;
+        if self.has(Defect::PreventSecondLost) {
+            self.kept(Initiator::B).prevents_removal = false;
+        }
         if !prevent && self.has(Defect::PreventShared) {
             self.kept(task.initiator.other()).prevents_removal = false;
         }
@@ -167,6 +188,11 @@ impl Target {
             0x3c if self.has(Defect::ReserveBufferAllowed) => false,
             0x1d if self.has(Defect::ReserveSelfTestAllowed) => false,
             0x16 if self.has(Defect::ReserveStolen) => false,
+            0x00 if self.has(Defect::ReserveReadyAllowed) => false,
+            0x1a | 0x5a if self.has(Defect::ReserveSenseAllowed) => false,
+            0x1b if self.has(Defect::ReserveStopAllowed) => false,
+            0x28 if self.has(Defect::ReserveRead10Allowed) => false,
+            0x1e if self.has(Defect::ReservePreventAllowed) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };
         let expired = self.has(Defect::ReserveExpires) && self.commands > self.traces.reserved_at + 100;
@@ -182,6 +208,10 @@ impl Target {
         self.traces.reserved_times = if again { self.traces.reserved_times + 1 } else { 1 };
         self.reserved_by = Some(task.initiator);
         self.traces.reserved_at = self.commands;
+        self.traces.conflicts = 0;
+        if self.has(Defect::AttentionLostByReserve) {
+            self.kept(task.initiator.other()).attention = None;
+        }
         nothing()
     }
 
@@ -190,11 +220,20 @@ impl Target {
             return Err(Sense::field(1).into());
         }
         let own = |holder: Initiator| holder == task.initiator;
+        if self.reserved_by.is_some() && self.has(Defect::AttentionByRelease) {
+            self.kept(task.initiator.other()).attention = Some(Sense::MODE_CHANGED);
+        }
+        if self.has(Defect::ReleaseNothingClears) {
+            self.kept(task.initiator.other()).attention = None;
+        }
         if self.reserved_by.is_none() && self.has(Defect::ReleaseNeedsOne) {
             return Err(Sense::field(0).into());
         }
         self.traces.reserved_times = self.traces.reserved_times.saturating_sub(1);
         if self.traces.reserved_times > 0 && self.has(Defect::ReserveCounted) {
+            return nothing();
+        }
+        if task.initiator == Initiator::B && self.has(Defect::ReleaseSecondIgnored) {
             return nothing();
         }
         // What another holds stays, and that is no error (9.2.11).

@@ -5,10 +5,12 @@ mod select;
 
 pub(super) use pages::Pages;
 
+use std::time::Duration;
+
 use super::command::Task;
 use super::defect::Defect;
 use super::sense::Sense;
-use super::{BLOCK_BYTES, Initiator, Protection, Reply, Target, data};
+use super::{BLOCK_BYTES, Initiator, Protection, Refusal, Reply, Target, data};
 use pages::Values;
 
 /// All pages there are.
@@ -45,14 +47,30 @@ impl Target {
         self.mode_sense(task, Form::Ten, allocation.into())
     }
 
-    fn mode_sense(&self, task: &Task<'_>, form: Form, allocation: usize) -> Reply {
+    fn mode_sense(&mut self, task: &Task<'_>, form: Form, allocation: usize) -> Reply {
+        if self.hangs_or_waits(task, form, allocation) {
+            return Err(Refusal::Silence);
+        }
+        self.traces.has_sensed = true;
+        if self.has(Defect::AttentionByModeSense) {
+            self.kept(task.initiator.other()).attention = Some(Sense::MODE_CHANGED);
+        }
+        let stuck = std::mem::replace(&mut self.traces.sensed_changeable, task.byte(2) >> 6 == 1)
+            && task.byte(2) >> 6 == 0;
         let values = match task.byte(2) >> 6 {
+            0 if stuck && self.has(Defect::ModeControlSticks) => Values::Changeable,
             0 if task.initiator == Initiator::B && self.has(Defect::ModeSecondDefault) => Values::Default,
             0 => Values::Current,
             1 => Values::Changeable,
             2 => Values::Default,
             _ => Values::Saved,
         };
+        if values == Values::Saved && self.has(Defect::ModeSavedRefused) {
+            return Err(Sense::field(2).into());
+        }
+        if allocation < 192 && task.byte(2) & 0x3f == ALL_PAGES && self.has(Defect::ModeAllNeeds192) {
+            return Err(Sense::field(4).into());
+        }
         let mask = if self.has(Defect::ModeControlInCode) { 0xff } else { 0x3f };
         let pages = match task.byte(2) & mask {
             ALL_PAGES if form == Form::Six && self.has(Defect::Mode6AllCut) => {
@@ -88,9 +106,19 @@ impl Target {
         data(bytes)
     }
 
+    /// Whether it never answers, or late: a sound firmware does neither.
+    fn hangs_or_waits(&mut self, task: &Task<'_>, form: Form, allocation: usize) -> bool {
+        if form == Form::Ten && self.has(Defect::ModeSenseSlow) {
+            self.clock += Duration::from_secs(15);
+        }
+        task.byte(2) == 0x48 && self.has(Defect::ModePage8Hangs)
+            || allocation == 0 && self.has(Defect::ModeZeroHangs)
+    }
+
     fn mode_header(&self, form: Form, descriptors: usize, behind: usize) -> Vec<u8> {
         let protected = self.medium.protection == Protection::On && !self.has(Defect::ModeProtectMissing);
-        let specific = DPOFUA | if protected { WRITE_PROTECTED } else { 0 };
+        let stale = self.traces.was_protected && self.has(Defect::ModeProtectStale);
+        let specific = DPOFUA | if protected || stale { WRITE_PROTECTED } else { 0 };
         let small = |length: usize| u8::try_from(length).unwrap_or(u8::MAX);
         let form = if self.has(Defect::Mode10ShortHeader) { Form::Six } else { form };
         match form {

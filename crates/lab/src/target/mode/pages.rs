@@ -75,9 +75,13 @@ impl Pages {
         let heads = if has(Defect::ModeHeadsZero) { 0 } else { 16 };
         let pages = vec![
             // AWRE, ARRE; read and write retries (9.3.3.6).
-            page(0x01, body(10, &[(2, 0xc0), (3, 27), (8, 27)]), &[(2, 0xc4), (3, 0xff), (8, 0xff)]),
+            page(
+                0x01,
+                body(if has(Defect::ModePage1Short) { 6 } else { 10 }, &[(2, 0xc0), (3, 27), (8, 27)]),
+                &[(2, 0xc4), (3, 0xff), (8, 0xff)],
+            ),
             // Buffer full and empty ratios (8.3.3.2).
-            page(0x02, body(14, &[]), &[(2, 0xff), (3, 0xff)]),
+            page(0x02, body(if has(Defect::ModePage2Short) { 10 } else { 14 }, &[]), &[(2, 0xff), (3, 0xff)]),
             // Tracks in a zone, sectors in a track, bytes in a sector, interleave, HSEC (9.3.3.3).
             page(
                 0x03,
@@ -87,7 +91,7 @@ impl Pages {
                         (3, 16),
                         (10, sectors_high),
                         (11, sectors_low),
-                        (12, block_high),
+                        (12, if has(Defect::ModePage3Bytes) { block_high / 2 } else { block_high }),
                         (13, block_low),
                         (15, 1),
                         (20, 0x40 | removable),
@@ -102,9 +106,9 @@ impl Pages {
                 &[],
             ),
             // WCE and RCD, both off (9.3.3.1).
-            page(CACHING, body(10, &[]), &[(2, 0x05)]),
+            page(CACHING, body(if has(Defect::ModeCachingLong) { 18 } else { 10 }, &[]), &[(2, 0x05)]),
             // Queueing is not offered: DQue set, and fixed (8.3.3.1).
-            page(0x0a, body(6, &[(3, 0x01)]), &[(2, 0x01)]),
+            page(0x0a, body(if has(Defect::ModePageALong) { 10 } else { 6 }, &[(3, 0x01)]), &[(2, 0x01)]),
         ];
         let mut own = Self { defect, pages };
         if has(Defect::ModeMaskAllOnes)
@@ -204,6 +208,8 @@ impl Pages {
     pub(super) fn set(&mut self, code: u8, new: &[u8]) {
         let (all, defaults) = (self.has(Defect::SelectFixedChanged), self.has(Defect::SelectChangesDefault));
         let saves = self.has(Defect::SelectSavesAlways);
+        let swapped = self.has(Defect::SelectRetriesSwapped);
+        let clamped = self.has(Defect::SelectRetriesClamped);
         let rcd_lost = self.has(Defect::SelectRcdLost);
         if code == 0x02
             && self.has(Defect::SelectClobbers)
@@ -223,6 +229,15 @@ impl Pages {
             };
             *current = *current & !mask | new & mask;
         }
+        if code == 0x01 && swapped && page.current.len() > 6 {
+            page.current.swap(1, 6);
+        }
+        if code == 0x01
+            && clamped
+            && let Some(retries) = page.current.get_mut(1)
+        {
+            *retries = (*retries).min(63);
+        }
         if defaults {
             page.default.clone_from(&page.current);
         }
@@ -240,6 +255,9 @@ impl Pages {
                     page.changeable.fill(0);
                 }
                 page.saved.clone_from(&page.current);
+                if self.defect == Some(Defect::ModeDefaultSaved) {
+                    page.default.clone_from(&page.current);
+                }
             } else if drops {
                 page.saved.clone_from(&page.default);
             }

@@ -5,7 +5,7 @@ use super::{DESCRIPTOR, Form};
 use crate::target::command::Task;
 use crate::target::defect::Defect;
 use crate::target::sense::Sense;
-use crate::target::{BLOCK_BYTES, Initiator, Refusal, Reply, Target, nothing};
+use crate::target::{BLOCK_BYTES, Initiator, Protection, Refusal, Reply, Target, nothing};
 
 /// A page of a list: its code, and what stands behind its length.
 type NewPage = (u8, Vec<u8>);
@@ -23,6 +23,9 @@ impl Target {
     fn mode_select(&mut self, task: &Task<'_>, form: Form, length: usize) -> Reply {
         if self.has(Defect::SelectRefused) {
             return Err(Sense::OPCODE.into());
+        }
+        if self.medium.protection == Protection::On && self.has(Defect::ProtectSelectRefused) {
+            return Err(Sense::PROTECTED.into());
         }
         if length == 0 {
             if self.has(Defect::SelectZeroRefused) {
@@ -43,7 +46,8 @@ impl Target {
             || self.traces.after_error && self.has(Defect::SelectAfterError);
         if !ignored && !self.has(Defect::SelectIgnored) {
             let taken = if self.has(Defect::SelectFirstOnly) { 1 } else { pages.len() };
-            for (code, new) in pages.iter().take(taken) {
+            let passed = if self.has(Defect::SelectLastOnly) { pages.len().saturating_sub(1) } else { 0 };
+            for (code, new) in pages.iter().take(taken).skip(passed) {
                 self.pages.set(*code, new);
             }
         }
@@ -52,7 +56,8 @@ impl Target {
             self.medium.lose_cache();
         }
         self.traces.described |= list.get(if form == Form::Six { 3 } else { 7 }) == Some(&8);
-        let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing);
+        let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing)
+            || task.initiator == Initiator::B && self.has(Defect::SelectSecondUnsaved);
         if task.bit(1, 0) && !unsaved && !self.has(Defect::SelectSavesNothing) {
             let codes: Vec<_> = pages.iter().map(|(code, _)| *code).collect();
             self.pages.save(&codes);
@@ -113,6 +118,9 @@ impl Target {
         let length = u32::from_be_bytes([0, *l2, *l1, *l0]);
         let same_length =
             usize::try_from(length) == Ok(BLOCK_BYTES) || self.has(Defect::SelectBlockLengthIgnored);
+        if blocks != 0 && self.has(Defect::SelectBlocksRefused) {
+            return Err(Sense::PARAMETER.into());
+        }
         let same_blocks =
             blocks == 0 || blocks == self.medium.blocks || self.has(Defect::SelectBlockLengthIgnored);
         if (density, reserved) == (&0, &0) && same_length && same_blocks {
@@ -130,8 +138,9 @@ impl Target {
                 return Err(Sense::LIST_LENGTH.into());
             }
             let (new, after) = tail.split_at(usize::from(*length).min(tail.len()));
-            match self.pages.check(*code, *length, new) {
-                Ok(()) => pages.push((*code, new.to_vec())),
+            let code = if self.has(Defect::SelectPsIgnored) { *code & 0x7f } else { *code };
+            match self.pages.check(code, *length, new) {
+                Ok(()) => pages.push((code, new.to_vec())),
                 Err(PageFault::Unknown) if self.has(Defect::SelectUnknownIgnored) => {}
                 // PS is reserved here (8.3.3), and such a code is not found.
                 Err(PageFault::Unknown | PageFault::Length | PageFault::Fixed) => {
