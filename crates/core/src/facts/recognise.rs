@@ -86,10 +86,10 @@ impl Counts {
             (self.in_device, self.in_group) = (false, false);
         } else if text.starts_with("P: /devices/") || text.starts_with("E: ") && text.contains('=') {
             self.udevadm += 1;
-        } else if text.contains("iommu_groups/") && text.contains("/devices") {
-            self.groups += 1;
-            self.in_group = true;
-        } else if is_tree_head(text) || is_table_head(text) {
+        } else if text.contains("iommu_groups/") && text.contains("/devices")
+            || is_tree_head(text)
+            || is_table_head(text)
+        {
             self.groups += 1;
             self.in_group = true;
         } else if self.in_group && branch(text).is_some() {

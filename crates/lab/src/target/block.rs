@@ -200,7 +200,7 @@ impl Target {
 
     pub(super) fn write_6(&mut self, task: &Task<'_>) -> Reply {
         let mut extent = self.six(task, Defect::Write6ZeroIsNone);
-        if extent.1 % 2 == 0 && self.has(Defect::Write6OddEven) {
+        if extent.1.is_multiple_of(2) && self.has(Defect::Write6OddEven) {
             extent.0 &= !1;
         }
         if self.has(Defect::Write6At21) {

@@ -227,11 +227,11 @@ impl State {
             ["Kernel command line: ", "Command line: "].iter().find_map(|head| message.strip_prefix(head));
         let Some(line) = line else { return };
         let off = |names: &[&str]| {
-            let told = line.split_ascii_whitespace().filter_map(|word| {
+            let mut told = line.split_ascii_whitespace().filter_map(|word| {
                 let (name, value) = word.split_once('=').unwrap_or((word, ""));
                 names.contains(&name).then_some((value, word))
             });
-            told.last()
+            told.next_back()
                 .filter(|(value, _)| value.split(',').any(|value| value == "off"))
                 .map(|(_, word)| word)
         };
