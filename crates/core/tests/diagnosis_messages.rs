@@ -449,3 +449,17 @@ fn failures_that_are_not_of_a_passthrough_are_unrelated() {
         assert!(found.iter().any(|(id, _)| *id == "none-unrelated"), "{log}: {found:?}");
     }
 }
+
+#[test]
+fn registers_and_stack_traces_of_a_host_are_no_prose() {
+    let listing = b"IOMMU Group 5:\n00:1c.0 PCI bridge [0604]: Intel Corporation Device [8086:9d10]\n\tI/O behind bridge: [disabled] [16-bit]\n\tKernel driver in use: pcieport\n";
+    assert!(said(listing).is_none(), "{:?}", said(listing));
+    let trace = b"xhci_hcd 0000:39:00.0: Unable to change power state from D3cold to D0, device inaccessible\n[38183.298561]  usb_unbind_interface+0x1c3/0x280 [usbcore]\n[38183.298696]  device_release_driver_internal+0x19f/0x200\n";
+    assert!(said(trace).is_none(), "{:?}", said(trace));
+}
+
+/// The fault that a log is said to show.
+fn said(log: &[u8]) -> Option<&'static str> {
+    let diagnosis = diagnose(&[Input { name: "-", bytes: log }]);
+    (diagnosis.verdict == Verdict::Fault).then(|| diagnosis.findings[0].cause.id)
+}

@@ -102,7 +102,8 @@ impl Scan {
         rows.extend(boundary);
         rows.sort_unstable();
         rows.dedup();
-        let logged = text::is_logged(&window.own);
+        let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
+        let logged = text::is_logged(&window.own) || text::is_listed(raw, &window.own);
         if prose && !logged {
             for row in self.told.hear(&window.own) {
                 self.note(row, lines, span, Found::default());

@@ -309,6 +309,33 @@ pub(super) fn is_logged(line: &str) -> bool {
     starts_record(line) && stamp && !NO_LOG.iter().any(|head| line.starts_with(head))
 }
 
+/// Whether a line is one of what `lspci -v` indents below a device, as it printed it (`raw`, with a tab) or as a page shows
+/// it: registers are no prose, however disabled they are.
+pub(super) fn is_listed(raw: &[u8], line: &str) -> bool {
+    const HEADS: &[&str] = &[
+        "Subsystem: ",
+        "Control: I/O",
+        "Status: Cap",
+        "Latency: ",
+        "Interrupt: pin",
+        "IOMMU group: ",
+        "Flags: ",
+        "Memory at ",
+        "I/O ports at ",
+        "I/O behind bridge",
+        "Memory behind bridge",
+        "Prefetchable memory behind bridge",
+        "Expansion ROM at ",
+        "Region ",
+        "Bus: primary=",
+        "BridgeCtl: ",
+        "Capabilities: ",
+        "Kernel driver in use: ",
+        "Kernel modules: ",
+    ];
+    raw.starts_with(b"\t") || HEADS.iter().any(|head| line.starts_with(head))
+}
+
 /// Whether a line begins with what programs put before each message.
 fn starts_record(line: &str) -> bool {
     const HEADS: &[&str] = &[

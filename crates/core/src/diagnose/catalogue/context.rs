@@ -193,9 +193,16 @@ pub(super) const ROWS: &[Pattern] = &[
             "mdev",
             "vGPU",
         ],
-        r"x-vga|mdev|vgpu|(?:^|[^- ]|[^t]-|[^:] )pass(?:[- ]?through|thru)|passed through|passing through|vfio|hostdev|SR-?IOV|driver_override|new_id|nodedev-|unbind|igb_uio|uio_pci_generic|pci-assignable|pci-attach",
+        r"x-vga|mdev|vgpu|(?:^|[^- ]|[^t]-|[^:] )pass(?:[- ]?through|thru)|passed through|passing through|vfio|hostdev|(?:^|[^(])SR-?IOV|driver_override|new_id|nodedev-|(?:^|\W)unbind(?:$|\W)|igb_uio|uio_pci_generic|pci-assignable|pci-attach",
         "reports",
         "passthrough is the subject",
+    ),
+    row(
+        "uio-named",
+        &["/sys/class/uio", "igb_uio", "uio_pci_generic", "/dev/uio"],
+        "",
+        "DPDK, reports",
+        "a device is driven by UIO, without VFIO",
     ),
     row("vfio-group-node", &["/dev/vfio"], "", "reports", "VFIO nodes are named"),
     row(

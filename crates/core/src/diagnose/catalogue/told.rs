@@ -44,6 +44,7 @@ pub(in crate::diagnose) const FAILS: &[&str] = &[
     "abort",
     "not start",
     "not permitted",
+    "not allowed",
     "invalid",
     "black screen",
 ];
@@ -314,7 +315,7 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-no-group",
         &[
             &["iommugroup", "iommu_group", "iommu group"],
-            &["no iommu", "has no", "not available", "no such file", "not exist", "none"],
+            &["no iommu", "has no", "not available", "no such file", "not exist"],
         ],
         "a device is said to have no IOMMU group",
     ),

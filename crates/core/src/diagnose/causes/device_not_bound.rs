@@ -18,7 +18,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("probe-16", 2.0),
         primary("bind-failed", 1.6),
         primary("pve-cannot-bind", 2.0),
-        primary("open-container", 2.6),
+        // DPDK looks for VFIO whatever has the device (EAL, vfio_get_default_container_fd).
+        primary("open-container", 2.6).unless(&["uio-named"]),
         primary("bind-enodev", 1.4),
         primary("bind-ebusy", 2.8).with(&["bind-written"]),
         primary("probe-22", 0.6),
@@ -40,7 +41,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("unbind-failed", 1.0),
         primary("told-not-bound", 1.5),
         primary("told-no-node", 1.6),
-        primary("mon-open-container", 2.2),
+        primary("mon-open-container", 2.2).unless(&["uio-named"]),
         primary("mon-group-fd", 2.2),
         primary("mon-not-managed", 3.0),
         primary("mon-override-timeout", 2.4),
