@@ -14,6 +14,9 @@ use crate::pci::{ClassCode, PciAddress, PciId};
 const ROM: u8 = 6;
 const WINDOW: u8 = 13;
 
+/// `IORESOURCE_UNSET` (`include/linux/ioport.h`).
+const UNSET: u64 = 0x2000_0000;
+
 /// The most functions that a log is believed to have.
 const MOST_FUNCTIONS: usize = 1 << 16;
 
@@ -160,6 +163,20 @@ fn resource_line(function: &mut FunctionFacts, text: &str) {
     };
     let rest = rest.strip_prefix(':').unwrap_or(rest).trim_start();
     let range = rest.strip_prefix("assigned ").or_else(|| rest.strip_prefix("set to ")).unwrap_or(rest);
+    // `BAR 1: no space for [mem size 0x400000000 64bit pref]`, `failed to assign`; since Linux 6.9 `BAR 1 [mem size …]: can't
+    // assign; no space` (`setup-res.c: pci_assign_resource`). An assignment that comes of another try is printed after.
+    for words in ["no space for ", "failed to assign ", "can't assign "] {
+        if let Some(range) = rest.strip_prefix(words) {
+            put_unset(function, index, range);
+            return;
+        }
+    }
+    if range.starts_with("[mem size ") || range.starts_with("[io size ") {
+        if [": can't assign", ": failed to assign"].iter().any(|words| range.contains(words)) {
+            put_unset(function, index, range);
+        }
+        return;
+    }
     // `[mem …]: failed to assign`, `can't claim`, `releasing` tell of no address in use.
     let after = range.split_once(']').map_or("", |(_, after)| after.trim());
     if after.is_empty() || after.starts_with(": assigned") || after.starts_with("(PCI address") {
@@ -247,6 +264,27 @@ fn put_old(function: &mut FunctionFacts, index: Option<u8>, kind: &str, range: &
     }
 }
 
+/// Puts `[mem size 0x400000000 64bit pref]`, a BAR that got no address (`lib/vsprintf.c: resource_string`, `IORESOURCE_UNSET`); of the
+/// ROM nothing is said, which the kernel can do without.
+fn put_unset(function: &mut FunctionFacts, index: Option<u8>, range: &str) {
+    let Some(index) = index.filter(|index| *index != ROM) else { return };
+    let Some(inside) = range.strip_prefix('[').and_then(|range| range.split(']').next()) else { return };
+    let mut words = inside.split_ascii_whitespace();
+    let kind = match (words.next(), words.next()) {
+        (Some("mem"), Some("size")) => 0x200,
+        (Some("io"), Some("size")) => 0x100,
+        _ => return,
+    };
+    let size = words.next().and_then(|size| u64::from_str_radix(size.strip_prefix("0x")?, 16).ok());
+    let Some(size) = size.filter(|size| *size > 0) else { return };
+    let flags = words.fold(kind | UNSET, |flags, word| match word {
+        "64bit" => flags | 0x0010_0000,
+        "pref" => flags | 0x2000,
+        _ => flags,
+    });
+    insert(function, Resource { index, start: 0, size, flags: ResourceFlags(flags) });
+}
+
 fn sized(start: &str, end: &str, flags: u64) -> Option<Resource> {
     let number = |text: &str| u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok();
     let (start, end) = (number(start)?, number(end)?);
@@ -258,6 +296,30 @@ fn sized(start: &str, end: &str, flags: u64) -> Option<Resource> {
 mod tests {
     use super::super::from_log;
     use super::*;
+
+    #[test]
+    fn a_bar_that_got_no_address_is_kept_with_its_size_until_another_try_gives_it_one() {
+        let found = "pci 0000:03:00.0: [1002:73bf] type 00 class 0x030000\n";
+        let old = format!(
+            "{found}pci 0000:03:00.0: BAR 1: no space for [mem size 0x400000000 64bit pref]\n\
+             pci 0000:03:00.0: BAR 1: failed to assign [mem size 0x400000000 64bit pref]\n"
+        );
+        let new = format!(
+            "{found}pci 0000:03:00.0: BAR 1 [mem size 0x400000000 64bit pref]: can't assign; no space\n"
+        );
+        for log in [old, new] {
+            let of = |log: &str| {
+                let resources = function(log).resources.known().cloned().unwrap_or_default();
+                resources.iter().map(|r| (r.index, r.size, r.flags.is_unset())).collect::<Vec<_>>()
+            };
+            assert_eq!(of(&log), [(1, 0x4_0000_0000, true)], "{log}");
+            let later =
+                format!("{log}pci 0000:03:00.0: BAR 1: assigned [mem 0x800000000-0xbffffffff 64bit pref]\n");
+            assert_eq!(of(&later), [(1, 0x4_0000_0000, false)]);
+        }
+        let rom = format!("{found}pci 0000:03:00.0: BAR 6: no space for [mem size 0x00020000 pref]\n");
+        assert_eq!(function(&rom).resources.known().map(Vec::len), Some(0));
+    }
 
     fn function(log: &str) -> FunctionFacts {
         let facts = from_log(log, "test");
