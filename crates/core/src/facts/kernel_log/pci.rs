@@ -14,6 +14,9 @@ use crate::pci::{ClassCode, PciAddress, PciId};
 const ROM: u8 = 6;
 const WINDOW: u8 = 13;
 
+/// Rows of the BARs of virtual functions (`PCI_IOV_RESOURCES`).
+const VF_BARS: std::ops::RangeInclusive<u8> = 7..=12;
+
 /// `IORESOURCE_UNSET` (`include/linux/ioport.h`).
 const UNSET: u64 = 0x2000_0000;
 
@@ -152,12 +155,19 @@ fn resource_line(function: &mut FunctionFacts, text: &str) {
         }
         return;
     }
+    // Since Linux 6.9; before, they are numbered on behind the ROM.
+    let virtual_functions = text.starts_with("VF BAR ");
+    let text = text.strip_prefix("VF ").unwrap_or(text);
     let (index, rest) = if let Some(rest) = text.strip_prefix("ROM") {
         (Some(ROM), rest)
     } else if let Some(rest) = text.strip_prefix("BAR ") {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let Some((index, rest)) = rest.split_at_checked(end) else { return };
-        (index.parse().ok().filter(|index| *index <= ROM), rest)
+        let first = if virtual_functions { *VF_BARS.start() } else { 0 };
+        let index = index.parse::<u8>().ok().and_then(|index| index.checked_add(first));
+        let endpoint = function.class.known().is_some_and(|class| !class.is_pci_bridge());
+        let of_vfs = |index: &u8| VF_BARS.contains(index) && (virtual_functions || endpoint);
+        (index.filter(|index| *index <= ROM || of_vfs(index)), rest)
     } else {
         return;
     };
@@ -171,7 +181,7 @@ fn resource_line(function: &mut FunctionFacts, text: &str) {
             return;
         }
     }
-    if range.starts_with("[mem size ") || range.starts_with("[io size ") {
+    if range.starts_with("[mem size ") {
         if [": can't assign", ": failed to assign"].iter().any(|words| range.contains(words)) {
             put_unset(function, index, range);
         }
@@ -264,20 +274,19 @@ fn put_old(function: &mut FunctionFacts, index: Option<u8>, kind: &str, range: &
     }
 }
 
-/// Puts `[mem size 0x400000000 64bit pref]`, a BAR that got no address (`lib/vsprintf.c: resource_string`, `IORESOURCE_UNSET`); of the
-/// ROM nothing is said, which the kernel can do without.
+/// Puts `[mem size 0x400000000 64bit pref]`, a BAR that got no address (`lib/vsprintf.c: resource_string`, `IORESOURCE_UNSET`). Of the
+/// ROM and of ports nothing is said: the kernel clears them and enables the function all the same (`setup-bus.c:
+/// reset_resource`, `setup-res.c: pci_enable_resources`), and PCIe functions have to do without ports.
 fn put_unset(function: &mut FunctionFacts, index: Option<u8>, range: &str) {
     let Some(index) = index.filter(|index| *index != ROM) else { return };
     let Some(inside) = range.strip_prefix('[').and_then(|range| range.split(']').next()) else { return };
     let mut words = inside.split_ascii_whitespace();
-    let kind = match (words.next(), words.next()) {
-        (Some("mem"), Some("size")) => 0x200,
-        (Some("io"), Some("size")) => 0x100,
-        _ => return,
-    };
+    if (words.next(), words.next()) != (Some("mem"), Some("size")) {
+        return;
+    }
     let size = words.next().and_then(|size| u64::from_str_radix(size.strip_prefix("0x")?, 16).ok());
     let Some(size) = size.filter(|size| *size > 0) else { return };
-    let flags = words.fold(kind | UNSET, |flags, word| match word {
+    let flags = words.fold(0x200 | UNSET, |flags, word| match word {
         "64bit" => flags | 0x0010_0000,
         "pref" => flags | 0x2000,
         _ => flags,
@@ -317,8 +326,24 @@ mod tests {
                 format!("{log}pci 0000:03:00.0: BAR 1: assigned [mem 0x800000000-0xbffffffff 64bit pref]\n");
             assert_eq!(of(&later), [(1, 0x4_0000_0000, false)]);
         }
-        let rom = format!("{found}pci 0000:03:00.0: BAR 6: no space for [mem size 0x00020000 pref]\n");
-        assert_eq!(function(&rom).resources.known().map(Vec::len), Some(0));
+        for vf in [
+            "VF BAR 2 [mem size 0x00400000 64bit]: failed to assign",
+            "BAR 9: failed to assign [mem size 0x00400000 64bit]",
+        ] {
+            let log = format!("{found}pci 0000:03:00.0: {vf}\n");
+            let resources = function(&log).resources.known().cloned().unwrap_or_default();
+            assert_eq!(
+                resources.iter().map(|r| (r.index, r.size)).collect::<Vec<_>>(),
+                [(9, 0x40_0000)],
+                "{vf}"
+            );
+        }
+        for other in
+            ["BAR 6: no space for [mem size 0x00020000 pref]", "BAR 2: no space for [io size 0x0080]"]
+        {
+            let log = format!("{found}pci 0000:03:00.0: {other}\n");
+            assert_eq!(function(&log).resources.known().map(Vec::len), Some(0), "{other}");
+        }
     }
 
     fn function(log: &str) -> FunctionFacts {
