@@ -20,6 +20,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("pve-cannot-bind", 2.0),
         primary("open-container", 2.6),
         primary("bind-enodev", 1.4),
+        primary("own-not-taken", 1.4),
         primary("bind-ebusy", 2.8).with(&["bind-written"]),
         primary("probe-22", 0.6),
         primary("bind-einval", 0.5),
