@@ -57,6 +57,10 @@ const LOGS: &[(&str, &str)] = &[
     ),
     (
         "device-not-bound",
+        "step bind-0000:02:06.0 failed; everything is as it was: vfio-pci did not take 0000:02:06.0",
+    ),
+    (
+        "device-not-bound",
         "qemu-system-x86_64: -device vfio-pci,host=01:00.0: vfio: error opening /dev/vfio/1: No such file or directory\nqemu-system-x86_64: -device vfio-pci,host=01:00.0: vfio: failed to get group 1",
     ),
     (

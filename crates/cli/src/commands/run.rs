@@ -83,8 +83,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     let loan = match Loan::take(&host, &plan) {
         Ok(loan) => loan,
         Err(failure) => {
-            // A device that is not given away is known to the kernel alone, and its reason is in its log.
-            logs.keep("", &kernel_log(), "")?;
+            // Why a device is not given away the kernel's log tells; where no driver was there to refuse it, the kernel says nothing,
+            // and the step's own words are all there is.
+            let kernel = kernel_log();
+            let own = if kernel.contains("vfio") { String::new() } else { failure.told() };
+            logs.keep(&own, &kernel, "")?;
             diagnose::show_files(&logs.files())?;
             return Err(failure);
         }

@@ -148,6 +148,9 @@ pub struct IommuFacts {
     pub groups: BTreeMap<GroupId, GroupFacts>,
     /// Reserved ranges.
     pub reserved: Vec<ReservedRegion>,
+    /// Functions that the kernel refused to give to anybody for a 1:1 mapping that firmware demands, with its words; a kernel log
+    /// tells of them.
+    pub one_to_one: BTreeMap<PciAddress, String>,
     /// What decided `state` and `interrupt_remapping`: source and its words.
     pub evidence: Vec<(String, String)>,
 }

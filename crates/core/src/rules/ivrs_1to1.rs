@@ -36,6 +36,15 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let region = regions
             .into_iter()
             .find(|region| region.kind == ReservedKind::Ivmd || (amd && region.kind == ReservedKind::Direct));
+        let said = topology.facts().iommu.one_to_one.get(&address).filter(|_| amd && region.is_none());
+        if let Some(words) = said {
+            let summary = "firmware demands a 1:1 mapping for it: the kernel refused it already";
+            let finding =
+                Finding::new(&RULE, Severity::Blocks, address, summary).shown("kernel log", words.clone());
+            let text = "switch off pre-boot DMA protection in the firmware setup, or update the firmware";
+            findings.push(finding.remedy(RemedyKind::Firmware, text));
+            continue;
+        }
         let Some(region) = region else {
             let vendor = topology.facts().iommu.vendor.name();
             findings.fine(
@@ -74,6 +83,13 @@ mod tests {
         device 0000:03:00.0 class=010802 group=5
         reserved direct 9d000000 9d0fffff 0000:03:00.0
         reserved msi fee00000 feefffff 0000:03:00.0";
+
+    #[test]
+    fn what_the_kernel_refused_once_it_refuses_again() {
+        let host = "iommu on vendor=amd\ndevice 0000:03:00.0 class=010802 group=5\nrefused 0000:03:00.0";
+        assert!(check_rule(&RULE, host, "0000:03:00.0")[0].starts_with("blocks"));
+        assert!(check_rule(&RULE, &host.replace("amd", "intel"), "0000:03:00.0").is_empty());
+    }
 
     #[test]
     fn late_kernels_refuse_it() {

@@ -2,7 +2,8 @@
 
 use super::memory_map::{place, reserved_for, shown};
 use super::{
-    Assignment, Evidence, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, cannot_know,
+    Assignment, Evidence, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject, VmAssignment,
+    cannot_know,
 };
 use crate::facts::{FunctionFacts, IommuVendor, KernelVersion, ReservedKind, ReservedRegion, Switch};
 use crate::pci::PciAddress;
@@ -40,9 +41,25 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         let text =
             format!("none of {ranges} reserved ranges that concern it is one that firmware goes on using");
         findings.fine(address, text);
+        let found = found.or_else(|| refused(topology, vm, address));
         let unknown = || whose(topology, address);
         findings.push_all(found.or_else(unknown));
     }
+}
+
+/// What the kernel has said when somebody tried: sure, whatever is known of ranges. AMD's is told by ivrs-1to1.
+fn refused(topology: &Topology, vm: &VmAssignment, address: PciAddress) -> Option<Finding> {
+    let iommu = &topology.facts().iommu;
+    if iommu.vendor == IommuVendor::Amd || !vm.uses_vfio() {
+        return None;
+    }
+    let members = topology.group_members(address).iter().chain([&address]);
+    let words = members.into_iter().find_map(|member| iommu.one_to_one.get(member))?;
+    let summary = "firmware keeps memory mapped for it: the kernel refused it already";
+    Some(Finding::new(&RULE, Severity::Blocks, address, summary).shown("kernel log", words.clone()).remedy(
+        RemedyKind::Firmware,
+        "switch off what uses the slot in the firmware setup, or update the firmware",
+    ))
 }
 
 /// A range of which the source does not tell whose it is: kernel logs show ranges, the table's device scopes show functions
@@ -226,6 +243,21 @@ mod tests {
         assert!(check_rule(&RULE, &named, "0000:03:00.0").is_empty());
         let off = host.replace("iommu on", "iommu off");
         assert!(check_rule(&RULE, &off, "0000:03:00.0").is_empty());
+    }
+
+    #[test]
+    fn what_the_kernel_refused_once_it_refuses_again() {
+        let host = "iommu on vendor=intel
+            device 0000:03:00.0 class=010700 group=5
+            device 0000:03:00.1 class=0c0320 group=6
+            refused 0000:03:00.0";
+        let said = check_rule(&RULE, host, "0000:03:00.0");
+        assert_eq!(
+            said,
+            ["blocks 0000:03:00.0: firmware keeps memory mapped for it: the kernel refused it already"]
+        );
+        assert!(check_rule(&RULE, host, "0000:03:00.1").is_empty());
+        assert!(check_rule(&RULE, &host.replace("intel", "amd"), "0000:03:00.0").is_empty());
     }
 
     #[test]

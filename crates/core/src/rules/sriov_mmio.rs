@@ -45,9 +45,13 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
 }
 
 fn unassigned(function: &FunctionFacts) -> Option<&Resource> {
-    function.sriov.total_vfs.known().filter(|total| **total > 0)?;
+    let total = function.sriov.total_vfs.known().copied();
     let rows = function.resources.known()?.iter().filter(|row| VF_ROWS.contains(&row.index));
-    rows.into_iter().find(|row| row.flags.is_unset() || row.start == 0)
+    // A kernel log tells of the rows and not how many virtual functions there can be.
+    rows.into_iter().find(|row| match total {
+        Some(total) => total > 0 && (row.flags.is_unset() || row.start == 0),
+        None => row.flags.is_unset(),
+    })
 }
 
 fn told(address: PciAddress, function: &FunctionFacts, row: &Resource) -> Finding {
@@ -80,6 +84,12 @@ mod tests {
             said,
             ["notes 0000:04:00.0: no memory space for virtual functions of 0000:04:00.0 (VF BAR 0)"]
         );
+    }
+
+    #[test]
+    fn rows_without_addresses_tell_of_themselves_where_the_number_is_not_told() {
+        let said = check_rule(&RULE, &HOST.replace("vfs=64 ", ""), "0000:04:00.0");
+        assert_eq!(said.len(), 1);
     }
 
     #[test]

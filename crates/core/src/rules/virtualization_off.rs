@@ -1,7 +1,7 @@
 //! `virtualization-off`: the processor's own virtualization cannot be used.
 
 use super::{Assignment, Finding, Findings, Page, RemedyKind, Rule, Severity, Subject};
-use crate::facts::Fact;
+use crate::facts::{Fact, Origin, SourceKind};
 use crate::topology::Topology;
 
 pub(super) const RULE: Rule = Rule {
@@ -41,6 +41,10 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             return;
         }
     }
+    let (place, text) = match topology.facts().origin {
+        Origin::Saved { kind: SourceKind::Log, .. } => ("kernel log", "disabled by firmware"),
+        _ => ("/proc/cpuinfo", "flags have neither vmx nor svm"),
+    };
     findings.push(
         Finding::new(
             &RULE,
@@ -48,7 +52,7 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
             Subject::Host,
             "the processor's virtualization is off: guests are translated",
         )
-        .shown("/proc/cpuinfo", "flags have neither vmx nor svm")
+        .shown(place, text)
         .remedy(
             RemedyKind::Firmware,
             "switch on VT-x (Intel) or SVM (AMD), which is not the switch of the IOMMU",

@@ -72,6 +72,7 @@ pub(crate) fn facts(text: &str) -> Facts {
             "claim" => claim(&mut facts, rest),
             "platform" => platform(&mut facts, rest),
             "fault" => fault(&mut facts, rest),
+            "refused" => drop(facts.iommu.one_to_one.insert(address(rest), "1:1 mapping".to_owned())),
             "told" => facts.iommu.evidence.push(("kernel log".to_owned(), rest.to_owned())),
             "boot" => boot::boot(&mut facts, rest),
             "node" => platform::node(&mut facts, rest),

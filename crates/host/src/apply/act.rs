@@ -92,7 +92,7 @@ impl StepError {
             Self::Read { .. } => "the device may have been unplugged; look with `slotwise inspect`",
             Self::NotBound { driver, .. } if driver.as_str() == "vfio-pci" => {
                 "the kernel log has the number: error -22 is no IOMMU group, a bridge or a deny-listed device, \
-                 -16 a function whose virtual functions are on"
+                 -16 a function whose virtual functions are on; where it says nothing, there is no vfio-pci: `modprobe vfio-pci`"
             }
             Self::NotBound { .. } => {
                 "is the driver's module loaded? The kernel log says what its probe answered"

@@ -139,6 +139,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "virtual functions could not be made for lack of address space or bus numbers",
     ),
     row(
+        "own-not-taken",
+        &["vfio-pci did not take "],
+        r"vfio-pci did not take (?P<device>%B)",
+        "slotwise, after a write to drivers_probe",
+        "vfio-pci did not take the device",
+    ),
+    row(
         "iommu-bug-width",
         &["pfn_to_dma_pte", "domain_pfn_supported"],
         "",

@@ -21,6 +21,7 @@ pub(super) const CAUSE: Cause = Cause {
         // DPDK looks for VFIO whatever has the device (EAL, vfio_get_default_container_fd).
         primary("open-container", 2.6).unless(&["uio-named"]),
         primary("bind-enodev", 1.4),
+        primary("own-not-taken", 1.4),
         primary("bind-ebusy", 2.8).with(&["bind-written"]),
         primary("probe-22", 0.6),
         primary("bind-einval", 0.5),

@@ -114,6 +114,9 @@ const OFF: [&str; 5] = [
     "(XEN) AMD-Vi: Error initialization",
 ];
 
+/// The most functions that a log is believed to tell of as refused.
+const MOST_REFUSED: usize = 4096;
+
 #[derive(Debug, Default)]
 pub(super) struct State {
     on: Option<String>,
@@ -129,6 +132,8 @@ pub(super) struct State {
     under_xen: bool,
     no_iommu: BTreeSet<PciAddress>,
     ranges: Ranges,
+    /// What the kernel says against the firmware's table.
+    broken: Vec<String>,
 }
 
 /// Whom the log speaks of, the most telling first.
@@ -155,6 +160,8 @@ impl State {
         self.parameters(message);
         self.vendor(facts, message);
         self.remapping(message);
+        self.broken(message);
+        refused(facts, message);
         self.ranges.line(facts, message)
     }
 
@@ -325,12 +332,29 @@ impl State {
             || xen == Some("Interrupt remapping disabled")
             || says("Not enabling interrupt remapping")
             || says("Skipped enabling intr-remap")
+            // VFIO asks when a group is attached (`drivers/vfio/vfio_iommu_type1.c: vfio_iommu_type1_attach_group`).
+            || says("No interrupt remapping support")
         {
             Switch::Off
         } else {
             return;
         };
         self.remapping = Some((switch, message.to_owned()));
+    }
+
+    /// `intel/dmar.c: warn_invalid_dmar, dmar_table_init, dmar_walk_remapping_entries`; `amd/init.c: check_ivrs_checksum`.
+    fn broken(&mut self, message: &str) {
+        const WORDS: [&str; 6] = [
+            "Your BIOS is broken; DMAR reported",
+            "Parse DMAR table failure",
+            "No DRHD structure found in DMAR table",
+            "Record passes table end",
+            "IVRS table error",
+            "IVRS invalid checksum",
+        ];
+        if self.broken.len() < WORDS.len() && WORDS.iter().any(|words| message.contains(words)) {
+            self.broken.push(message.to_owned());
+        }
     }
 
     pub(super) fn finish(mut self, facts: &mut Facts) {
@@ -361,6 +385,7 @@ impl State {
         };
         facts.iommu.state = state;
         facts.iommu.evidence.push((LOG.to_owned(), words));
+        facts.iommu.evidence.extend(self.broken.into_iter().map(|words| (LOG.to_owned(), words)));
         if let Some((switch, words)) = self.remapping {
             facts.iommu.interrupt_remapping = switch;
             facts.iommu.evidence.push((LOG.to_owned(), words));
@@ -383,6 +408,19 @@ impl State {
             None if state == Switch::Off => IommuVendor::None,
             None => IommuVendor::Unknown,
         };
+    }
+}
+
+/// `drivers/iommu/iommu.c: __iommu_device_set_domain` (Linux 6.6 and later); `intel/iommu.c: intel_iommu_attach_device` (3.17 to
+/// 6.5).
+fn refused(facts: &mut Facts, message: &str) {
+    let said = message.contains("Firmware has requested this device have a 1:1 IOMMU mapping")
+        || message.contains("Device is ineligible for IOMMU domain attach due to platform RMRR requirement");
+    if said
+        && let Some(about) = about_function(message)
+        && facts.iommu.one_to_one.len() < MOST_REFUSED
+    {
+        facts.iommu.one_to_one.insert(about.address, message.to_owned());
     }
 }
 
@@ -560,5 +598,17 @@ mod tests {
             "test",
         );
         assert_eq!(facts.iommu.interrupt_remapping, Switch::On);
+    }
+
+    #[test]
+    fn what_the_kernel_refused_and_complained_of_is_kept() {
+        let log = "vfio-pci 0000:03:00.0: Firmware has requested this device have a 1:1 IOMMU mapping, rejecting configuring \
+            the device without a 1:1 mapping. Contact your platform vendor.\n\
+            vfio_iommu_type1_attach_group: No interrupt remapping support.  Use the module param \"allow_unsafe_interrupts\"\n\
+            [Firmware Bug]: Your BIOS is broken; DMAR reported at address 0!\n";
+        let iommu = from_log(log, "test").iommu;
+        assert_eq!(iommu.one_to_one.len(), 1);
+        assert_eq!(iommu.interrupt_remapping, Switch::Off);
+        assert!(iommu.evidence.iter().any(|(_, words)| words.contains("Your BIOS is broken")), "{iommu:?}");
     }
 }

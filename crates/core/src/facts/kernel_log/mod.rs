@@ -7,6 +7,7 @@
 mod framebuffer;
 mod iommu;
 mod pci;
+mod platform;
 mod reserved;
 
 use super::line::{malformed, message, numbered};
@@ -73,6 +74,7 @@ impl Reader {
             malformed(&mut self.facts, number, expected);
         }
         framebuffer::line(&mut self.facts, message);
+        platform::line(&mut self.facts, message);
     }
 
     fn finish(mut self) -> Facts {

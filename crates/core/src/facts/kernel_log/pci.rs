@@ -14,6 +14,12 @@ use crate::pci::{ClassCode, PciAddress, PciId};
 const ROM: u8 = 6;
 const WINDOW: u8 = 13;
 
+/// Rows of the BARs of virtual functions (`PCI_IOV_RESOURCES`).
+const VF_BARS: std::ops::RangeInclusive<u8> = 7..=12;
+
+/// `IORESOURCE_UNSET` (`include/linux/ioport.h`).
+const UNSET: u64 = 0x2000_0000;
+
 /// The most functions that a log is believed to have.
 const MOST_FUNCTIONS: usize = 1 << 16;
 
@@ -149,17 +155,38 @@ fn resource_line(function: &mut FunctionFacts, text: &str) {
         }
         return;
     }
+    // Since Linux 6.9; before, they are numbered on behind the ROM.
+    let virtual_functions = text.starts_with("VF BAR ");
+    let text = text.strip_prefix("VF ").unwrap_or(text);
     let (index, rest) = if let Some(rest) = text.strip_prefix("ROM") {
         (Some(ROM), rest)
     } else if let Some(rest) = text.strip_prefix("BAR ") {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         let Some((index, rest)) = rest.split_at_checked(end) else { return };
-        (index.parse().ok().filter(|index| *index <= ROM), rest)
+        let first = if virtual_functions { *VF_BARS.start() } else { 0 };
+        let index = index.parse::<u8>().ok().and_then(|index| index.checked_add(first));
+        let endpoint = function.class.known().is_some_and(|class| !class.is_pci_bridge());
+        let of_vfs = |index: &u8| VF_BARS.contains(index) && (virtual_functions || endpoint);
+        (index.filter(|index| *index <= ROM || of_vfs(index)), rest)
     } else {
         return;
     };
     let rest = rest.strip_prefix(':').unwrap_or(rest).trim_start();
     let range = rest.strip_prefix("assigned ").or_else(|| rest.strip_prefix("set to ")).unwrap_or(rest);
+    // `BAR 1: no space for [mem size 0x400000000 64bit pref]`, `failed to assign`; since Linux 6.9 `BAR 1 [mem size …]: can't
+    // assign; no space` (`setup-res.c: pci_assign_resource`). An assignment that comes of another try is printed after.
+    for words in ["no space for ", "failed to assign ", "can't assign "] {
+        if let Some(range) = rest.strip_prefix(words) {
+            put_unset(function, index, range);
+            return;
+        }
+    }
+    if range.starts_with("[mem size ") {
+        if [": can't assign", ": failed to assign"].iter().any(|words| range.contains(words)) {
+            put_unset(function, index, range);
+        }
+        return;
+    }
     // `[mem …]: failed to assign`, `can't claim`, `releasing` tell of no address in use.
     let after = range.split_once(']').map_or("", |(_, after)| after.trim());
     if after.is_empty() || after.starts_with(": assigned") || after.starts_with("(PCI address") {
@@ -247,6 +274,26 @@ fn put_old(function: &mut FunctionFacts, index: Option<u8>, kind: &str, range: &
     }
 }
 
+/// Puts `[mem size 0x400000000 64bit pref]`, a BAR that got no address (`lib/vsprintf.c: resource_string`, `IORESOURCE_UNSET`). Of the
+/// ROM and of ports nothing is said: the kernel clears them and enables the function all the same (`setup-bus.c:
+/// reset_resource`, `setup-res.c: pci_enable_resources`), and PCIe functions have to do without ports.
+fn put_unset(function: &mut FunctionFacts, index: Option<u8>, range: &str) {
+    let Some(index) = index.filter(|index| *index != ROM) else { return };
+    let Some(inside) = range.strip_prefix('[').and_then(|range| range.split(']').next()) else { return };
+    let mut words = inside.split_ascii_whitespace();
+    if (words.next(), words.next()) != (Some("mem"), Some("size")) {
+        return;
+    }
+    let size = words.next().and_then(|size| u64::from_str_radix(size.strip_prefix("0x")?, 16).ok());
+    let Some(size) = size.filter(|size| *size > 0) else { return };
+    let flags = words.fold(0x200 | UNSET, |flags, word| match word {
+        "64bit" => flags | 0x0010_0000,
+        "pref" => flags | 0x2000,
+        _ => flags,
+    });
+    insert(function, Resource { index, start: 0, size, flags: ResourceFlags(flags) });
+}
+
 fn sized(start: &str, end: &str, flags: u64) -> Option<Resource> {
     let number = |text: &str| u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok();
     let (start, end) = (number(start)?, number(end)?);
@@ -258,6 +305,46 @@ fn sized(start: &str, end: &str, flags: u64) -> Option<Resource> {
 mod tests {
     use super::super::from_log;
     use super::*;
+
+    #[test]
+    fn a_bar_that_got_no_address_is_kept_with_its_size_until_another_try_gives_it_one() {
+        let found = "pci 0000:03:00.0: [1002:73bf] type 00 class 0x030000\n";
+        let old = format!(
+            "{found}pci 0000:03:00.0: BAR 1: no space for [mem size 0x400000000 64bit pref]\n\
+             pci 0000:03:00.0: BAR 1: failed to assign [mem size 0x400000000 64bit pref]\n"
+        );
+        let new = format!(
+            "{found}pci 0000:03:00.0: BAR 1 [mem size 0x400000000 64bit pref]: can't assign; no space\n"
+        );
+        for log in [old, new] {
+            let of = |log: &str| {
+                let resources = function(log).resources.known().cloned().unwrap_or_default();
+                resources.iter().map(|r| (r.index, r.size, r.flags.is_unset())).collect::<Vec<_>>()
+            };
+            assert_eq!(of(&log), [(1, 0x4_0000_0000, true)], "{log}");
+            let later =
+                format!("{log}pci 0000:03:00.0: BAR 1: assigned [mem 0x800000000-0xbffffffff 64bit pref]\n");
+            assert_eq!(of(&later), [(1, 0x4_0000_0000, false)]);
+        }
+        for vf in [
+            "VF BAR 2 [mem size 0x00400000 64bit]: failed to assign",
+            "BAR 9: failed to assign [mem size 0x00400000 64bit]",
+        ] {
+            let log = format!("{found}pci 0000:03:00.0: {vf}\n");
+            let resources = function(&log).resources.known().cloned().unwrap_or_default();
+            assert_eq!(
+                resources.iter().map(|r| (r.index, r.size)).collect::<Vec<_>>(),
+                [(9, 0x40_0000)],
+                "{vf}"
+            );
+        }
+        for other in
+            ["BAR 6: no space for [mem size 0x00020000 pref]", "BAR 2: no space for [io size 0x0080]"]
+        {
+            let log = format!("{found}pci 0000:03:00.0: {other}\n");
+            assert_eq!(function(&log).resources.known().map(Vec::len), Some(0), "{other}");
+        }
+    }
 
     fn function(log: &str) -> FunctionFacts {
         let facts = from_log(log, "test");
