@@ -531,6 +531,47 @@ defects! {
     VerifyConditionMet "verify-condition-met" "VERIFY ends with CONDITION MET" "";
     ReadBeforeWriteStale "read-fua-ahead" "READ(10) with FUA takes what was read ahead after a write with FUA" "";
     ReleaseNothingClears "release-clears-attention" "RELEASE drops the attention of the other initiator" "";
+    // An eighth time, along the firmware's own code: a check left out, a field in another place, a state that stays.
+    InquiryRemovableLost "inquiry-removable-lost" "a medium that can be taken out is not told" "";
+    VpdTypeWrong "vpd-type-wrong" "pages tell another device type than INQUIRY" "";
+    SenseReadTwice "sense-read-twice" "REQUEST SENSE does not clear sense" "";
+    SensePointerHigh "sense-pointer-high" "the field pointer is in its high byte" "";
+    SenseSksvMissing "sense-sksv-missing" "the field pointer is there without SKSV" "";
+    AttentionAfterOpcode "attention-after-opcode" "an unknown operation code is refused before attention is told" "";
+    ReserveControlIgnored "reserve-control-ignored" "RESERVE and RELEASE do not check the control byte" "";
+    FormatControlIgnored "format-control-ignored" "FORMAT UNIT does not check the control byte" "";
+    AllowConflict "allow-conflict" "ALLOW by others gets RESERVATION CONFLICT" "";
+    ReleaseExtent "release-extent" "RELEASE of an extent releases the unit" "";
+    LoadPrevented "load-prevented" "a load is refused when removal is prevented" "";
+    EjectIgnored "eject-ignored" "an eject is GOOD and does nothing" "";
+    PreventOwnOnly "prevent-own-only" "what the other initiator prevents can be ejected" "";
+    RangeZeroBeyond "range-zero-beyond" "nothing can be read and written far behind the end" "";
+    RelativeWriteIgnored "relative-write-ignored" "WRITE(10) ignores RelAdr" "";
+    VerifyEverySecond "verify-every-second" "VERIFY compares every second block" "";
+    WriteSameBitsIgnored "write-same-bits-ignored" "WRITE SAME ignores PBdata and LBdata" "";
+    CapacityPmiNext "capacity-pmi-next" "with PMI the last block is told one less" "";
+    ModeDpoFuaMissing "mode-dpofua-missing" "DPOFUA is clear though FUA is taken" "";
+    Mode10ReservedSet "mode10-reserved-set" "a reserved byte of the header of MODE SENSE(10) is set" "";
+    ModeAllCurrent "mode-all-current" "all pages come with current values, whatever was asked for" "";
+    Mode10DbdIgnored "mode10-dbd-ignored" "MODE SENSE(10) ignores DBD" "";
+    SelectMediumTypeIgnored "select-medium-type-ignored" "MODE SELECT takes any medium type" "";
+    SelectTwoDescriptors "select-two-descriptors" "MODE SELECT takes two descriptors" "";
+    SelectSavesFirst "select-saves-first" "of several pages with SP the first is saved alone" "";
+    ResetKeepsCachePage "reset-keeps-cache-page" "a reset leaves page 08h as it was set" "";
+    FormatProtected "format-protected" "FORMAT UNIT formats a protected medium" "";
+    FormatStopped "format-stopped" "a stopped unit carries out FORMAT UNIT" "";
+    DefectFormatUnchecked "defect-format-unchecked" "READ DEFECT DATA takes any format" "";
+    SelfTestListIgnored "self-test-list-ignored" "the self-test takes a list length" "";
+    DiagnosticPageIgnored "diagnostic-page-ignored" "SEND DIAGNOSTIC takes any page" "";
+    BufferIdIgnored "buffer-id-ignored" "READ BUFFER takes any buffer" "";
+    BufferModeUnchecked "buffer-mode-unchecked" "READ BUFFER takes mode 7 for mode 2" "";
+    PowerKeepsPrevent "power-keeps-prevent" "prevention outlives power-off" "";
+    PowerKeepsSense "power-keeps-sense" "sense outlives power-off" "";
+    MediumCacheKept "medium-cache-kept" "what is cached goes to the next medium" "";
+    SenseBlockLittle "sense-block-little" "the information field has its low byte first" "";
+    VerifyCompareRange "verify-compare-range" "VERIFY with BytChk does not check its range" "";
+    SelectDensityIgnored "select-density-ignored" "MODE SELECT takes any density" "";
+    ReadDataShort "read-data-short" "READ(10) of more than 16 blocks sends one block less" "";
 }
 
 impl Defect {
