@@ -300,7 +300,8 @@ impl Target {
         if end == self.medium.blocks && extent.1 > 0 && self.has(Defect::VerifyLastRefused) {
             return Err(Sense::RANGE.into());
         }
-        if !(task.bit(1, 1) && self.has(Defect::VerifyCompareRange)) && !self.has(Defect::VerifyRange) {
+        let unchecked = task.bit(1, 1) && self.has(Defect::VerifyCompareRange);
+        if !unchecked && !self.has(Defect::VerifyRange) {
             self.range(extent).map_err(|refusal| match self.defect {
                 Some(Defect::VerifyRangeCode) => Sense::field(2).into(),
                 _ => refusal,

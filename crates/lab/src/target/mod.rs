@@ -217,7 +217,7 @@ impl Target {
         if !self.has(Defect::PowerKeepsModes) {
             self.pages.restore_saved();
         }
-        let before = std::mem::replace(&mut self.remembered, [Remembered::default(); 2]);
+        let before = std::mem::take(&mut self.remembered);
         for (kept, before) in self.remembered.iter_mut().zip(before) {
             if self.defect == Some(Defect::PowerKeepsPrevent) {
                 kept.prevents_removal = before.prevents_removal;
