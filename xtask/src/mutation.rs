@@ -3,7 +3,8 @@
 //! The suite runs against the lab's own target, sound and with each defect switched on. Every case gets a target of its
 //! own that was just switched on, so that what one case leaves behind is not put down to another. Three models are
 //! tried: a small fixed disk, one of more than 2^23 blocks, and a removable one; on the last two only the cases that do
-//! not apply to the small disk. What is not found so is looked for with the initiators in each other's places.
+//! not apply to the small disk. What is not found so is looked for with every
+//! case on the removable disk, and with the initiators in each other's places.
 //!
 //! A defect counts as found where a case fails by the device's fault. That the suite's own setup fails counts too: no
 //! case would run then.
@@ -166,20 +167,32 @@ enum Until {
     Found,
 }
 
-/// Runs the suite against one firmware; a second time with the initiators exchanged, unless the device is blamed by then.
+/// Runs the suite against one firmware; as long as the device is not blamed, again with every case on the removable disk, and
+/// with the initiators exchanged.
 fn attempt(suite: &Suite, defect: Option<Defect>, until: Until) -> Trial {
     let mut trial = Trial::default();
-    for places in [Places::AsNamed, Places::Exchanged] {
+    let [.., removable] = MODELS;
+    attempt_in(Places::AsNamed, &MODELS, suite, defect, until, &mut trial);
+    let not_run = std::mem::take(&mut trial.skipped);
+    for (places, models) in [(Places::AsNamed, &[removable][..]), (Places::Exchanged, &MODELS)] {
         if !trial.blames_device() {
-            attempt_in(places, suite, defect, until, &mut trial);
+            attempt_in(places, models, suite, defect, until, &mut trial);
         }
     }
+    trial.skipped = not_run;
     trial
 }
 
-fn attempt_in(places: Places, suite: &Suite, defect: Option<Defect>, until: Until, trial: &mut Trial) {
+fn attempt_in(
+    places: Places,
+    models: &[Model],
+    suite: &Suite,
+    defect: Option<Defect>,
+    until: Until,
+    trial: &mut Trial,
+) {
     let mut left: Vec<&Case> = suite.cases().iter().collect();
-    for model in MODELS {
+    for &model in models {
         let mut skipped = Vec::new();
         for case in left {
             if until == Until::Found && trial.blames_device() {

@@ -8,10 +8,11 @@ use slotwise_lab::target::{Defect, Initiator, Model, Nexus, Protection, Reset, T
 use slotwise_testbench::capability::{Capabilities, Capability};
 use slotwise_testbench::guest::GuestDefinition;
 use slotwise_testbench::rig::{DeviceUnderTest, Rig, RigError, RunningGuest};
-use slotwise_testbench::transport::{Event, Initiator as From, Route, SenseFetch, Transport, TransportError};
+use slotwise_testbench::transport::{
+    Event, Initiator as From, Route, SenseFetch, Transport, TransportError, in_order,
+};
 use slotwise_testbench::wire::{
-    Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, LogRecord,
-    Nexus as Place,
+    Command, CommandOutcome, Completion, DeviceAddress, FoundDevice, HexBytes, LogRecord,
 };
 
 use crate::ADDRESS;
@@ -72,11 +73,7 @@ impl DirectTransport {
             (From::Second, Places::AsNamed) | (From::First, Places::Exchanged) => Initiator::B,
         };
         let nexus = Nexus { initiator, identify: route.identify };
-        let (expected, out) = match &command.direction {
-            Direction::None => (0, [].as_slice()),
-            Direction::In { length } => (usize::try_from(*length).unwrap_or(usize::MAX), [].as_slice()),
-            Direction::Out { data } => (0, data.0.as_slice()),
-        };
+        let (expected, out) = command.direction.parts();
         let limit = Duration::from_millis(command.timeout_ms.into());
         let response = self.target.execute(nexus, &command.cdb.0, out, expected);
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
@@ -111,10 +108,6 @@ impl Transport for DirectTransport {
         &self.capabilities
     }
 
-    fn scan(&mut self, _: Place, _: Duration) -> Result<(), TransportError> {
-        Ok(())
-    }
-
     fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
         Ok(vec![FoundDevice {
             address: ADDRESS,
@@ -143,16 +136,7 @@ impl Transport for DirectTransport {
         commands: &[Command],
         _: Duration,
     ) -> Result<Vec<CommandOutcome>, TransportError> {
-        let mut outcomes = Vec::new();
-        for command in commands {
-            let completion = self.complete(route, command);
-            let reached = completion.reached_device();
-            outcomes.push(CommandOutcome::Completed(completion));
-            if !reached {
-                break;
-            }
-        }
-        Ok(outcomes)
+        in_order(commands, |command| Ok(self.complete(route, command)))
     }
 
     fn event(&mut self, event: Event) -> Result<(), TransportError> {

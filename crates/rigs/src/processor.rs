@@ -7,9 +7,9 @@ use slotwise_testbench::capability::{Capabilities, Capability};
 use slotwise_testbench::guest::GuestDefinition;
 use slotwise_testbench::rig::{DeviceUnderTest, Identity, Rig, RigError, RunningGuest};
 use slotwise_testbench::suite::Harm;
-use slotwise_testbench::transport::{Event, Transport, TransportError};
+use slotwise_testbench::transport::{Event, Transport, TransportError, in_order};
 use slotwise_testbench::wire::{
-    Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, LogRecord, Nexus,
+    Command, CommandOutcome, Completion, DeviceAddress, FoundDevice, HexBytes, LogRecord,
 };
 
 use crate::{ADDRESS, device};
@@ -67,12 +67,9 @@ struct Direct {
 
 impl Direct {
     fn complete(&mut self, command: &Command) -> Completion {
-        let (expected, out) = match &command.direction {
-            Direction::None => (0, [].as_slice()),
-            Direction::In { length } => (usize::try_from(*length).unwrap_or(usize::MAX), [].as_slice()),
-            Direction::Out { data } => (0, data.0.as_slice()),
-        };
+        let (expected, out) = command.direction.parts();
         let response = self.processor.execute(&command.cdb.0, out, expected);
+        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let mut completion = Completion {
             status: response.status.unwrap_or_default(),
             sense: HexBytes(Vec::new()),
@@ -80,20 +77,17 @@ impl Direct {
             residual: i32::try_from(response.residual).unwrap_or(i32::MAX),
             host_status: 0,
             driver_status: 0,
-            elapsed_us: u64::try_from(response.elapsed.as_micros()).unwrap_or(u64::MAX),
+            elapsed_us: micros(response.elapsed),
         };
-        match response.status {
+        let limit = Duration::from_millis(command.timeout_ms.into());
+        if response.status.is_none() || response.elapsed > limit {
             // As an adapter's driver does: a reset, and a TEST UNIT READY that takes the attention.
-            None => {
-                self.processor.reset();
-                self.processor.execute(&[0; 6], &[], 0);
-                completion.host_status = TIMED_OUT;
-            }
-            Some(0x02) => {
-                let cdb = [0x03, 0, 0, 0, SENSE_BYTES, 0];
-                completion.sense = HexBytes(self.processor.execute(&cdb, &[], SENSE_BYTES.into()).data);
-            }
-            Some(_) => {}
+            self.processor.reset();
+            self.processor.execute(&[0; 6], &[], 0);
+            (completion.host_status, completion.elapsed_us) = (TIMED_OUT, micros(limit));
+        } else if response.status == Some(0x02) {
+            let cdb = [0x03, 0, 0, 0, SENSE_BYTES, 0];
+            completion.sense = HexBytes(self.processor.execute(&cdb, &[], SENSE_BYTES.into()).data);
         }
         completion
     }
@@ -102,10 +96,6 @@ impl Direct {
 impl Transport for Direct {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    fn scan(&mut self, _: Nexus, _: Duration) -> Result<(), TransportError> {
-        Ok(())
     }
 
     fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
@@ -126,16 +116,7 @@ impl Transport for Direct {
         commands: &[Command],
         _: Duration,
     ) -> Result<Vec<CommandOutcome>, TransportError> {
-        let mut outcomes = Vec::new();
-        for command in commands {
-            let completion = self.complete(command);
-            let reached = completion.reached_device();
-            outcomes.push(CommandOutcome::Completed(completion));
-            if !reached {
-                break;
-            }
-        }
-        Ok(outcomes)
+        in_order(commands, |command| Ok(self.complete(command)))
     }
 
     fn event(&mut self, event: Event) -> Result<(), TransportError> {

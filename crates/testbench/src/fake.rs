@@ -253,11 +253,7 @@ impl FakeDisk {
     }
 
     fn complete(&mut self, command: &Command) -> Completion {
-        let (length, out) = match &command.direction {
-            Direction::None => (0, [].as_slice()),
-            Direction::In { length } => (usize::try_from(*length).unwrap_or_default(), [].as_slice()),
-            Direction::Out { data } => (0, data.0.as_slice()),
-        };
+        let (length, out) = command.direction.parts();
         let cdb = &command.cdb.0;
         self.commands += 1;
         if byte(cdb, 0) != 0x03 && self.defect != Defect::StaleSense {
@@ -285,10 +281,6 @@ impl FakeDisk {
 impl Transport for FakeDisk {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    fn scan(&mut self, _: Nexus, _: Duration) -> Result<(), TransportError> {
-        Ok(())
     }
 
     fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {

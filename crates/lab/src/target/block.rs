@@ -22,6 +22,9 @@ impl Target {
             u64::from(lba) + u64::from(count)
         };
         let blocks = self.medium.blocks.saturating_add(u32::from(self.has(Defect::RangeOneMore)));
+        if count == 0 && self.has(Defect::RangeZeroBeyond) {
+            return Ok(());
+        }
         let start_fits = lba < blocks || count == 0 && lba == blocks;
         let fits = end <= u64::from(blocks) && (start_fits || self.has(Defect::RangeWraps));
         if fits || self.has(Defect::RangeUnchecked) { Ok(()) } else { Err(Sense::RANGE.into()) }
@@ -57,7 +60,8 @@ impl Target {
 
     /// DPO and FUA are taken; RelAdr means something only in a linked command (9.1.11).
     fn flags(&self, task: &Task<'_>) -> Result<Through, Refusal> {
-        if task.bit(1, 0) && !self.has(Defect::RelativeIgnored) {
+        let of_write = task.opcode() == 0x2a && self.has(Defect::RelativeWriteIgnored);
+        if task.bit(1, 0) && !of_write && !self.has(Defect::RelativeIgnored) {
             return Err(Sense::field(1).into());
         }
         let fua = task.bit(1, 3);
@@ -192,6 +196,9 @@ impl Target {
         if count == 7 && self.has(Defect::ReadOfSeven) {
             reply.bytes.copy_within(..BLOCK_BYTES, 6 * BLOCK_BYTES);
         }
+        if count > 16 && self.has(Defect::ReadDataShort) {
+            reply.bytes.truncate(reply.bytes.len() - BLOCK_BYTES);
+        }
         if count > 1 && self.has(Defect::ReadOverrun) {
             reply.bytes.extend([0; BLOCK_BYTES]);
         }
@@ -251,7 +258,8 @@ impl Target {
 
     pub(super) fn write_same(&mut self, task: &Task<'_>) -> Reply {
         // PBdata and LBdata have the target change the block; RelAdr needs a link.
-        if task.byte(1) & 0x07 != 0 {
+        let meant = if self.has(Defect::WriteSameBitsIgnored) { 0x01 } else { 0x07 };
+        if task.byte(1) & meant != 0 {
             return Err(Sense::field(1).into());
         }
         let lba = task.be32(2);
@@ -292,7 +300,8 @@ impl Target {
         if end == self.medium.blocks && extent.1 > 0 && self.has(Defect::VerifyLastRefused) {
             return Err(Sense::RANGE.into());
         }
-        if !self.has(Defect::VerifyRange) {
+        let unchecked = task.bit(1, 1) && self.has(Defect::VerifyCompareRange);
+        if !unchecked && !self.has(Defect::VerifyRange) {
             self.range(extent).map_err(|refusal| match self.defect {
                 Some(Defect::VerifyRangeCode) => Sense::field(2).into(),
                 _ => refusal,
@@ -310,8 +319,10 @@ impl Target {
         }
         for (step, block) in (0..extent.1).zip(bytes.chunks(BLOCK_BYTES)) {
             let at = extent.0.wrapping_add(step);
-            let skipped =
-                step > 0 && self.has(Defect::VerifyFirstOnly) || step > 3 && self.has(Defect::VerifyFourOnly);
+            let second = step % 2 == 1 && self.has(Defect::VerifyEverySecond);
+            let skipped = second
+                || step > 0 && self.has(Defect::VerifyFirstOnly)
+                || step > 3 && self.has(Defect::VerifyFourOnly);
             let stored = match self.defect {
                 Some(Defect::VerifyCacheIgnored) => self.medium.read_uncached(at),
                 _ => self.medium.read(at),
@@ -388,6 +399,7 @@ impl Target {
             }
             Some(Defect::CapacityShort) => self.medium.last().saturating_sub(1),
             // There is no substantial delay before the end.
+            Some(Defect::CapacityPmiNext) if pmi => self.medium.last().saturating_sub(1),
             Some(Defect::CapacityAlignmentWrong) if pmi => lba & 0xff,
             _ => self.medium.last(),
         };

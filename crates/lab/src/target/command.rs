@@ -147,6 +147,8 @@ impl Row {
             Some(Defect::LinkWriteIgnored) if task.opcode() == 0x2a => 0x01,
             Some(Defect::FlagIgnored) => 0x02,
             Some(Defect::SenseControlIgnored) if task.opcode() == REQUEST_SENSE => 0xff,
+            Some(Defect::ReserveControlIgnored) if matches!(task.opcode(), 0x16 | 0x17) => 0xff,
+            Some(Defect::FormatControlIgnored) if task.opcode() == 0x04 => 0xff,
             Some(Defect::ControlOfSix) if task.opcode() < 0x20 => 0xff,
             Some(Defect::VendorIgnored) => 0xc0,
             Some(Defect::ReservedIgnored) => 0x3c,

@@ -5,6 +5,9 @@
 //! `rabbitholecomputing/SCSI2SD`; `#` is an issue, `PR` a pull request, otherwise a commit or a version of the changelog.
 //! A row without a source is of the same kind as one with: another boundary, another field, another lifetime.
 
+#[macro_use]
+mod rounds;
+
 /// A row: what a defect is called, what the firmware does wrong, and who has seen it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DefectRow {
@@ -31,7 +34,7 @@ macro_rules! defects {
     };
 }
 
-defects! {
+with_rounds! {
     // Sense data.
     SenseKeyLost "sense-key-lost" "CHECK CONDITION, but the sense key is 0" "P #116";
     SenseOutlivesCommand "sense-outlives-command" "old sense is there after a later good command" "P #366";
@@ -409,128 +412,6 @@ defects! {
     Every256thRead "every-256th-read" "every 256th read gives the block before" "";
     LogSenseGood "log-sense-good" "LOG SENSE is GOOD and gives nothing" "";
     SeekTakesLong "seek-takes-long" "SEEK(10) over more than 4000 blocks takes 30 s" "";
-    // A fifth time: what drives say of themselves, sequences, tracks, commands let through.
-    InquiryRelativeClaimed "inquiry-relative-claimed" "relative addressing is claimed and refused" "";
-    InquiryAbsentType "inquiry-absent-type" "an absent LUN tells qualifier 3 with the type of a disk" "";
-    AttentionPassesModeSense "attention-passes-mode-sense" "MODE SENSE(6) is carried out under attention, which stays" "";
-    SenseEmptyAfterWrite "sense-empty-after-write" "a WRITE(10) that is refused leaves no sense" "";
-    VerifyRangeCode "verify-range-code" "VERIFY past the end gives 5/24/00" "";
-    SeekRangeKey "seek-range-key" "SEEK(10) past the end is a HARDWARE ERROR" "";
-    SelectPsIgnored "select-ps-ignored" "MODE SELECT takes pages with PS set" "";
-    SelectLastOnly "select-last-only" "the last page of a list takes effect alone" "";
-    SelectRetriesClamped "select-retries-clamped" "more than 63 read retries are GOOD and become 63" "";
-    ModePage2Short "mode-page2-short" "page 02h has the ten bytes of the common command set" "";
-    ModePage3Bytes "mode-page3-bytes" "page 03h tells sectors of half the block length" "";
-    ModeCachingLong "mode-caching-long" "page 08h has the eighteen bytes of SCSI-3" "";
-    ReserveReadyAllowed "reserve-ready-allowed" "others get GOOD for TEST UNIT READY" "";
-    ReserveSenseAllowed "reserve-sense-allowed" "others can MODE SENSE" "";
-    ReserveStopAllowed "reserve-stop-allowed" "others can start and stop" "";
-    ReleaseSecondIgnored "release-second-ignored" "RELEASE by the second initiator is GOOD and releases nothing" "";
-    PreventSecondLost "prevent-second-lost" "what the second initiator prevents can be ejected" "";
-    PreventReserved "prevent-reserved" "PREVENT ALLOW does not check its reserved bits" "";
-    WriteChunkRepeats "write-chunk-repeats" "of a write, what is past 64 KiB repeats the first" "";
-    WriteTrackCrossing "write-track-crossing" "a write over a track's end loses the first block on the next track" "";
-    ReadCylinderCrossing "read-cylinder-crossing" "a read over a cylinder's end repeats the last block before it" "";
-    FuaUnderCache "fua-under-cache" "an FUA write leaves an older copy in the cache" "";
-    PatternErased "pattern-erased" "a block of FFh reads as zeros, as flash that was erased" "";
-    WriteSameAhead "write-same-ahead" "WRITE SAME leaves what was read ahead" "";
-    SyncImmediateRefused "sync-immediate-refused" "SYNCHRONIZE CACHE with Immed is refused" "";
-    ProtectVerifyWrites "protect-verify-writes" "WRITE AND VERIFY writes to a protected medium" "";
-    EmptyCapacity "empty-capacity" "READ CAPACITY without a medium is GOOD and tells zeros" "";
-    FormatProgressBack "format-progress-back" "the progress of a format counts down" "";
-    FormatCodeWrong "format-code-wrong" "a unit that formats says that it becomes ready" "";
-    ReassignEmptyRefused "reassign-empty-refused" "REASSIGN BLOCKS with an empty list is refused" "";
-    ChangeDefinitionGood "change-definition-good" "CHANGE DEFINITION is GOOD and changes nothing" "";
-    CopyHangs "copy-hangs" "COPY hangs instead of being refused" "";
-    LunSeven "lun-seven" "LUN 7 is LUN 0" "";
-    ControlOfSix "control-of-six" "the control byte of six-byte commands is not checked" "";
-    ReservedByteSix "reserved-byte-6" "byte 6 of ten-byte commands is not checked" "";
-    StopAgainRefused "stop-again-refused" "STOP of a stopped unit is refused as not ready" "";
-    StartTwice "start-twice" "a stopped unit starts at the second START" "";
-    ReadSlowAfterReset "read-slow-after-reset" "the first read after a reset takes 35 s" "";
-    DefectListNeither "defect-list-neither" "READ DEFECT DATA that asks for no list is refused" "";
-    BufferWholeHangs "buffer-whole-hangs" "WRITE BUFFER of the whole buffer hangs" "";
-    // A sixth time: what drivers' tables of quirks are about, and what one command leaves behind for the next.
-    InquiryOver36Hangs "inquiry-over-36-hangs" "INQUIRY of more than 36 bytes hangs" "Linux BLIST_INQUIRY_36";
-    InquiryType "inquiry-type" "a disk says that it is an optical memory device" "Linux BLIST_ISROM";
-    ModePage8Hangs "mode-page8-hangs" "the changeable mask of page 08h hangs" "Linux BLIST_MS_SKIP_PAGE_08";
-    ModeAllNeeds192 "mode-all-needs-192" "all pages are refused to an allocation length below 192" "Linux BLIST_MS_192_BYTES_FOR_3F";
-    SenseOver18Hangs "sense-over-18-hangs" "REQUEST SENSE of more than 18 bytes hangs" "Linux US_FL_BAD_SENSE";
-    WriteOver120Refused "write-over-120-refused" "WRITE(10) of more than 120 blocks gives 5/24/00" "Linux US_FL_MAX_SECTORS_64";
-    CapacityFirstZero "capacity-first-zero" "the first READ CAPACITY after power-on tells zeros" "";
-    SelectSecondUnsaved "select-second-unsaved" "what the second initiator selects with SP is not saved" "";
-    ResetLosesSaved "reset-loses-saved" "a bus reset loses what was saved of page 01h" "";
-    AttentionLostByReserve "attention-lost-by-reserve" "RESERVE drops the attention of the other initiator" "";
-    EjectLosesCache "eject-loses-cache" "an eject drops what is cached" "";
-    AttentionLoadMissing "attention-load-missing" "a medium that START loads is not reported" "";
-    ModeProtectStale "mode-protect-stale" "WP stays set once it was" "";
-    ProtectSelectRefused "protect-select-refused" "MODE SELECT is refused when the medium is protected" "";
-    InquiryAfterVpd "inquiry-after-vpd" "the first INQUIRY after one for a page has the page's length" "";
-    InquiryAfterAbsent "inquiry-after-absent" "the first INQUIRY after one to an absent LUN tells that none is there" "";
-    ModeControlSticks "mode-control-sticks" "current values after changeable ones are the changeable ones again" "";
-    ReadAfterRange "read-after-range" "the first read after an address out of range gives block 0" "";
-    WriteAfterModeSense "write-after-mode-sense" "the first write after MODE SENSE has four bytes of its header" "";
-    ReadOtherCached "read-other-cached" "a read of one block gives the second initiator what the first read last" "";
-    ReadOverlapStale "read-overlap-stale" "in a read of several the block written last is as it was before" "";
-    Write6OddEven "write6-odd-even" "WRITE(6) of an even number of blocks at an odd address begins one below" "";
-    CarryLost16 "carry-lost-16" "a transfer past a multiple of 65536 blocks goes on at the multiple before" "";
-    VerifyCacheIgnored "verify-cache-ignored" "VERIFY compares with the medium while newer data are cached" "";
-    VerifyLastRefused "verify-last-refused" "VERIFY of the last block is refused" "";
-    SyncZeroNone "sync-zero-none" "SYNCHRONIZE CACHE of 0 blocks writes nothing" "";
-    PrefetchRange "prefetch-range" "PRE-FETCH does not check its range" "";
-    WriteSameOneMore "write-same-one-more" "WRITE SAME writes one block more" "";
-    WriteVerifyCached "write-verify-cached" "what WRITE AND VERIFY writes stays in the cache" "";
-    FormatEndsStopped "format-ends-stopped" "a FORMAT UNIT leaves the unit stopped" "";
-    SelfTestAttention "self-test-attention" "the self-test leaves an attention" "";
-    BufferModeShift "buffer-mode-0-shift" "mode 0 of WRITE BUFFER takes its header for data" "";
-    ReserveWornOut "reserve-worn-out" "the fifth RESERVATION CONFLICT ends the reservation" "";
-    ReserveRead10Allowed "reserve-read10-allowed" "others can READ(10)" "";
-    ReservePreventAllowed "reserve-prevent-allowed" "others can prevent removal" "";
-    ModeSenseSlow "mode-sense-slow" "MODE SENSE(10) takes 15 s" "";
-    BufferOddHangs "buffer-odd-hangs" "READ BUFFER of an odd length hangs" "";
-    ModeZeroHangs "mode-zero-hangs" "MODE SENSE with an allocation length of 0 hangs" "";
-    PowerKeepsReservation "power-keeps-reservation" "a reservation outlives power-off" "";
-    PowerLosesLast "power-loses-last" "power-off loses the block written last" "";
-    // A seventh time, by kind: sense, attention, capacity, reserved bits, lost writes, pages, residuals, hangs, resets.
-    Write6RangeCode "write6-range-code" "WRITE(6) past the end gives 5/24/00" "";
-    SenseRangeBlock "sense-range-block" "an address out of range tells block 0 as valid" "";
-    LunKeyWrong "lun-key-wrong" "commands to an absent LUN are NOT READY" "";
-    StopQualifierLost "stop-qualifier-lost" "a stopped unit gives 2/04/00" "";
-    MiscompareQualifier "miscompare-qualifier" "a miscompare gives E/1D/01" "";
-    SenseSegmentSet "sense-segment-set" "the segment number is not zero though nothing was copied" "";
-    AttentionReturns "attention-returns" "an attention that was told is told again twenty commands later" "";
-    AttentionClearedByVpd "attention-cleared-by-vpd" "INQUIRY for a page clears attention" "";
-    AttentionByModeSense "attention-by-mode-sense" "MODE SENSE tells others that parameters changed" "";
-    AttentionByRelease "attention-by-release" "RELEASE tells others that parameters changed" "";
-    CapacityGrows "capacity-grows" "READ CAPACITY is one more once the last block was written" "";
-    CapacityAfterStart "capacity-after-start" "READ CAPACITY is one less after STOP and START" "";
-    CapacityLong "capacity-long" "READ CAPACITY sends twelve bytes" "";
-    StartReserved "start-reserved" "START STOP UNIT does not check its reserved bits" "";
-    InquiryReservedIgnored "inquiry-reserved-ignored" "INQUIRY does not check byte 1" "";
-    BufferReserved "buffer-reserved" "READ BUFFER does not check byte 1" "";
-    SenseControlIgnored "sense-control-ignored" "REQUEST SENSE does not check its control byte" "";
-    WriteAlternatingLost "write-alternating-lost" "when initiators write in turn the third write is lost" "";
-    WriteSequentialLost "write-sequential-lost" "a write right behind the one before loses its first block" "";
-    WriteShorterRepeats "write-shorter-repeats" "a shorter write where a longer began zeroes the rest of that" "";
-    ModePage1Short "mode-page1-short" "page 01h has the six bytes of the common command set" "";
-    ModePageALong "mode-page-a-long" "page 0Ah has the ten bytes of SCSI-3" "";
-    ModeSavedRefused "mode-saved-refused" "saved values are refused though pages are saved" "";
-    ModeDefaultSaved "mode-default-saved" "saving changes the default values" "";
-    SelectBlocksRefused "select-blocks-refused" "a descriptor with the number of blocks that was told is refused" "";
-    SelectRetriesSwapped "select-retries-swapped" "MODE SELECT puts the read retries where the write retries are" "";
-    Read256ByteShort "read-256-byte-short" "READ(6) of 256 blocks sends a byte less" "";
-    SenseWhole "sense-whole" "REQUEST SENSE sends eighteen bytes to any allocation length" "";
-    VerifyZeroHangs "verify-zero-hangs" "VERIFY of 0 blocks with BytChk hangs" "";
-    WriteZeroHangs "write-zero-hangs" "WRITE(10) of 0 blocks hangs" "";
-    WriteLongSlow "write-long-slow" "a write of more than 100 blocks takes 20 s" "";
-    ResetKeepsPreventSecond "reset-keeps-prevent-second" "a reset leaves what the second initiator prevents" "";
-    DeviceResetLosesCache "device-reset-loses-cache" "BUS DEVICE RESET drops what is cached" "";
-    ResetTwiceSilent "reset-twice-silent" "the second of two resets in a row takes the attention back" "";
-    SenseOutlivesDeviceReset "sense-outlives-device-reset" "BUS DEVICE RESET keeps sense" "";
-    InquiryControlChar "inquiry-control-char" "the product text ends with a control character" "";
-    VerifyConditionMet "verify-condition-met" "VERIFY ends with CONDITION MET" "";
-    ReadBeforeWriteStale "read-fua-ahead" "READ(10) with FUA takes what was read ahead after a write with FUA" "";
-    ReleaseNothingClears "release-clears-attention" "RELEASE drops the attention of the other initiator" "";
 }
 
 impl Defect {

@@ -42,6 +42,9 @@ impl Target {
     /// reservation, readiness.
     pub(super) fn run(&mut self, task: &Task<'_>) -> Reply {
         let row = command::find(task.opcode());
+        if row.is_none() && self.has(Defect::AttentionAfterOpcode) {
+            return self.unknown(task);
+        }
         self.attention(task)?;
         if self.has(Defect::BusyForever) && self.refused_opcode {
             return Err(Refusal::Busy);

@@ -22,7 +22,7 @@ impl Target {
     }
 
     fn standard(&self, qualifier_and_type: u8) -> Vec<u8> {
-        let removable = self.model.medium == MediumKind::Removable;
+        let removable = self.model.medium == MediumKind::Removable && !self.has(Defect::InquiryRemovableLost);
         let version = if self.has(Defect::InquiryVersion) { 1 } else { 2 };
         let additional = if self.has(Defect::InquiryLengthWrong) { ADDITIONAL + 5 } else { ADDITIONAL };
         let reserved = u8::from(self.has(Defect::InquiryReservedSet));
@@ -145,7 +145,8 @@ impl Target {
         };
         let swapped = task.byte(2) == 0x80 && self.has(Defect::VpdLengthHigh);
         let (high, length) = if swapped { (length, 0) } else { (0, length) };
-        let mut page = vec![0, code ^ u8::from(removable) << 7, high, length];
+        let kind = if self.has(Defect::VpdTypeWrong) { 0x05 } else { 0 };
+        let mut page = vec![kind, code ^ u8::from(removable) << 7, high, length];
         page.extend(body);
         data(self.cut_inquiry(page, task))
     }
@@ -168,6 +169,9 @@ impl Target {
             }
             None => self.formatting().unwrap_or(Sense::NONE),
         };
+        if self.has(Defect::SenseReadTwice) {
+            self.kept(task.initiator).sense = Some(sense);
+        }
         if self.has(Defect::SenseCodeStays) {
             self.kept(task.initiator).sense = Some(sense.with_key(0));
         }

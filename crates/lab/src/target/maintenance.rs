@@ -21,10 +21,13 @@ const LIST_HEADER: usize = 4;
 
 impl Target {
     pub(super) fn format_unit(&mut self, task: &Task<'_>) -> Reply {
-        if self.medium.protection == Protection::On && !self.has(Defect::ProtectIgnored) {
+        let ignored = self.has(Defect::ProtectIgnored) || self.has(Defect::FormatProtected);
+        if self.medium.protection == Protection::On && !ignored {
             return Err(Sense::PROTECTED.into());
         }
-        self.ready(task)?;
+        if !(self.spindle == Spindle::Stopped && self.has(Defect::FormatStopped)) {
+            self.ready(task)?;
+        }
         let (with_list, format) = (task.bit(1, 4), task.byte(1) & 0x07);
         let known = format == BLOCK_FORMAT || with_list && format == PHYSICAL_SECTORS;
         if !known && !self.has(Defect::FormatListUnchecked) {
@@ -99,7 +102,8 @@ impl Target {
     /// No defects are known, in physical sector format; the header echoes the lists asked for (9.2.8).
     pub(super) fn read_defect_data(&mut self, task: &Task<'_>) -> Reply {
         let wanted = task.byte(2) & 0x1f;
-        if wanted & 0x07 != PHYSICAL_SECTORS && wanted & 0x07 != BLOCK_FORMAT {
+        let unchecked = self.has(Defect::DefectFormatUnchecked);
+        if !unchecked && wanted & 0x07 != PHYSICAL_SECTORS && wanted & 0x07 != BLOCK_FORMAT {
             return Err(Sense::field(2).into());
         }
         if wanted & 0x18 == 0 && self.has(Defect::DefectListNeither) {
@@ -118,7 +122,8 @@ impl Target {
     pub(super) fn send_diagnostic(&mut self, task: &Task<'_>) -> Reply {
         let self_test = task.bit(1, 2);
         let length = usize::from(task.be16(3));
-        if self_test && (length != 0 || self.has(Defect::SelfTestRefused)) {
+        let listed = length != 0 && !self.has(Defect::SelfTestListIgnored);
+        if self_test && (listed || self.has(Defect::SelfTestRefused)) {
             return Err(Sense::field(3).into());
         }
         if self_test && self.has(Defect::SelfTestReleases) {
@@ -134,6 +139,8 @@ impl Target {
             self.medium.write(0, &[0xa5; BLOCK_BYTES], Through::Medium);
         }
         match length {
+            _ if self_test => return nothing(),
+            4.. if self.has(Defect::DiagnosticPageIgnored) => return nothing(),
             1.. if self.has(Defect::DiagnosticListHangs) => return Err(Refusal::Silence),
             0 => return nothing(),
             1..4 => return Err(Sense::LIST_LENGTH.into()),
@@ -157,7 +164,8 @@ impl Target {
     fn buffer_place(&self, task: &Task<'_>, length: usize) -> Result<usize, Refusal> {
         let offset = if self.has(Defect::BufferOffset8) { task.byte(5).into() } else { task.be24(3) };
         let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-        if task.byte(2) != 0 {
+        let any = task.opcode() == 0x3c && self.has(Defect::BufferIdIgnored);
+        if task.byte(2) != 0 && !any {
             return Err(Sense::field(2).into());
         }
         let fits = offset.saturating_add(length) <= BUFFER_BYTES || self.has(Defect::BufferOverflow);
@@ -199,7 +207,11 @@ impl Target {
         let told = if self.has(Defect::BufferCapacityWrong) { BUFFER_BYTES * 2 } else { BUFFER_BYTES };
         let [_, capacity @ ..] = u32::try_from(told).unwrap_or(0).to_be_bytes();
         let header = [&[0], capacity.as_slice()].concat();
-        let mut bytes = match task.byte(1) & 0x07 {
+        let mode = match task.byte(1) & 0x07 {
+            7 if self.has(Defect::BufferModeUnchecked) => 2,
+            mode => mode,
+        };
+        let mut bytes = match mode {
             0 if task.be24(3) != 0 => return Err(Sense::field(3).into()),
             0 if self.has(Defect::BufferNoHeader) => self.buffer.clone(),
             0 => [header, self.buffer.clone()].concat(),

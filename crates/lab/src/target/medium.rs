@@ -55,7 +55,9 @@ impl Medium {
 
     pub(super) fn replace(&mut self) {
         self.written.clear();
-        self.cache.clear();
+        if self.defect != Some(Defect::MediumCacheKept) {
+            self.cache.clear();
+        }
         if self.defect != Some(Defect::MediumAheadKept) {
             self.ahead = None;
         }

@@ -217,7 +217,15 @@ impl Target {
         if !self.has(Defect::PowerKeepsModes) {
             self.pages.restore_saved();
         }
-        self.remembered = [Remembered::default(); 2];
+        let before = std::mem::take(&mut self.remembered);
+        for (kept, before) in self.remembered.iter_mut().zip(before) {
+            if self.defect == Some(Defect::PowerKeepsPrevent) {
+                kept.prevents_removal = before.prevents_removal;
+            }
+            if self.defect == Some(Defect::PowerKeepsSense) {
+                kept.sense = before.sense;
+            }
+        }
         if !self.has(Defect::PowerKeepsReservation) {
             self.reserved_by = None;
         }

@@ -72,7 +72,7 @@ impl Target {
     pub(super) fn start_stop_unit(&mut self, task: &Task<'_>) -> Reply {
         let (immediate, load_eject, start) = (task.bit(1, 0), task.bit(4, 1), task.bit(4, 0));
         if load_eject {
-            return self.load_or_eject(start);
+            return self.load_or_eject(start, task.initiator);
         }
         if !self.medium.present {
             return Err(Sense::NO_MEDIUM.into());
@@ -127,10 +127,14 @@ impl Target {
         nothing()
     }
 
-    fn load_or_eject(&mut self, load: bool) -> Reply {
+    fn load_or_eject(&mut self, load: bool, by: Initiator) -> Reply {
         let fixed = self.model.medium == MediumKind::Fixed;
         if fixed && !self.has(Defect::EjectFixed) {
             return Err(Sense::field(4).into());
+        }
+        if load && self.has(Defect::LoadPrevented) && self.remembered.iter().any(|kept| kept.prevents_removal)
+        {
+            return Err(Sense::PREVENTED.into());
         }
         if load {
             if !self.medium.present {
@@ -143,6 +147,11 @@ impl Target {
             return nothing();
         }
         let prevented = self.remembered.iter().any(|kept| kept.prevents_removal);
+        let own = self.kept(by).prevents_removal;
+        let prevented = if self.has(Defect::PreventOwnOnly) { own } else { prevented };
+        if !prevented && self.has(Defect::EjectIgnored) {
+            return nothing();
+        }
         if prevented && !self.has(Defect::PreventIgnored) {
             return Err(Sense::PREVENTED.into());
         }
@@ -182,6 +191,7 @@ impl Target {
             0x12 => self.has(Defect::ReserveBlocksInquiry),
             REQUEST_SENSE => self.has(Defect::SenseBlockedByReservation),
             0x17 => self.has(Defect::ReleaseConflict),
+            0x1e if !task.bit(4, 0) => self.has(Defect::AllowConflict),
             0x04 if self.has(Defect::ReserveFormatAllowed) => false,
             0x0a | 0x2a if self.has(Defect::ReserveWritesAllowed) => false,
             0x15 | 0x55 if self.has(Defect::ReserveSelectAllowed) => false,
@@ -216,7 +226,7 @@ impl Target {
     }
 
     pub(super) fn release(&mut self, task: &Task<'_>) -> Reply {
-        if task.byte(1) & 0x11 != 0 {
+        if task.byte(1) & 0x11 != 0 && !self.has(Defect::ReleaseExtent) {
             return Err(Sense::field(1).into());
         }
         let own = |holder: Initiator| holder == task.initiator;

@@ -8,10 +8,7 @@ use crate::capability::{Capabilities, Capability};
 use crate::guest::GuestDefinition;
 use crate::rig::{DeviceUnderTest, FunctionUnderTest, Rig, RigError, RunningGuest, Serves};
 use crate::transport::{Transport, TransportError};
-use crate::wire::{
-    Attribute, Command, CommandOutcome, DeviceAddress, FoundDevice, HexBytes, InterruptKind, LogRecord,
-    Nexus, Operation, OperationOutcome, PciFunction,
-};
+use crate::wire::{Attribute, HexBytes, InterruptKind, LogRecord, Operation, OperationOutcome, PciFunction};
 
 /// What can be wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -293,23 +290,6 @@ impl FakeFunction {
 impl Transport for FakeFunction {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    fn scan(&mut self, _: Nexus, _: Duration) -> Result<(), TransportError> {
-        Ok(())
-    }
-
-    fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
-        Ok(Vec::new())
-    }
-
-    fn execute(
-        &mut self,
-        _: DeviceAddress,
-        _: &[Command],
-        _: Duration,
-    ) -> Result<Vec<CommandOutcome>, TransportError> {
-        Err(TransportError::Refused { reason: "no SCSI device".into() })
     }
 
     fn functions(&mut self) -> Result<Vec<PciFunction>, TransportError> {

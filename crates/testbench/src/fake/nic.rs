@@ -1,16 +1,11 @@
 //! A model of a network card and of the peer on its wire, sound or with one defect that the suite `net` has to find.
 
-use std::net::Ipv4Addr;
-use std::time::Duration;
-
 use crate::capability::{Capabilities, Capability};
 use crate::guest::GuestDefinition;
 use crate::rig::{DeviceUnderTest, Peer, Rig, RigError, RunningGuest};
 use crate::transport::{Transport, TransportError};
-use crate::wire::{
-    Attribute, Command, CommandOutcome, DeviceAddress, FoundDevice, FrameExchange, HexBytes, LogRecord,
-    Nexus, Operation, OperationOutcome, PciFunction,
-};
+use crate::wire::{Attribute, FrameExchange, HexBytes, LogRecord, Operation, OperationOutcome, PciFunction};
+use std::net::Ipv4Addr;
 
 /// What can be wrong with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,23 +180,6 @@ fn answer(frame: &[u8]) -> Option<Vec<u8>> {
 impl Transport for FakeNic {
     fn capabilities(&self) -> &Capabilities {
         &self.capabilities
-    }
-
-    fn scan(&mut self, _: Nexus, _: Duration) -> Result<(), TransportError> {
-        Ok(())
-    }
-
-    fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
-        Ok(Vec::new())
-    }
-
-    fn execute(
-        &mut self,
-        _: DeviceAddress,
-        _: &[Command],
-        _: Duration,
-    ) -> Result<Vec<CommandOutcome>, TransportError> {
-        Err(TransportError::Refused { reason: "no SCSI device".into() })
     }
 
     fn functions(&mut self) -> Result<Vec<PciFunction>, TransportError> {

@@ -13,10 +13,10 @@ use slotwise_iscsi::initiator::{Completed, Credentials, Direction as Way, Initia
 use slotwise_iscsi::request::Function;
 use slotwise_iscsi::{Lun, NO_TAG};
 
-use super::{Event, Initiator as From, Route, SenseFetch, Transport, TransportError};
+use super::{Event, Initiator as From, Route, SenseFetch, Transport, TransportError, in_order};
 use crate::capability::{Capabilities, Capability};
 use crate::wire::{
-    Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, LogRecord, Nexus,
+    Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, LogRecord,
 };
 
 /// `DID_TIME_OUT` (`include/scsi/scsi_status.h`): what an adapter's driver reports of a command that was aborted.
@@ -191,10 +191,6 @@ impl Transport for IscsiTransport {
         &self.capabilities
     }
 
-    fn scan(&mut self, _: Nexus, _: Duration) -> Result<(), TransportError> {
-        Ok(())
-    }
-
     fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
         let lun = Lun::new(self.url.lun).unwrap_or_default();
         let cdb = [0x12, 0, 0, 0, INQUIRY_BYTES, 0];
@@ -236,16 +232,7 @@ impl Transport for IscsiTransport {
             return Err(TransportError::Refused { reason: "sense comes with the status".into() });
         }
         let lun = u16::try_from(device.lun).unwrap_or_default();
-        let mut outcomes = Vec::new();
-        for command in commands {
-            let completion = self.send(route, lun, command)?;
-            let reached = completion.reached_device();
-            outcomes.push(CommandOutcome::Completed(completion));
-            if !reached {
-                break;
-            }
-        }
-        Ok(outcomes)
+        in_order(commands, |command| self.send(route, lun, command))
     }
 
     fn event(&mut self, event: Event) -> Result<(), TransportError> {

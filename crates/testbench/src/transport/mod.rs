@@ -17,8 +17,8 @@ pub use route::{Event, Initiator, Route, SenseFetch};
 use crate::capability::Capabilities;
 use crate::sight::{Look, Sight};
 use crate::wire::{
-    Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus, Operation, OperationOutcome,
-    PciFunction,
+    Command, CommandOutcome, Completion, DeviceAddress, FoundDevice, LogRecord, Nexus, Operation,
+    OperationOutcome, PciFunction,
 };
 
 /// A way to the SCSI devices of one guest, or to a device without any guest.
@@ -26,31 +26,38 @@ pub trait Transport {
     /// What this way can carry.
     fn capabilities(&self) -> &Capabilities;
 
-    /// Looks for devices at one place.
+    /// Looks for devices at one place. Nothing to do where they are known.
     ///
     /// # Errors
     ///
     /// The other end does not answer, refuses, or breaks the protocol.
-    fn scan(&mut self, nexus: Nexus, limit: Duration) -> Result<(), TransportError>;
+    fn scan(&mut self, _nexus: Nexus, _limit: Duration) -> Result<(), TransportError> {
+        Ok(())
+    }
 
-    /// The devices there are.
+    /// The SCSI devices there are.
     ///
     /// # Errors
     ///
     /// As for [`scan`](Self::scan).
-    fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError>;
+    fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
+        Ok(Vec::new())
+    }
 
-    /// Sends commands one after another, up to the first that no device answered. Gives one outcome for each sent.
+    /// Sends commands one after another, up to the first that no device answered. Gives one outcome for each sent. Refused
+    /// by a transport without SCSI devices.
     ///
     /// # Errors
     ///
     /// As for [`scan`](Self::scan); no answer within `limit` counts as none.
     fn execute(
         &mut self,
-        device: DeviceAddress,
-        commands: &[Command],
-        limit: Duration,
-    ) -> Result<Vec<CommandOutcome>, TransportError>;
+        _device: DeviceAddress,
+        _commands: &[Command],
+        _limit: Duration,
+    ) -> Result<Vec<CommandOutcome>, TransportError> {
+        Err(TransportError::Refused { reason: "no SCSI device".into() })
+    }
 
     /// Sends commands by another way than the plain one. A transport that knows only the plain one refuses the others.
     ///
@@ -113,6 +120,28 @@ pub trait Transport {
     ///
     /// As for [`scan`](Self::scan).
     fn kernel_log(&mut self, since: u64) -> Result<(Vec<LogRecord>, u64), TransportError>;
+}
+
+/// Sends commands one after another, up to the first that no device answered: what [`Transport::execute`] does where
+/// commands go one by one.
+///
+/// # Errors
+///
+/// The first of `send`.
+pub fn in_order(
+    commands: &[Command],
+    mut send: impl FnMut(&Command) -> Result<Completion, TransportError>,
+) -> Result<Vec<CommandOutcome>, TransportError> {
+    let mut outcomes = Vec::new();
+    for command in commands {
+        let completion = send(command)?;
+        let reached = completion.reached_device();
+        outcomes.push(CommandOutcome::Completed(completion));
+        if !reached {
+            break;
+        }
+    }
+    Ok(outcomes)
 }
 
 /// Why nothing came back.

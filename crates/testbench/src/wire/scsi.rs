@@ -73,6 +73,17 @@ pub enum Direction {
     },
 }
 
+impl Direction {
+    /// How many bytes the device may send, and what it is sent.
+    pub fn parts(&self) -> (usize, &[u8]) {
+        match self {
+            Self::None => (0, &[]),
+            Self::In { length } => (usize::try_from(*length).unwrap_or(usize::MAX), &[]),
+            Self::Out { data } => (0, &data.0),
+        }
+    }
+}
+
 /// One SCSI command.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {

@@ -78,6 +78,7 @@ impl Target {
                 all.truncate(all.len().saturating_sub(8));
                 all
             }
+            ALL_PAGES if self.has(Defect::ModeAllCurrent) => self.pages.all(Values::Current),
             ALL_PAGES => self.pages.all(values),
             code => match self.pages.one(code, values) {
                 Some(page) => page,
@@ -89,7 +90,8 @@ impl Target {
         if dbd && self.has(Defect::ModeDbdRefused) {
             return Err(Sense::field(1).into());
         }
-        let without = dbd && !self.has(Defect::ModeDbdIgnored);
+        let ignored = form == Form::Ten && self.has(Defect::Mode10DbdIgnored);
+        let without = dbd && !ignored && !self.has(Defect::ModeDbdIgnored);
         let descriptor = if without { Vec::new() } else { self.descriptor(values, form) };
         let stale = descriptor.is_empty() && self.has(Defect::ModeDescriptorStale);
         let told = if stale { DESCRIPTOR } else { descriptor.len() };
@@ -118,7 +120,8 @@ impl Target {
     fn mode_header(&self, form: Form, descriptors: usize, behind: usize) -> Vec<u8> {
         let protected = self.medium.protection == Protection::On && !self.has(Defect::ModeProtectMissing);
         let stale = self.traces.was_protected && self.has(Defect::ModeProtectStale);
-        let specific = DPOFUA | if protected || stale { WRITE_PROTECTED } else { 0 };
+        let dpofua = if self.has(Defect::ModeDpoFuaMissing) { 0 } else { DPOFUA };
+        let specific = dpofua | if protected || stale { WRITE_PROTECTED } else { 0 };
         let small = |length: usize| u8::try_from(length).unwrap_or(u8::MAX);
         let form = if self.has(Defect::Mode10ShortHeader) { Form::Six } else { form };
         match form {
@@ -128,8 +131,9 @@ impl Target {
             }
             Form::Ten => {
                 let high = usize::from(self.has(Defect::Mode10LengthHigh));
+                let reserved = u8::from(self.has(Defect::Mode10ReservedSet));
                 let length = u16::try_from(behind + 6 + high).unwrap_or(u16::MAX).to_be_bytes();
-                vec![length[0], length[1], 0, specific, 0, 0, 0, small(descriptors)]
+                vec![length[0], length[1], 0, specific, reserved, 0, 0, small(descriptors)]
             }
         }
     }

@@ -143,7 +143,9 @@ impl Pages {
 
     pub(in crate::target) fn restore_saved(&mut self) {
         for page in &mut self.pages {
-            page.current.clone_from(&page.saved);
+            if page.code != CACHING || self.defect != Some(Defect::ResetKeepsCachePage) {
+                page.current.clone_from(&page.saved);
+            }
         }
     }
 

@@ -59,7 +59,8 @@ impl Target {
         let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing)
             || task.initiator == Initiator::B && self.has(Defect::SelectSecondUnsaved);
         if task.bit(1, 0) && !unsaved && !self.has(Defect::SelectSavesNothing) {
-            let codes: Vec<_> = pages.iter().map(|(code, _)| *code).collect();
+            let most = if self.has(Defect::SelectSavesFirst) { 1 } else { pages.len() };
+            let codes: Vec<_> = pages.iter().take(most).map(|(code, _)| *code).collect();
             self.pages.save(&codes);
         }
         if !pages.is_empty() {
@@ -95,7 +96,9 @@ impl Target {
             ),
         };
         let length_set = length != 0 && !self.has(Defect::SelectDataLengthIgnored);
-        if length_set || medium_type != 0 || !matches!(descriptors, 0 | DESCRIPTOR) {
+        let type_set = medium_type != 0 && !self.has(Defect::SelectMediumTypeIgnored);
+        let two = descriptors == 2 * DESCRIPTOR && self.has(Defect::SelectTwoDescriptors);
+        if length_set || type_set || !two && !matches!(descriptors, 0 | DESCRIPTOR) {
             return Err(Sense::PARAMETER.into());
         }
         if form == Form::Ten && descriptors != 0 && self.has(Defect::Select10Descriptor) {
@@ -123,7 +126,8 @@ impl Target {
         }
         let same_blocks =
             blocks == 0 || blocks == self.medium.blocks || self.has(Defect::SelectBlockLengthIgnored);
-        if (density, reserved) == (&0, &0) && same_length && same_blocks {
+        let dense = *density != 0 && !self.has(Defect::SelectDensityIgnored);
+        if !dense && *reserved == 0 && same_length && same_blocks {
             Ok(())
         } else {
             Err(Sense::PARAMETER.into())

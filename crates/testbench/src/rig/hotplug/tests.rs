@@ -9,7 +9,7 @@ use slotwise_core::vm::ChannelName;
 
 use super::*;
 use crate::capability::Capabilities;
-use crate::wire::{Command, CommandOutcome, DeviceAddress, FoundDevice, LogRecord, Nexus};
+use crate::wire::LogRecord;
 
 /// What was asked of the monitor, in order.
 type Log = Arc<Mutex<Vec<String>>>;
@@ -25,23 +25,6 @@ struct Guest {
 impl Transport for Guest {
     fn capabilities(&self) -> &Capabilities {
         unreachable!("nobody asks")
-    }
-
-    fn scan(&mut self, _: Nexus, _: Duration) -> Result<(), TransportError> {
-        Ok(())
-    }
-
-    fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
-        Ok(Vec::new())
-    }
-
-    fn execute(
-        &mut self,
-        _: DeviceAddress,
-        _: &[Command],
-        _: Duration,
-    ) -> Result<Vec<CommandOutcome>, TransportError> {
-        Ok(Vec::new())
     }
 
     fn functions(&mut self) -> Result<Vec<PciFunction>, TransportError> {
