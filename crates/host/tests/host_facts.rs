@@ -457,6 +457,7 @@ fn file_systems_are_followed_through_every_kind_of_volume() {
         virtual_disk("md0", "9:0", &["dm-1", "sda1"]);
         virtual_disk("dm-2", "253:2", &["md0"]);
         virtual_disk("dm-3", "253:3", &["dm-2"]);
+        virtual_disk("zd0", "230:0", &[]);
         for (name, volume) in [("dm-1", "mpatha"), ("dm-2", "cryptroot"), ("dm-3", "vg-home")] {
             tree::file(root, &format!("sys/devices/virtual/block/{name}/dm/name"), format!("{volume}\n"));
         }
@@ -465,8 +466,10 @@ fn file_systems_are_followed_through_every_kind_of_volume() {
             &[
                 (
                     "proc/self/mountinfo",
-                    "36 35 253:3 / /home rw - ext4 /dev/mapper/vg-home rw\n40 35 0:50 / /tank rw - zfs tank/data rw\n",
+                    "36 35 253:3 / /home rw - ext4 /dev/mapper/vg-home rw\n40 35 0:50 / /tank rw - zfs tank/data rw\n\
+                     41 35 230:0 / /volume rw - ext4 /dev/zd0 rw\n",
                 ),
+                ("run/udev/data/b230:0", "S:zvol/tank/secret\nE:DEVTYPE=disk\n"),
                 (
                     "run/udev/data/b8:0",
                     "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=tank\nE:ID_SERIAL=SERIAL123\n",
@@ -475,11 +478,12 @@ fn file_systems_are_followed_through_every_kind_of_volume() {
         );
     });
     let (facts, text) = both(&host);
-    assert!(!text.contains("SERIAL123"));
+    assert!(!text.contains("SERIAL123") && !text.contains("secret"));
     let topology = Topology::new(facts);
     let lines: Vec<String> =
         topology.dependents(address("0000:00:1f.2")).iter().map(ToString::to_string).collect();
     assert!(lines.contains(&"/tank on sda".to_owned()), "{lines:?}");
+    assert!(lines.iter().any(|line| line.starts_with("/volume on zd0 on sda")), "{lines:?}");
     let home = lines.iter().find(|line| line.starts_with("/home")).expect("a chain");
     assert!(home.starts_with("/home on dm-3 (vg-home) on dm-2 (cryptroot) on md0 on "), "{home}");
 }

@@ -1,9 +1,9 @@
 //! Block devices: which PCI function each hangs under, and which are made of which.
 //!
 //! `/sys/class/block` (`Documentation/ABI/stable/sysfs-block`, `testing/sysfs-block-dm`). Device-mapper (LVM, LUKS,
-//! multipath), md and bcache tell what they are made of in `slaves/`. The members of a ZFS pool are not in sysfs; udev's
-//! database has them by their labels (`zfs_pools.rs`). What user space cannot learn here: what a loop device's file or a
-//! network block device stands on, and which pool a ZFS volume is part of.
+//! multipath), md and bcache tell what they are made of in `slaves/`. The members of a ZFS pool, and the pool of a ZFS volume, are
+//! not in sysfs; udev's database has them (`zfs_pools.rs`). What user space cannot learn here: what a loop device's file or a
+//! network block device stands on.
 
 use slotwise_core::facts::{BlockDevice, DevNumber, Fact, ReadFault, StoragePool, UsageFacts};
 use slotwise_core::pci::PciAddress;

@@ -57,6 +57,7 @@ pub fn read(host: &dyn ReadHost, origin: Origin) -> Facts {
     facts.usage.block = block::block_devices(host, &mut faults);
     facts.usage.swaps = mounts::swaps(host, &facts.usage);
     facts.usage.pools = block::pools(host, &facts.usage, &mut faults);
+    zfs_pools::put_volumes(host, &mut facts.usage);
     facts.usage.network = network::interfaces(host, &mut faults);
     facts.usage.sessions = sessions::sessions(host, &mut faults);
     facts.usage.attached = attached::attached(host, &mut faults);

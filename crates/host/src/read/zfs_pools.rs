@@ -1,10 +1,11 @@
-//! Members of ZFS pools, by the labels that udev found on disks.
+//! Members of ZFS pools, by the labels that udev found on disks, and the pools of ZFS volumes, by the links that udev made.
 //!
 //! The kernel tells the members of a pool to the programs of ZFS only (`ioctl` on `/dev/zfs`). But udev probes every block
 //! device when it appears and keeps what it found in `/run/udev/data/bMAJOR:MINOR` (systemd `src/libsystemd/sd-device`): for a
 //! member of a pool `ID_FS_TYPE=zfs_member`, and in `ID_FS_LABEL` the pool's name (util-linux
 //! `libblkid/src/superblocks/zfs.c`). A disk that was given to a pool after it was probed is not found, so a pool of which no
-//! member is found is unknown, never empty.
+//! member is found is unknown, never empty. A volume (`zdN`) has a link `zvol/POOL/…/VOLUME` (OpenZFS
+//! `udev/rules.d/60-zvol.rules.in`), which the same records keep.
 
 use slotwise_core::facts::{BlockDevice, Fact, FaultKind, ReadFault, StoragePool, UsageFacts};
 
@@ -16,13 +17,18 @@ const DATABASE: &str = "/run/udev/data";
 /// Records have some KiB.
 const RECORD_BYTES: usize = 1 << 18;
 
-/// Pools that something is mounted from. The database is read only if there are any.
+/// Volumes are called so (OpenZFS `include/sys/fs/zfs.h`: `ZVOL_DEV_NAME`), with a number behind it.
+const VOLUME: &str = "zd";
+
+/// Pools that something is mounted from or that a volume is part of. The database is read only if there are any.
 pub(super) fn pools(host: &dyn ReadHost, usage: &UsageFacts) -> Vec<StoragePool> {
     let mounts = usage.mounts.known().into_iter().flatten();
     let mut names: Vec<&str> = mounts
         .filter(|mount| mount.fs_type == "zfs")
         .filter_map(|mount| mount.source.split('/').next())
         .collect();
+    let volumes = volumes(host, usage);
+    names.extend(volumes.iter().map(|(_, pool)| pool.as_str()));
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
@@ -49,6 +55,39 @@ pub(super) fn pools(host: &dyn ReadHost, usage: &UsageFacts) -> Vec<StoragePool>
     names.into_iter().map(pool).collect()
 }
 
+/// Puts every volume on the members of its pool, as far as these are known.
+pub(super) fn put_volumes(host: &dyn ReadHost, usage: &mut UsageFacts) {
+    for (name, pool) in volumes(host, usage) {
+        let of_it = |known: &&StoragePool| known.fs_type == "zfs" && known.name == pool;
+        let members = usage.pools.iter().find(of_it).and_then(|pool| pool.members.known()).cloned();
+        let device = match &mut usage.block {
+            Fact::Known(devices) => devices.iter_mut().find(|device| device.name == name),
+            Fact::Absent | Fact::Unreadable(_) => None,
+        };
+        if let (Some(device), Some(members)) = (device, members) {
+            device.lower.extend(members);
+        }
+    }
+}
+
+/// Volumes and their pools. A partition of one lies on it.
+fn volumes(host: &dyn ReadHost, usage: &UsageFacts) -> Vec<(String, String)> {
+    let is_volume = |device: &&BlockDevice| {
+        let number = device.name.strip_prefix(VOLUME);
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let told = |device: &BlockDevice| {
+        let record = text(host, &format!("{DATABASE}/b{}", device.number), RECORD_BYTES).ok()?;
+        Some((device.name.clone(), pool_of_volume(&record)?.to_owned()))
+    };
+    usage.block.known().into_iter().flatten().filter(is_volume).filter_map(told).collect()
+}
+
+/// The pool in the record of a volume.
+fn pool_of_volume(record: &str) -> Option<&str> {
+    record.lines().find_map(|line| line.strip_prefix("S:zvol/")?.split_once('/')).map(|(pool, _)| pool)
+}
+
 /// The pool's name in the record of one of its members.
 fn label(record: &str) -> Option<&str> {
     let property = |name: &str| {
@@ -61,8 +100,10 @@ fn label(record: &str) -> Option<&str> {
 pub(crate) fn reduced(path: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     path.strip_prefix(DATABASE)?.strip_prefix("/b")?;
     let record = String::from_utf8_lossy(bytes);
-    let pool = label(&record).map(|pool| format!("E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL={pool}\n"));
-    Some(pool.unwrap_or_default().into_bytes())
+    let member = label(&record).map(|pool| format!("E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL={pool}\n"));
+    // The volume's own name says who uses it.
+    let volume = pool_of_volume(&record).map(|pool| format!("S:zvol/{pool}/-\n"));
+    Some(format!("{}{}", member.unwrap_or_default(), volume.unwrap_or_default()).into_bytes())
 }
 
 #[cfg(test)]
@@ -78,5 +119,9 @@ mod tests {
         let short = String::from_utf8(short).expect("text");
         assert_eq!((label(&short), short.contains("secret")), (Some("rpool"), false));
         assert_eq!(reduced("/run/udev/data/c13:64", b""), None);
+        let volume = b"S:disk/by-id/x\nS:zvol/rpool/data/vm-100-secret\n";
+        let short = reduced("/run/udev/data/b230:0", volume).expect("a record");
+        assert_eq!(short, b"S:zvol/rpool/-\n");
+        assert_eq!(pool_of_volume("S:zvol/rpool/-\n"), Some("rpool"));
     }
 }

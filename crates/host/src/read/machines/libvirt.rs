@@ -1,5 +1,6 @@
 //! libvirt's files: domains that run (`/run/libvirt/DRIVER/*.xml`, a `domstatus` around the domain) and domains that are
-//! defined (`/etc/libvirt/DRIVER/*.xml`).
+//! defined (`/etc/libvirt/DRIVER/*.xml`); of users' own sessions (`qemu:///session`) those that run, in `/run/user/UID`
+//! (`src/qemu/qemu_conf.c: virQEMUDriverConfigNew`). What users define for themselves is in their homes, which are not read.
 //!
 //! Forms: <https://libvirt.org/formatdomain.html#host-device-assignment> (`hostdev` and `interface` of type `hostdev`),
 //! `src/conf/domain_conf.c: virDomainObjFormat`. Both are readable by root only. What a network pool or `vfio` variant hands
@@ -23,6 +24,9 @@ const DIRECTORIES: [(&str, bool); 5] = [
     ("/var/lib/libvirt/libxl", false),
 ];
 
+/// Where users' sessions keep what runs: a directory for each user, and the place in it.
+const SESSIONS: (&str, &str) = ("/run/user", "libvirt/qemu/run");
+
 /// A domain's file has some tens of KiB; `qemuCaps` of a running one is the largest part.
 const DOMAIN_BYTES: usize = 1 << 20;
 
@@ -30,8 +34,14 @@ const DOMAIN_BYTES: usize = 1 << 20;
 const DEEPEST: usize = 64;
 
 pub(super) fn machines(host: &dyn ReadHost, found: &mut Found) {
-    for (directory, running) in DIRECTORIES {
-        for name in found.names(host, directory) {
+    let system = DIRECTORIES.map(|(directory, running)| (directory.to_owned(), running));
+    let (users, place) = SESSIONS;
+    // That there are users says nothing of machines.
+    let users =
+        host.list(users).unwrap_or_default().into_iter().filter(|user| is_user(user)).take(MOST_USERS);
+    let sessions = users.map(|user| (format!("{}/{user}/{place}", SESSIONS.0), true));
+    for (directory, running) in system.into_iter().chain(sessions) {
+        for name in found.names(host, &directory) {
             if !name.ends_with(".xml") {
                 continue;
             }
@@ -52,6 +62,22 @@ pub(super) fn machines(host: &dyn ReadHost, found: &mut Found) {
             }
         }
     }
+}
+
+/// Users whose sessions are looked at.
+const MOST_USERS: usize = 1024;
+
+fn is_user(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Whether a session keeps there what runs.
+fn is_session(directory: &str) -> bool {
+    let (users, place) = SESSIONS;
+    let user = directory
+        .strip_prefix(users)
+        .and_then(|rest| rest.strip_prefix('/')?.strip_suffix(place)?.strip_suffix('/'));
+    user.is_some_and(is_user)
 }
 
 /// What is read of a domain.
@@ -190,7 +216,8 @@ fn address(element: &BytesStart<'_>) -> Option<PciAddress> {
 /// See [`super::reduced`].
 pub(super) fn reduced(path: &str, bytes: &[u8]) -> Option<Vec<u8>> {
     let (directory, name) = path.rsplit_once('/')?;
-    let ours = name.ends_with(".xml") && DIRECTORIES.iter().any(|(known, _)| *known == directory);
+    let known = DIRECTORIES.iter().any(|(known, _)| *known == directory) || is_session(directory);
+    let ours = known && name.ends_with(".xml");
     ours.then(|| Domain::parse(bytes).map_or_else(Vec::new, |domain| domain.reduced()))
 }
 
@@ -240,6 +267,9 @@ mod tests {
         let text = String::from_utf8_lossy(&short);
         assert!(!text.contains("hunter2") && !text.contains("secret"), "{text}");
         assert_eq!(reduced("/etc/libvirt/secrets/x.xml", b"<secret/>"), None);
+        let session = reduced("/run/user/1000/libvirt/qemu/run/win.xml", RUNNING.as_bytes());
+        assert_eq!(session.as_deref(), Some(&short[..]));
+        assert_eq!(reduced("/run/user/x/libvirt/qemu/run/win.xml", RUNNING.as_bytes()), None);
     }
 
     #[test]
