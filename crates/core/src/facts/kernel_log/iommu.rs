@@ -10,7 +10,7 @@
 use std::collections::BTreeSet;
 
 use super::LOG;
-use super::reserved::Ranges;
+use super::reserved::{self, Ranges};
 use crate::facts::line::{about_function, full_address};
 use crate::facts::{Fact, Facts, FunctionFacts, GroupId, IommuVendor, Switch};
 use crate::pci::PciAddress;
@@ -114,9 +114,6 @@ const OFF: [&str; 5] = [
     "(XEN) AMD-Vi: Error initialization",
 ];
 
-/// The most functions that a log is believed to tell of as refused.
-const MOST_REFUSED: usize = 4096;
-
 #[derive(Debug, Default)]
 pub(super) struct State {
     on: Option<String>,
@@ -161,7 +158,7 @@ impl State {
         self.vendor(facts, message);
         self.remapping(message);
         self.broken(message);
-        refused(facts, message);
+        reserved::refused(facts, message);
         self.ranges.line(facts, message)
     }
 
@@ -408,19 +405,6 @@ impl State {
             None if state == Switch::Off => IommuVendor::None,
             None => IommuVendor::Unknown,
         };
-    }
-}
-
-/// `drivers/iommu/iommu.c: __iommu_device_set_domain` (Linux 6.6 and later); `intel/iommu.c: intel_iommu_attach_device` (3.17 to
-/// 6.5).
-fn refused(facts: &mut Facts, message: &str) {
-    let said = message.contains("Firmware has requested this device have a 1:1 IOMMU mapping")
-        || message.contains("Device is ineligible for IOMMU domain attach due to platform RMRR requirement");
-    if said
-        && let Some(about) = about_function(message)
-        && facts.iommu.one_to_one.len() < MOST_REFUSED
-    {
-        facts.iommu.one_to_one.insert(about.address, message.to_owned());
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reserved ranges in a kernel log, and the devices that the log names for them: RMRRs of Intel's table, identity maps, IVMDs of
 //! AMD's. What Linux does not print (which device an RMRR is for, since 5.3) is not guessed.
 
-use crate::facts::line::full_address;
+use crate::facts::line::{about_function, full_address};
 use crate::facts::{Facts, ReservedKind, ReservedRegion};
 use crate::pci::PciAddress;
 
@@ -174,6 +174,22 @@ fn region(facts: &mut Facts, kind: ReservedKind, start: u64, end: u64) -> Option
     }
     facts.iommu.reserved.push(ReservedRegion { kind, start, end, devices: Vec::new() });
     Some(facts.iommu.reserved.len() - 1)
+}
+
+/// The most functions that a log is believed to tell of as refused.
+const MOST_REFUSED: usize = 4096;
+
+/// `drivers/iommu/iommu.c: __iommu_device_set_domain` (Linux 6.6 and later); `intel/iommu.c: intel_iommu_attach_device` (3.17 to
+/// 6.5).
+pub(super) fn refused(facts: &mut Facts, message: &str) {
+    let said = message.contains("Firmware has requested this device have a 1:1 IOMMU mapping")
+        || message.contains("Device is ineligible for IOMMU domain attach due to platform RMRR requirement");
+    if said
+        && let Some(about) = about_function(message)
+        && facts.iommu.one_to_one.len() < MOST_REFUSED
+    {
+        facts.iommu.one_to_one.insert(about.address, message.to_owned());
+    }
 }
 
 #[cfg(test)]
