@@ -57,13 +57,7 @@ impl Lab {
             let hint = error.hint().unwrap_or_default();
             format!("{error}{}{hint}", if hint.is_empty() { "" } else { "; " })
         })?;
-        let boot = || LabHost::boot(machine, &artifacts, &BootOptions::default(), &progress);
-        // A kernel patches itself while it boots, too, which QEMU before 8.1 may miss (`slotwise-lab-init`, `quiet.rs`): one of 54
-        // boots was never done. One that fails for a reason fails again.
-        let host = boot().or_else(|error| {
-            println!("  {error}; once more");
-            boot()
-        })?;
+        let host = LabHost::boot(machine, &artifacts, &BootOptions::default(), &progress)?;
         if let [complaint, ..] = host.complaints() {
             return Err(format!("the lab host complains: {complaint}").into());
         }

@@ -52,9 +52,11 @@ fn check(topology: &Topology, assignment: &Assignment, findings: &mut Findings) 
         }
         let (class, id) = (word(&function.class), word(&function.id));
         let vfs = in_use(topology, function);
-        let without = match vfs {
-            Some(_) => "without virtual functions in use",
-            None => "and whether virtual functions of it are in use is not told",
+        let without = match &vfs {
+            Some((count, evidence)) => {
+                format!("with {count} virtual functions ({}: {})", evidence.source, evidence.text)
+            }
+            None => "and how many virtual functions it has is not told".to_owned(),
         };
         findings.fine(function.address, format!("no bridge (class {class}), not listed ({id}), {without}"));
         let found = bridge(function).or_else(|| listed(topology, function));

@@ -113,6 +113,7 @@ fn multipath_heads(host: &dyn ReadHost, devices: &mut [BlockDevice]) {
 pub(super) fn pools(
     host: &dyn ReadHost,
     usage: &UsageFacts,
+    volumes: &[zfs_pools::Volume],
     faults: &mut Vec<ReadFault>,
 ) -> Vec<StoragePool> {
     let mut pools = Vec::new();
@@ -124,7 +125,7 @@ pub(super) fn pools(
             pools.push(StoragePool { fs_type: "btrfs".to_owned(), name, members });
         }
     }
-    pools.extend(zfs_pools::pools(host, usage));
+    pools.extend(zfs_pools::pools(host, usage, volumes));
     pools
 }
 

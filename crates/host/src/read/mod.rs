@@ -56,8 +56,9 @@ pub fn read(host: &dyn ReadHost, origin: Origin) -> Facts {
     facts.usage.mounts = mounts::mounts(host, &mut faults);
     facts.usage.block = block::block_devices(host, &mut faults);
     facts.usage.swaps = mounts::swaps(host, &facts.usage);
-    facts.usage.pools = block::pools(host, &facts.usage, &mut faults);
-    zfs_pools::put_volumes(host, &mut facts.usage);
+    let volumes = zfs_pools::volumes(host, &facts.usage);
+    facts.usage.pools = block::pools(host, &facts.usage, &volumes, &mut faults);
+    zfs_pools::put_volumes(&volumes, &mut facts.usage);
     facts.usage.network = network::interfaces(host, &mut faults);
     facts.usage.sessions = sessions::sessions(host, &mut faults);
     facts.usage.attached = attached::attached(host, &mut faults);

@@ -20,15 +20,20 @@ const RECORD_BYTES: usize = 1 << 18;
 /// Volumes are called so (OpenZFS `include/sys/fs/zfs.h`: `ZVOL_DEV_NAME`), with a number behind it.
 const VOLUME: &str = "zd";
 
+/// A volume, and the pool that it is part of.
+pub(super) struct Volume {
+    device: String,
+    pool: String,
+}
+
 /// Pools that something is mounted from or that a volume is part of. The database is read only if there are any.
-pub(super) fn pools(host: &dyn ReadHost, usage: &UsageFacts) -> Vec<StoragePool> {
+pub(super) fn pools(host: &dyn ReadHost, usage: &UsageFacts, volumes: &[Volume]) -> Vec<StoragePool> {
     let mounts = usage.mounts.known().into_iter().flatten();
     let mut names: Vec<&str> = mounts
         .filter(|mount| mount.fs_type == "zfs")
         .filter_map(|mount| mount.source.split('/').next())
         .collect();
-    let volumes = volumes(host, usage);
-    names.extend(volumes.iter().map(|(_, pool)| pool.as_str()));
+    names.extend(volumes.iter().map(|volume| volume.pool.as_str()));
     names.sort_unstable();
     names.dedup();
     if names.is_empty() {
@@ -56,12 +61,12 @@ pub(super) fn pools(host: &dyn ReadHost, usage: &UsageFacts) -> Vec<StoragePool>
 }
 
 /// Puts every volume on the members of its pool, as far as these are known.
-pub(super) fn put_volumes(host: &dyn ReadHost, usage: &mut UsageFacts) {
-    for (name, pool) in volumes(host, usage) {
-        let of_it = |known: &&StoragePool| known.fs_type == "zfs" && known.name == pool;
+pub(super) fn put_volumes(volumes: &[Volume], usage: &mut UsageFacts) {
+    for volume in volumes {
+        let of_it = |known: &&StoragePool| known.fs_type == "zfs" && known.name == volume.pool;
         let members = usage.pools.iter().find(of_it).and_then(|pool| pool.members.known()).cloned();
         let device = match &mut usage.block {
-            Fact::Known(devices) => devices.iter_mut().find(|device| device.name == name),
+            Fact::Known(devices) => devices.iter_mut().find(|device| device.name == volume.device),
             Fact::Absent | Fact::Unreadable(_) => None,
         };
         if let (Some(device), Some(members)) = (device, members) {
@@ -70,15 +75,15 @@ pub(super) fn put_volumes(host: &dyn ReadHost, usage: &mut UsageFacts) {
     }
 }
 
-/// Volumes and their pools. A partition of one lies on it.
-fn volumes(host: &dyn ReadHost, usage: &UsageFacts) -> Vec<(String, String)> {
+/// The volumes among the block devices. A partition of one lies on it.
+pub(super) fn volumes(host: &dyn ReadHost, usage: &UsageFacts) -> Vec<Volume> {
     let is_volume = |device: &&BlockDevice| {
         let number = device.name.strip_prefix(VOLUME);
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     };
     let told = |device: &BlockDevice| {
         let record = text(host, &format!("{DATABASE}/b{}", device.number), RECORD_BYTES).ok()?;
-        Some((device.name.clone(), pool_of_volume(&record)?.to_owned()))
+        Some(Volume { device: device.name.clone(), pool: pool_of_volume(&record)?.to_owned() })
     };
     usage.block.known().into_iter().flatten().filter(is_volume).filter_map(told).collect()
 }

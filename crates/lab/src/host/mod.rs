@@ -123,11 +123,28 @@ pub struct LabHost {
 }
 
 impl LabHost {
-    /// Boots a machine; `progress` hears what it is doing.
+    /// Boots a machine; `progress` hears what it is doing. One that is not up in time is booted once more: a kernel
+    /// patches its own code while it boots, which QEMU before 8.1 may miss (`slotwise-lab-init`, `quiet.rs`), and that is
+    /// the likely reason why one of 54 boots never ended. One that is not up for a reason of its own fails again.
     ///
     /// # Errors
     /// See [`LabError`].
     pub fn boot(
+        machine: &Machine,
+        artifacts: &Artifacts,
+        options: &BootOptions,
+        progress: &dyn Fn(&str),
+    ) -> Result<Self, LabError> {
+        match Self::boot_once(machine, artifacts, options, progress) {
+            Err(LabError::Deadline { after, .. }) => {
+                progress(&format!("not up after {} s; starting it once more", after.as_secs()));
+                Self::boot_once(machine, artifacts, options, progress)
+            }
+            done => done,
+        }
+    }
+
+    fn boot_once(
         machine: &Machine,
         artifacts: &Artifacts,
         options: &BootOptions,

@@ -20,7 +20,7 @@ pub(super) struct MachineArguments {
     /// Give the machine one of its faults
     #[arg(long, value_name = "FAULT")]
     fault: Vec<String>,
-    /// Seconds of processor time within which the machine must be up
+    /// Seconds of processor time within which the machine must be up; one that is not is started once more
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     deadline: u64,
     /// Keep the log of its kernel console here

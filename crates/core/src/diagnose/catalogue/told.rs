@@ -49,18 +49,27 @@ pub(in crate::diagnose) const FAILS: &[&str] = &[
     "black screen",
 ];
 
+/// Words that a device is handed to a VM, and more.
+macro_rules! handed {
+    ($($more:literal),*) => {
+        &[
+            "vfio",
+            "passthrough",
+            "pass-through",
+            "passthru",
+            "pass through",
+            "passing through",
+            "hostdev",
+            "hostpci",
+            "iommu",
+            $($more),*
+        ]
+    };
+}
+pub(super) use handed;
+
 /// That a device is handed to a VM.
-pub(super) const HANDED: &[&str] = &[
-    "vfio",
-    "passthrough",
-    "pass-through",
-    "passthru",
-    "pass through",
-    "passing through",
-    "hostdev",
-    "hostpci",
-    "iommu",
-];
+pub(super) const HANDED: &[&str] = handed!();
 
 /// What is handed.
 pub(super) const DEVICE: &[&str] =

@@ -1,25 +1,13 @@
 //! What people tell of a failure, continued from [`super::told`]: what the host, its kernel and its firmware do.
 
-use super::told::{DEVICE, FAILS, HANDED};
+use super::told::{DEVICE, FAILS, HANDED, handed};
 use super::{Pattern, told};
 
 /// A virtual function; words match from their beginning, and VFIO is none.
 const VF: &str = "vf ";
 
 /// That a device is handed to a VM, or the device itself.
-const GIVEN: &[&str] = &[
-    "vfio",
-    "passthrough",
-    "pass-through",
-    "passthru",
-    "pass through",
-    "passing through",
-    "hostdev",
-    "hostpci",
-    "iommu",
-    "pci device",
-    "pcidevice",
-];
+const GIVEN: &[&str] = handed!("pci device", "pcidevice");
 
 pub(super) const ROWS: &[Pattern] = &[
     told(

@@ -27,6 +27,9 @@ const DIRECTORIES: [(&str, bool); 5] = [
 /// Where users' sessions keep what runs: a directory for each user, and the place in it.
 const SESSIONS: (&str, &str) = ("/run/user", "libvirt/qemu/run");
 
+/// Users whose sessions are looked at.
+const MOST_USERS: usize = 1024;
+
 /// A domain's file has some tens of KiB; `qemuCaps` of a running one is the largest part.
 const DOMAIN_BYTES: usize = 1 << 20;
 
@@ -35,11 +38,11 @@ const DEEPEST: usize = 64;
 
 pub(super) fn machines(host: &dyn ReadHost, found: &mut Found) {
     let system = DIRECTORIES.map(|(directory, running)| (directory.to_owned(), running));
-    let (users, place) = SESSIONS;
+    let (parent, place) = SESSIONS;
     // That there are users says nothing of machines.
     let users =
-        host.list(users).unwrap_or_default().into_iter().filter(|user| is_user(user)).take(MOST_USERS);
-    let sessions = users.map(|user| (format!("{}/{user}/{place}", SESSIONS.0), true));
+        host.list(parent).unwrap_or_default().into_iter().filter(|user| is_user(user)).take(MOST_USERS);
+    let sessions = users.map(|user| (format!("{parent}/{user}/{place}"), true));
     for (directory, running) in system.into_iter().chain(sessions) {
         for name in found.names(host, &directory) {
             if !name.ends_with(".xml") {
@@ -64,18 +67,15 @@ pub(super) fn machines(host: &dyn ReadHost, found: &mut Found) {
     }
 }
 
-/// Users whose sessions are looked at.
-const MOST_USERS: usize = 1024;
-
 fn is_user(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether a session keeps there what runs.
 fn is_session(directory: &str) -> bool {
-    let (users, place) = SESSIONS;
+    let (parent, place) = SESSIONS;
     let user = directory
-        .strip_prefix(users)
+        .strip_prefix(parent)
         .and_then(|rest| rest.strip_prefix('/')?.strip_suffix(place)?.strip_suffix('/'));
     user.is_some_and(is_user)
 }
