@@ -95,7 +95,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "x2apic-opt-out",
-        &["x2apic opt out"],
+        &["x2apic opt out", "requested that x2apic be disabled"],
         "",
         "Linux intel_prepare_irq_remapping",
         "the firmware asks the kernel not to use x2APIC",
@@ -288,8 +288,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "not-coherent",
-        &["cache coheren", "CACHE_COHERENCY", "enforce cache", "non-coherent IOMMU"],
-        r"(?:cache coheren|CACHE_COHERENCY).{0,80}(?:not|lack|unsupported|fail|miss)|(?:not|no|lacks?|without|missing|cannot).{0,60}(?:cache coheren|CACHE_COHERENCY)|non-coherent IOMMU",
+        &["cache coheren", "CACHE_COHERENCY", "enforce cache", "non-coherent IOMMU", "device_iommu_capable"],
+        r"(?:cache coheren|CACHE_COHERENCY).{0,80}(?:not|lack|unsupported|fail|miss)|(?:not|no|lacks?|without|missing|cannot).{0,60}(?:cache coheren|CACHE_COHERENCY)|non-coherent IOMMU|device_iommu_capable\W{0,4}.{0,20}(?:false|fail)",
         "Linux __vfio_register_dev, iommufd_device_bind",
         "the IOMMU cannot force coherent DMA",
     ),

@@ -8,6 +8,7 @@
 //! Formats come from the kernel, QEMU, libvirt, Proxmox VE and Xen sources named in `by`; older wordings are
 //! further anchors of the same row. Matching ignores ASCII case, since distributions and old releases differ in it.
 
+mod assign;
 mod context;
 mod guest;
 mod harmless;
@@ -67,6 +68,7 @@ const fn told(id: &'static str, near: &'static [&'static [&'static str]], means:
 /// All rows that programs print, grouped by who prints them.
 const GROUPS: &[&[Pattern]] = &[
     vfio::ROWS,
+    assign::ROWS,
     qemu::ROWS,
     qemu_map::ROWS,
     monitors::ROWS,
@@ -83,7 +85,7 @@ const GROUPS: &[&[Pattern]] = &[
 ];
 
 /// How many of [`GROUPS`], from the first, hold messages about passed devices, whatever else is in the log.
-const ABOUT_PASSTHROUGH: usize = 7;
+const ABOUT_PASSTHROUGH: usize = 8;
 
 /// Whether the row called `id` is a message about a passed device.
 pub(super) fn is_about_passthrough(id: &str) -> bool {

@@ -105,7 +105,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "d0-inaccessible",
-        &["device inaccessible"],
+        // `config space inaccessible` from 5.4 to 5.18.
+        &["device inaccessible", "config space inaccessible"],
         r"(?:power state from (?P<from>\S+) to D0|D0\w*, device inaccessible|D3\w*, device inaccessible|^device inaccessible)",
         "Linux pci_power_up",
         "the device cannot be woken and its configuration space reads ff",
@@ -202,8 +203,9 @@ pub(super) const ROWS: &[Pattern] = &[
             "IOV BARS not allocated",
             "SR-IOV: bus number out of range",
             "IOV BARs not allocated",
+            "VFs (bus ",
         ],
-        r"(?:SR-IOV|IOV)",
+        r"SR-IOV|IOV|out of range of",
         "Linux sriov_enable",
         "there are no addresses for the BARs of virtual functions",
     ),

@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("device-not-bound"),
     clues: &[
+        primary("assign-occupied", 4.2),
+        primary("assign-busy", 2.8),
         primary("open-group-enoent", 3.0),
         primary("get-device-enodev", 3.0),
         primary("unmanaged-not-detached", 4.0),

@@ -49,7 +49,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("un-guest-agent", 1.0),
         primary("un-clock", 0.6),
         primary("irq-nobody", 1.6).unless(&["passthrough-named", "nobody-handler-vfio", "vfio-intx-user"]),
-        primary("flags-mismatch-other", 2.0).unless(&["flags-mismatch-vfio"]),
+        primary("flags-mismatch-other", 2.0).unless(&["flags-mismatch-vfio", "assign-irq-mismatch"]),
     ],
     look_alikes: &[],
     settle: &["Does it also happen without the passed device?"],
