@@ -102,7 +102,7 @@ pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
         let share = candidate.score.exp() / total;
         candidate.confidence = match () {
             () if candidate.is_only_prose() => share.min(TOLD_CEILING),
-            () if strongest_is_of_any_machine(&candidate.counted) => share * RELIED_ON_MACHINE,
+            () if strongest_is(&candidate.counted, catalogue::is_of_machine) => share * RELIED_ON_MACHINE,
             () => share * RELIED_ON_PROGRAM,
         };
     }
@@ -143,7 +143,7 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     let on_subject = cause.kind != Kind::Fault
         || counted.iter().any(|(clue, _)| catalogue::is_about_passthrough(clue.row))
         || catalogue::SUBJECT.iter().any(|row| scan.seen(row).is_some());
-    let of_any_machine = strongest_is_of_any_machine(&counted);
+    let of_any_machine = strongest_is(&counted, catalogue::is_of_any_machine);
     let penalty = match (on_subject, of_any_machine, scan.seen(catalogue::VM_NAMED).is_some()) {
         (true, _, _) => 0.0,
         (false, true, true) => VM_ONLY,
@@ -166,13 +166,13 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     Some(candidate)
 }
 
-/// Whether a line that any machine prints about its own devices speaks loudest for a candidate.
-fn strongest_is_of_any_machine(counted: &[(&Clue, &Seen)]) -> bool {
+/// Whether the line that speaks loudest for a candidate is of a kind.
+fn strongest_is(counted: &[(&Clue, &Seen)], kind: fn(&str) -> bool) -> bool {
     counted
         .iter()
         .filter(|(clue, _)| clue.role == Role::Primary)
         .max_by(|(a, _), (b, _)| a.weight.total_cmp(&b.weight))
-        .is_some_and(|(clue, _)| catalogue::is_of_any_machine(clue.row))
+        .is_some_and(|(clue, _)| kind(clue.row))
 }
 
 /// Whether every kept line of the clue is followed by a curing line about the same thing.

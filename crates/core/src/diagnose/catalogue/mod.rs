@@ -114,6 +114,13 @@ pub(super) fn is_prose(id: &str) -> bool {
 
 /// Whether the row called `id` is a message that a machine without a single VM prints as well, about its own devices.
 pub(super) fn is_of_any_machine(id: &str) -> bool {
+    // A driver that refuses to run in a VM speaks of a VM; a GPU without room for its BARs is of no use to anybody.
+    const NOT: &[&str] = &["code-43", "assign-failed-large", "window-failed-large", "cant-enable-unassigned"];
+    !NOT.contains(&id) && is_of_machine(id)
+}
+
+/// Whether the row called `id` is about a machine's devices, passed or not.
+pub(super) fn is_of_machine(id: &str) -> bool {
     const ROWS: &[&str] = &[
         "bootfb-iomem",
         "efifb-iomem",
@@ -126,10 +133,8 @@ pub(super) fn is_of_any_machine(id: &str) -> bool {
         "amd-completion-timeout",
         "fault-status-ite",
     ];
-    // A driver that refuses to run in a VM speaks of a VM; a GPU without room for its BARs is of no use to anybody.
-    const NOT: &[&str] = &["code-43", "assign-failed-large", "cant-enable-unassigned"];
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
-    !NOT.contains(&id) && ([pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id))
+    [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)
 }
 
 /// Rows that show that the log is about a passthrough at all.

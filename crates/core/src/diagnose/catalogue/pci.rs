@@ -164,9 +164,16 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "assign-failed-large",
         &["no space for [", "failed to assign", "can't assign; no space"],
-        r"BAR \d+[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|(?:BAR \d+|bridge window) \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign)",
+        r"BAR [0-5]\b[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|BAR [0-5] \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign)",
         "Linux pci_assign_resource",
-        "no address space is left for a BAR of 256 MiB or more, or for the window to it",
+        "no address space is left for a BAR of 256 MiB or more",
+    ),
+    row(
+        "window-failed-large",
+        &["no space for [", "failed to assign", "can't assign; no space"],
+        r"(?:BAR (?:[7-9]|1[3-5])\b[^\n]*?(?:no space for|failed to assign) |bridge window )\[mem size 0x[1-9a-f][0-9a-f]{7,}",
+        "Linux pci_assign_resource",
+        "no address space is left for the window to a bridge of 256 MiB or more",
     ),
     row(
         "assign-failed-io",
@@ -174,6 +181,13 @@ pub(super) const ROWS: &[Pattern] = &[
         r"\[io ",
         "Linux pci_assign_resource",
         "no I/O ports are left, which hardly any device needs",
+    ),
+    row(
+        "window-released",
+        &[": releasing"],
+        r"BAR \d+(?: \[mem[^\]]*\])?: releasing",
+        "Linux pci_reassign_bridge_resources",
+        "a bridge gave its window back so that a BAR behind it could be resized",
     ),
     row(
         "window-cannot-fit",

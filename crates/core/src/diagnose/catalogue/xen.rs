@@ -297,8 +297,22 @@ pub(super) const ROWS: &[Pattern] = &[
         "a BAR is smaller than a page and shares it",
     ),
     row(
+        "xen-gfn-overlap",
+        &["not permitted"],
+        r"d(?P<domain>\d+): GFN 0x[0-9a-f]+ \(0x[0-9a-f]+,[^)]*\) -> \(0x[0-9a-f]+,[^)]*\) not permitted",
+        "Xen p2m.c set_typed_p2m_entry",
+        "two BARs smaller than a page would share a page of the guest",
+    ),
+    row(
         "xen-pt-map-fail",
-        &["xc_domain_memory_mapping", "memory_mapping failed", "emory_mapping:fail", "iomem_permission"],
+        &[
+            "xc_domain_memory_mapping",
+            "memory_mapping failed",
+            "emory_mapping:fail",
+            "memory_map:fail",
+            "iomem_permission",
+            "create new mem mapping failed",
+        ],
         "",
         "libxl, Xen XEN_DOMCTL_memory_mapping",
         "Xen could not map a BAR into the domain",
