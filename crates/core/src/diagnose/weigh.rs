@@ -19,6 +19,8 @@ use super::{catalogue, causes};
 
 /// Share of a primary clue's weight that counts beside a stronger one.
 const FURTHER: f32 = 0.34;
+/// Most that further lines of a working setup count: a long log has many, whatever is wrong beside them.
+const FURTHER_HARMLESS: f32 = 0.3;
 /// Share of a clue's weight that is left when the trouble went away later in the same log.
 const CURED: f32 = 0.2;
 /// Highest score; nothing in a log makes anything surer than about one in a thousand.
@@ -109,7 +111,12 @@ pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
     all.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.cause.id.cmp(b.cause.id)));
     let (mut faults, others): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|candidate| candidate.cause.kind == Kind::Fault);
-    let bar = others.first().map_or(FAULT_FLOOR, |other| FAULT_FLOOR.max(other.score));
+    let works = ["said-works", "said-harmless"].iter().any(|row| scan.seen(row).is_some());
+    // That a log has lines of a working setup as well says nothing against a fault; that its writer says it works does.
+    let bar = others
+        .iter()
+        .filter(|other| works || other.cause.kind != Kind::Harmless)
+        .fold(FAULT_FLOOR, |bar, other| bar.max(other.score));
     if faults.first().is_none_or(|first| first.score < bar) {
         faults.clear();
     }
@@ -152,7 +159,9 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
         (false, false, true) => VM_ONLY,
         (false, false, false) => NO_SUBJECT,
     };
-    let score = (first + further.iter().sum::<f32>() * FURTHER + shift - penalty).min(CEILING);
+    let further = further.iter().sum::<f32>() * FURTHER;
+    let further = if cause.kind == Kind::Harmless { further.min(FURTHER_HARMLESS) } else { further };
+    let score = (first + further + shift - penalty).min(CEILING);
     counted.sort_by(|(a, _), (b, _)| {
         (b.role == Role::Primary).cmp(&(a.role == Role::Primary)).then(b.weight.total_cmp(&a.weight))
     });

@@ -168,6 +168,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the IOMMU refused a DMA of a device",
     ),
     row(
+        "dma-fault-igpu",
+        &["[00:02.0]", "[0000:00:02.0]"],
+        r"fault addr",
+        "Linux dmar_fault_do_one, Xen iommu_page_fault_do_one",
+        "the IOMMU refused a DMA of the integrated GPU",
+    ),
+    row(
         "dma-fault-intr",
         &["INTR-REMAP"],
         r"INTR-REMAP.{0,40}Request device \[?(?P<device>%B)|INTR-REMAP.*fault reason",

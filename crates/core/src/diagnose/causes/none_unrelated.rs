@@ -16,7 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("un-usage", 2.0),
         primary("un-bus-missing", 2.0),
         primary("multi-function-slot", 2.0).unless(&["hotplug-said"]),
-        primary("un-xml", 2.0),
+        primary("un-xml", 2.0).unless(&["host-no-passthrough", "no-slot", "pcie-in-pci-bus", "bridge-type"]),
         primary("un-qemu-rom", 2.0),
         primary("un-network", 1.8),
         primary("un-vm-ram", 1.8),
