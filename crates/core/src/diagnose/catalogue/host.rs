@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "hung-unbind",
-        &["unbind_store", "device_release_driver", "driver_detach"],
+        &["unbind_store", "driver_unbind", "driver_detach"],
         "",
         "Linux hung task or Oops trace",
         "a task hangs while a driver is unbound",

@@ -189,6 +189,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the IOMMU refused a DMA of a device",
     ),
     row(
+        "dma-fault-own-driver",
+        &["IO_PAGE_FAULT"],
+        r"\b(?:nvme|xhci_hcd|ahci|ath1\dk\w*|iwlwifi|mt\d\w+|rtw\w+|e1000e|igc|r8169|snd_hda_intel|amdgpu|radeon|i915|nouveau|nvidia) %B: AMD-Vi",
+        "Linux amd_iommu_report_page_fault under a driver of the host",
+        "the device whose DMA was refused is on a driver of the host",
+    ),
+    row(
         "dma-fault-smmu",
         &["Unhandled context fault"],
         r"context fault.*iova=(?:0x)?(?P<address>[0-9a-f]+)",

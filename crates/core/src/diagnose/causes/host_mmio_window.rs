@@ -17,6 +17,9 @@ pub(super) const CAUSE: Cause = Cause {
         primary("assign-failed-large", 3.0)
             .unless(&["guest-hypervisor", "vf-bar-failed"])
             .cured_by(&["bar-assigned"]),
+        primary("window-failed", 0.7)
+            .unless(&["guest-hypervisor", "vf-bar-failed"])
+            .cured_by(&["bar-assigned"]),
         // Docks and empty ports ask for windows that nobody needs.
         primary("window-failed-large", 1.8)
             .with(&["passthrough-named"])
