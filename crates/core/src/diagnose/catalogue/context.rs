@@ -96,6 +96,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "a driver of the host has the device",
     ),
     row(
+        "igpu-handed",
+        &["00:02.0"],
+        r"(?:vfio|pciback|hostpci\d|host=|hostdev|iommu_group|gvt).{0,40}00:02\.0|00:02\.0.{0,40}(?:vfio|pciback)",
+        "kernel log, QEMU",
+        "the integrated GPU is handed to a VM",
+    ),
+    row(
         "rebar",
         &["Resizable BAR", "resizable BAR", "ReBAR", "rebar", "resize bar"],
         "",

@@ -71,7 +71,8 @@ pub(super) const ROWS: &[Pattern] = &[
             "PciBus: Resource conflict",
             "esource Conflict",
         ],
-        "",
+        // `ACPI: OSL: Resource conflict` is about ports of a sensor (Linux drivers/acpi/osl.c).
+        r"pci\s?(?:bus)?:?[^\n]{0,30}resource conflict|resource conflict (?:reason|met)|(?:bridge|bar|mmio)\b[^\n]{0,60}resource conflict",
         "edk2 PciResourceSupport",
         "the guest firmware met a resource conflict",
     ),

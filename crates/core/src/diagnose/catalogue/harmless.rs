@@ -111,6 +111,20 @@ pub(super) const ROWS: &[Pattern] = &[
         "a small BAR is not mapped for peer-to-peer DMA",
     ),
     row(
+        "ok-slow-bar",
+        &["which is not a multiple of 4K"],
+        "",
+        "QEMU pci-assign.c, assigned_dev_register_regions",
+        "a small BAR is not mapped but trapped, which is slower",
+    ),
+    row(
+        "ok-irq-bypass",
+        &["irq bypass consumer", "irq bypass producer"],
+        r"registration fails",
+        "Linux vfio_msi_set_vector_signal, kvm_arch_irq_bypass_add_producer",
+        "interrupts take the longer way through the kernel",
+    ),
+    row(
         "ok-nointx",
         &["Masking broken INTx support"],
         "",

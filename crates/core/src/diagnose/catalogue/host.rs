@@ -19,7 +19,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "hung-unbind",
-        &["unbind_store", "device_release_driver", "driver_detach"],
+        &["unbind_store", "driver_unbind", "driver_detach"],
         "",
         "Linux hung task or Oops trace",
         "a task hangs while a driver is unbound",
@@ -46,6 +46,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "with VFs attached",
             "while VFs are assigned",
             "VFs are attached",
+            "some are assigned to VMs",
             "eallocate VFs while",
             "virtual functions while they are assigned",
             "virtual functions while VFs are",
@@ -133,8 +134,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "numvfs-enomem",
-        &["sriov_numvfs", "annot allocate memory"],
-        r"sriov_numvfs.{0,120}cannot allocate memory|cannot allocate memory.{0,120}sriov_numvfs",
+        &["sriov_numvfs", "annot allocate memory", "nable PCI sriov", "nable SR-IOV"],
+        r"sriov_numvfs.{0,120}cannot allocate memory|cannot allocate memory.{0,120}sriov_numvfs|failed to enable (?:pci )?sr-?iov\D{0,40}-12\b",
         "Linux sriov_enable, by sriov_numvfs_store",
         "virtual functions could not be made for lack of address space or bus numbers",
     ),

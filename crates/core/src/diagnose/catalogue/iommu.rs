@@ -95,7 +95,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "x2apic-opt-out",
-        &["x2apic opt out"],
+        &["x2apic opt out", "requested that x2apic be disabled"],
         "",
         "Linux intel_prepare_irq_remapping",
         "the firmware asks the kernel not to use x2APIC",
@@ -168,6 +168,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the IOMMU refused a DMA of a device",
     ),
     row(
+        "dma-fault-igpu",
+        &["[00:02.0]", "[0000:00:02.0]"],
+        r"fault addr",
+        "Linux dmar_fault_do_one, Xen iommu_page_fault_do_one",
+        "the IOMMU refused a DMA of the integrated GPU",
+    ),
+    row(
         "dma-fault-intr",
         &["INTR-REMAP"],
         r"INTR-REMAP.{0,40}Request device \[?(?P<device>%B)|INTR-REMAP.*fault reason",
@@ -180,6 +187,13 @@ pub(super) const ROWS: &[Pattern] = &[
         r"IO_PAGE_FAULT(?:.*?device=(?P<device>%B))?",
         "Linux amd_iommu_report_page_fault, Xen parse_event_log_entry",
         "the IOMMU refused a DMA of a device",
+    ),
+    row(
+        "dma-fault-own-driver",
+        &["IO_PAGE_FAULT"],
+        r"\b(?:nvme|xhci_hcd|ahci|ath1\dk\w*|iwlwifi|mt\d\w+|rtw\w+|e1000e|igc|r8169|snd_hda_intel|amdgpu|radeon|i915|nouveau|nvidia) %B: AMD-Vi",
+        "Linux amd_iommu_report_page_fault under a driver of the host",
+        "the device whose DMA was refused is on a driver of the host",
     ),
     row(
         "dma-fault-smmu",
@@ -288,8 +302,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "not-coherent",
-        &["cache coheren", "CACHE_COHERENCY", "enforce cache", "non-coherent IOMMU"],
-        r"(?:cache coheren|CACHE_COHERENCY).{0,80}(?:not|lack|unsupported|fail|miss)|(?:not|no|lacks?|without|missing|cannot).{0,60}(?:cache coheren|CACHE_COHERENCY)|non-coherent IOMMU",
+        &["cache coheren", "CACHE_COHERENCY", "enforce cache", "non-coherent IOMMU", "device_iommu_capable"],
+        r"(?:cache coheren|CACHE_COHERENCY).{0,80}(?:not|lack|unsupported|fail|miss)|(?:not|no|lacks?|without|missing|cannot).{0,60}(?:cache coheren|CACHE_COHERENCY)|non-coherent IOMMU|device_iommu_capable\W{0,4}.{0,20}(?:false|fail)",
         "Linux __vfio_register_dev, iommufd_device_bind",
         "the IOMMU cannot force coherent DMA",
     ),

@@ -109,6 +109,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "libvirt refuses a device behind a switch without ACS",
     ),
     row(
+        "libvirt-not-assignable",
+        &["is not assignable"],
+        r"not valid: pci device (?P<device>%B) is not assignable",
+        "libvirt virHostdevPreparePCIDevices (without VFIO)",
+        "libvirt refuses a device behind a switch without ACS",
+    ),
+    row(
         "pci-not-found",
         &["could not access /sys/bus/pci", "could not access"],
         r"Device (?P<device>%B) not found|could not access '?/sys/bus/pci/devices/(?P<device2>%B)",
@@ -188,7 +195,12 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "host-validate-iommu",
-        &["IOMMU appears to be disabled", "No ACPI DMAR table found", "No ACPI IVRS table found"],
+        &[
+            "IOMMU appears to be disabled",
+            "No ACPI DMAR table found",
+            "No ACPI IVRS table found",
+            "Unknown if this platform has IOMMU support",
+        ],
         "",
         "libvirt virt-host-validate",
         "the check of the host finds no active IOMMU",

@@ -8,6 +8,7 @@
 //! Formats come from the kernel, QEMU, libvirt, Proxmox VE and Xen sources named in `by`; older wordings are
 //! further anchors of the same row. Matching ignores ASCII case, since distributions and old releases differ in it.
 
+mod assign;
 mod context;
 mod guest;
 mod harmless;
@@ -67,6 +68,7 @@ const fn told(id: &'static str, near: &'static [&'static [&'static str]], means:
 /// All rows that programs print, grouped by who prints them.
 const GROUPS: &[&[Pattern]] = &[
     vfio::ROWS,
+    assign::ROWS,
     qemu::ROWS,
     qemu_map::ROWS,
     monitors::ROWS,
@@ -83,7 +85,7 @@ const GROUPS: &[&[Pattern]] = &[
 ];
 
 /// How many of [`GROUPS`], from the first, hold messages about passed devices, whatever else is in the log.
-const ABOUT_PASSTHROUGH: usize = 7;
+const ABOUT_PASSTHROUGH: usize = 8;
 
 /// Whether the row called `id` is a message about a passed device.
 pub(super) fn is_about_passthrough(id: &str) -> bool {
@@ -112,6 +114,13 @@ pub(super) fn is_prose(id: &str) -> bool {
 
 /// Whether the row called `id` is a message that a machine without a single VM prints as well, about its own devices.
 pub(super) fn is_of_any_machine(id: &str) -> bool {
+    // A driver that refuses to run in a VM speaks of a VM; a GPU without room for its BARs is of no use to anybody.
+    const NOT: &[&str] = &["code-43", "assign-failed-large", "window-failed-large", "cant-enable-unassigned"];
+    !NOT.contains(&id) && is_of_machine(id)
+}
+
+/// Whether the row called `id` is about a machine's devices, passed or not.
+pub(super) fn is_of_machine(id: &str) -> bool {
     const ROWS: &[&str] = &[
         "bootfb-iomem",
         "efifb-iomem",
@@ -124,10 +133,8 @@ pub(super) fn is_of_any_machine(id: &str) -> bool {
         "amd-completion-timeout",
         "fault-status-ite",
     ];
-    // A driver that refuses to run in a VM speaks of a VM; a GPU without room for its BARs is of no use to anybody.
-    const NOT: &[&str] = &["code-43", "assign-failed-large", "cant-enable-unassigned"];
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
-    !NOT.contains(&id) && ([pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id))
+    [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)
 }
 
 /// Rows that show that the log is about a passthrough at all.

@@ -105,7 +105,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "d0-inaccessible",
-        &["device inaccessible"],
+        // `config space inaccessible` from 5.4 to 5.18.
+        &["device inaccessible", "config space inaccessible"],
         r"(?:power state from (?P<from>\S+) to D0|D0\w*, device inaccessible|D3\w*, device inaccessible|^device inaccessible)",
         "Linux pci_power_up",
         "the device cannot be woken and its configuration space reads ff",
@@ -134,9 +135,16 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "power-own-driver",
         &["power state", "device inaccessible", "ms after resume"],
-        r"\b(?:nvme|xhci_hcd|thunderbolt|iwlwifi|ath1\dk\w*|e1000e|igc|r8169|mt7921e|brcmfmac|rtw\d\w*|ahci|sdhci-pci|rtsx_pci|i915|nouveau) %B: ",
+        r"\b(?:pcieport|nvme|xhci_hcd|thunderbolt|iwlwifi|ath1\dk\w*|e1000e|igc|r8169|mt7921e|brcmfmac|rtw\d\w*|ahci|sdhci-pci|rtsx_pci|i915|nouveau) %B: ",
         "Linux pci_power_up under a driver of the host",
         "the host's own driver, not VFIO, cannot wake the device",
+    ),
+    row(
+        "power-passed",
+        &["power state", "device inaccessible", "ms after resume"],
+        r"\b(?:vfio-pci|pciback|pci-stub) %B: ",
+        "Linux pci_power_up under VFIO or pciback",
+        "the passed device itself cannot be woken",
     ),
     row(
         "header-7f",
@@ -153,19 +161,41 @@ pub(super) const ROWS: &[Pattern] = &[
         "lspci",
         "the configuration space of the device reads ff",
     ),
+    // BAR 6 is the ROM, which a card needs no addresses for; from 7 on they are windows of bridges and BARs of virtual functions.
     row(
         "assign-failed",
         &["no space for [", "failed to assign", "can't assign; no space"],
-        r"BAR (?P<bar>\d+)[^\n]*?(?:(?:no space for|failed to assign) \[(?:mem|\?)|\[mem [^\]]*\]: (?:can't assign|failed to assign))",
+        r"BAR (?P<bar>[0-5])\b[^\n]*?(?:(?:no space for|failed to assign) \[(?:mem|\?)|\[mem [^\]]*\]: (?:can't assign|failed to assign))",
         "Linux pci_assign_resource",
         "no address space is left for a BAR",
     ),
     row(
         "assign-failed-large",
         &["no space for [", "failed to assign", "can't assign; no space"],
-        r"BAR \d+[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|(?:BAR \d+|bridge window) \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign)",
+        r"BAR [0-5]\b[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|BAR [0-5] \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign)",
         "Linux pci_assign_resource",
-        "no address space is left for a BAR of 256 MiB or more, or for the window to it",
+        "no address space is left for a BAR of 256 MiB or more",
+    ),
+    row(
+        "window-failed",
+        &["no space for [", "failed to assign", "can't assign; no space"],
+        r"(?:BAR (?:[7-9]|1[3-5])\b[^\n]*?(?:no space for|failed to assign) |bridge window )\[mem size",
+        "Linux pci_assign_resource",
+        "no address space is left for the window to a bridge",
+    ),
+    row(
+        "window-io-7",
+        &["BAR 7: "],
+        r"BAR 7: (?:no space for|failed to assign|assigned) \[io ",
+        "Linux pci_assign_resource without CONFIG_PCI_IOV",
+        "BAR 7 is the I/O window of a bridge, so none of the numbers is a virtual function's",
+    ),
+    row(
+        "window-failed-large",
+        &["no space for [", "failed to assign", "can't assign; no space"],
+        r"(?:BAR (?:[7-9]|1[3-5])\b[^\n]*?(?:no space for|failed to assign) |bridge window )\[mem size 0x[1-9a-f][0-9a-f]{7,}",
+        "Linux pci_assign_resource",
+        "no address space is left for the window to a bridge of 256 MiB or more",
     ),
     row(
         "assign-failed-io",
@@ -173,6 +203,13 @@ pub(super) const ROWS: &[Pattern] = &[
         r"\[io ",
         "Linux pci_assign_resource",
         "no I/O ports are left, which hardly any device needs",
+    ),
+    row(
+        "window-released",
+        &[": releasing"],
+        r"BAR \d+(?: \[mem[^\]]*\])?: releasing",
+        "Linux pci_reassign_bridge_resources",
+        "a bridge gave its window back so that a BAR behind it could be resized",
     ),
     row(
         "window-cannot-fit",
@@ -202,8 +239,9 @@ pub(super) const ROWS: &[Pattern] = &[
             "IOV BARS not allocated",
             "SR-IOV: bus number out of range",
             "IOV BARs not allocated",
+            "VFs (bus ",
         ],
-        r"(?:SR-IOV|IOV)",
+        r"SR-IOV|IOV|out of range of",
         "Linux sriov_enable",
         "there are no addresses for the BARs of virtual functions",
     ),
@@ -302,6 +340,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "",
         "Linux aer_print_port_info",
         "PCIe errors arrive faster than they are read",
+    ),
+    row(
+        "aer-own-driver",
+        &["AER: can't recover"],
+        r"\b(?:nvme|xhci_hcd|ahci|ath1\dk\w*|iwlwifi|e1000e|igc|r8169|snd_hda_intel|thunderbolt) %B: AER: can't recover",
+        "Linux report_error_detected under a driver of the host",
+        "the host's own driver cannot recover from a PCIe error",
     ),
     row(
         "aer-norecover",

@@ -45,6 +45,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "there is no such device at the configured address",
     ),
     row(
+        "pve-group-mismatch",
+        &["iommugroup' does not match"],
+        "",
+        "Proxmox VE Mapping::PCI, assert_valid",
+        "the device is in another IOMMU group than the configuration says",
+    ),
+    row(
         "pve-reset-try",
         &["ailed to reset PCI device", "not all devices need a reset"],
         r"(?:PCI device '?(?P<device>%B))?.*(?:but trying to continue|reset)",

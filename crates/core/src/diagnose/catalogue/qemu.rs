@@ -5,6 +5,12 @@ use super::{Pattern, row};
 const OPEN: &[&str] =
     &["pen /dev/vfio/", "opening /dev/vfio/", "pen '/dev/vfio/", "open device /dev/vfio/", "/dev/vfio/"];
 
+/// Until 2.7 the name of the device stood between (`vfio: error getting device 0000:01:00.0 from group 1`).
+const GET_DEVICE: &[&str] = &["etting device from group", "rror getting device"];
+
+/// `vfio_bar_write` until 2.1.
+const REGION: &[&str] = &["vfio_region_write(", "vfio_region_read(", "vfio_bar_write(", "vfio_bar_read("];
+
 pub(super) const ROWS: &[Pattern] = &[
     row(
         "open-group-enoent",
@@ -41,6 +47,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "error, no iommu_group",
             "iommu_group for device",
             "iommu_group: No such file",
+            "iommu_group is not a symlink",
         ],
         r"iommu_group",
         "QEMU vfio_device_get_groupid",
@@ -96,36 +103,36 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "get-device-enodev",
-        &["etting device from group"],
-        r"(?:error )?getting device from group (?P<group>\d+): (?:No such device|No such file)",
+        GET_DEVICE,
+        r"(?:error )?getting device (?:(?P<device>%B) )?from group (?P<group>\d+): (?:No such device|No such file)",
         "QEMU vfio_device_get",
         "the device is not on vfio-pci",
     ),
     row(
         "get-device-ebusy",
-        &["etting device from group"],
-        r"getting device from group (?P<group>\d+): Device or resource busy",
+        GET_DEVICE,
+        r"getting device (?:(?P<device>%B) )?from group (?P<group>\d+): Device or resource busy",
         "QEMU vfio_device_get",
         "the device is in use",
     ),
     row(
         "get-device-einval",
-        &["etting device from group"],
-        r"getting device from group (?P<group>\d+): Invalid argument",
+        GET_DEVICE,
+        r"getting device (?:(?P<device>%B) )?from group (?P<group>\d+): Invalid argument",
         "QEMU vfio_device_get",
         "the device could not be enabled",
     ),
     row(
         "get-device-eio",
-        &["etting device from group"],
-        r"getting device from group (?P<group>\d+): (?:Input/output error|Connection timed out|Inappropriate)",
+        GET_DEVICE,
+        r"getting device (?:(?P<device>%B) )?from group (?P<group>\d+): (?:Input/output error|Connection timed out|Inappropriate)",
         "QEMU vfio_device_get",
         "the device could not be woken",
     ),
     row(
         "get-device-eacces",
-        &["etting device from group"],
-        r"getting device from group (?P<group>\d+): Permission denied",
+        GET_DEVICE,
+        r"getting device (?:(?P<device>%B) )?from group (?P<group>\d+): Permission denied",
         "QEMU vfio_device_get",
         "the device may not be opened",
     ),
@@ -307,15 +314,15 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "region-busy",
-        &["vfio_region_write(", "vfio_region_read("],
-        r"vfio_region_(?:write|read)\((?P<device>%B).*resource busy",
+        REGION,
+        r"vfio_(?:region|bar)_(?:write|read)\((?P<device>%B)?.*resource busy",
         "QEMU vfio_region_write",
         "VFIO cannot reach a BAR because another owner holds it",
     ),
     row(
         "region-io-error",
-        &["vfio_region_write(", "vfio_region_read("],
-        r"vfio_region_(?:write|read)\((?P<device>%B).*(?:Input/output error|Cannot allocate|Bad address)",
+        REGION,
+        r"vfio_(?:region|bar)_(?:write|read)\((?P<device>%B)?.*(?:Input/output error|Cannot allocate|Bad address)",
         "QEMU vfio_region_read",
         "VFIO cannot reach a BAR",
     ),

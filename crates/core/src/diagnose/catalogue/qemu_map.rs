@@ -34,6 +34,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the range covers the AMD HyperTransport hole below 1 TiB",
     ),
     row(
+        "map-39-bits",
+        &["dma_map("],
+        r"dma_map\([^,)]*, (?P<iova>0x[89a-f][0-9a-f]{9}),.*(?:-22|Invalid)",
+        "QEMU vfio_container_region_add",
+        "the range lies above 39 bits, all that the IOMMU of a desktop processor translates",
+    ),
+    row(
         "map-enospc",
         MAP,
         r"(?:dma_map|MAP_DMA|DMA mapping).*(?:-28\b|No space left)",

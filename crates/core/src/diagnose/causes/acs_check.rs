@@ -8,7 +8,11 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "libvirt refuses a device that sits behind a PCIe switch or bridge without ACS.",
     kind: Kind::Fault,
     rule: Some("acs-check"),
-    clues: &[primary("acs-lacking", 5.0)],
+    clues: &[
+        primary("acs-lacking", 5.0),
+        primary("libvirt-not-assignable", 4.4).unless(&["xen-present"]),
+        primary("xend-acs", 4.2),
+    ],
     look_alikes: &[LookAlike {
         cause: "group-not-viable",
         tell: "then QEMU names the group and there is no word of a switch lacking ACS",

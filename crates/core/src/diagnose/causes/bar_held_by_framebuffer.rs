@@ -18,6 +18,8 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("mmap-failed", 0.3),
         against("pat-conflict", 3.0),
         primary("bootfb-iomem", 1.0).with(&["mmap-failed"]),
+        // Who switches a framebuffer off has one in the BAR.
+        primary("mmap-failed", 2.0).with(&["framebuffer-fixed"]).unless(&["bar-reserve"]),
         primary("told-framebuffer", 1.7),
     ],
     look_alikes: &[

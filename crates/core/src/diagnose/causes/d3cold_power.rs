@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("d3cold-power"),
     clues: &[
         against("power-own-driver", 1.6),
+        against("power-own-driver", 1.4).unless(&["power-passed"]),
         against("radio-named", 2.5).unless(&["passthrough-named"]),
         primary("d0-d3cold", 2.9),
         primary("stuck-d3", 2.4),

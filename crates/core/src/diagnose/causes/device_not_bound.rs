@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("device-not-bound"),
     clues: &[
+        primary("assign-occupied", 4.2),
+        primary("assign-busy", 2.8),
         primary("open-group-enoent", 3.0),
         primary("get-device-enodev", 3.0),
         primary("unmanaged-not-detached", 4.0),
@@ -24,6 +26,9 @@ pub(super) const CAUSE: Cause = Cause {
         primary("own-not-taken", 1.4),
         primary("bind-ebusy", 2.8).with(&["bind-written"]),
         primary("probe-22", 0.6),
+        // With an IOMMU it is the device that vfio-pci does not take: a bridge, a denied model.
+        primary("probe-22", 1.6).with(&["group-added"]),
+        primary("probe-22", 1.6).with(&["vtd-on"]),
         primary("bind-einval", 0.5),
         primary("devbind-einval", 0.8),
         primary("devbind-no-driver", 3.0),

@@ -13,6 +13,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("dma-fault-amd", 1.6),
         primary("dma-fault-smmu", 1.0),
         primary("told-alias", 1.8),
+        against("dma-fault-own-driver", 1.6),
+        against("dma-fault-igpu", 1.6).unless(&["igpu-handed"]),
         supporting("said-sibling", 1.4),
         supporting("said-fails", 0.2),
         against("iommu-oops", 1.5),

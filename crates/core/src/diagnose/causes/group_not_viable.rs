@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("group-not-viable"),
     clues: &[
+        primary("xend-co-assigned", 3.4),
         primary("group-not-viable", 4.5),
         primary("set-container-eperm", 2.6),
         against("acs-lacking", 1.0),

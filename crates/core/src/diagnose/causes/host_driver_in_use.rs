@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("host-driver-in-use"),
     clues: &[
+        primary("libxl-unbind", 2.6),
         primary("gpu-module-in-use", 3.0),
         primary("nvrm-usage", 4.2),
         primary("unbind-failed", 2.6),

@@ -20,7 +20,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("no-intx-route", 0.3),
         primary("dmar-bad-rmrr", 0.5),
         primary("xen-pciback-notify", 0.6),
-        supporting("fw-bug", 0.5),
+        supporting("fw-bug", 0.5).unless(&["dmar-bad-rmrr"]),
         supporting("agesa", 1.2),
         supporting("header-127", 0.5),
         against("fw-1to1", 1.5),

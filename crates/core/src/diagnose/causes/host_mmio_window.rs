@@ -17,8 +17,21 @@ pub(super) const CAUSE: Cause = Cause {
         primary("assign-failed-large", 3.0)
             .unless(&["guest-hypervisor", "vf-bar-failed"])
             .cured_by(&["bar-assigned"]),
+        primary("window-failed", 0.7)
+            .unless(&["guest-hypervisor", "vf-bar-failed"])
+            .cured_by(&["bar-assigned"]),
+        // Docks and empty ports ask for windows that nobody needs.
+        primary("window-failed-large", 1.8)
+            .with(&["passthrough-named"])
+            .unless(&["guest-hypervisor"])
+            .cured_by(&["bar-assigned"]),
+        primary("window-failed-large", 3.0).with(&["window-released"]).unless(&["guest-hypervisor"]),
+        primary("window-failed-large", 3.0)
+            .with(&["rebar"])
+            .unless(&["guest-hypervisor"])
+            .cured_by(&["bar-assigned"]),
         primary("window-cannot-fit", 1.4).unless(&["guest-hypervisor"]),
-        against("assign-failed-io", 1.6),
+        against("assign-failed-io", 1.6).unless(&["cant-enable-unassigned", "assign-failed-large"]),
         primary("nvrm-bar", 3.0).unless(&["guest-hypervisor", "hostpci-option", "vm-named"]),
         primary("nvrm-bar", 1.4).with(&["vm-named"]).unless(&["guest-hypervisor"]),
         primary("resize-failed", 1.8),

@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("map-ebusy", 1.6),
         primary("pin-failed", 1.0).unless(&["memlock-kernel"]),
         against("memlock-kernel", 2.0),
+        against("told-migration", 1.5),
         primary("told-hugepage", 1.8),
     ],
     look_alikes: &[

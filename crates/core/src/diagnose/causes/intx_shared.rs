@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("intx-shared"),
     clues: &[
+        primary("assign-irq", 3.8),
+        primary("assign-irq-mismatch", 4.4),
         primary("flags-mismatch-vfio", 5.0),
         primary("intx-busy", 4.6),
         primary("irq-disabled", 2.0).with(&["vfio-intx-user"]),

@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("aw-bits", 4.2),
         primary("map-high-iova", 2.6).unless(&["map-1tib-hole"]),
         supporting("vendor-intel", 0.4),
+        primary("map-39-bits", 2.8).with(&["vendor-intel"]).unless(&["map-1tib-hole"]),
         primary("told-address-width", 1.8),
         primary("mon-map-width", 3.2),
     ],

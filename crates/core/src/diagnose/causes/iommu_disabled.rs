@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("iommu-disabled"),
     clues: &[
+        primary("assign-no-iommu", 4.2),
         primary("host-validate-iommu", 3.2),
         against("said-cpu-unsupported", 2.5),
         primary("no-iommu-group", 4.2),
@@ -44,6 +45,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("said-unsupported", 0.4),
         against("type1-no-ir", 1.5),
         against("dmar-no-width", 1.5),
+        against("not-coherent", 2.0),
         primary("told-iommu-off", 1.5),
         primary("told-iommu-param", 1.8),
         primary("told-no-group", 1.7),

@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
+        primary("pve-group-mismatch", 4.6),
         primary("group-shifted", 2.4),
         primary("group-shifted", 3.6).with(&["hardware-added"]),
         supporting("hardware-added", 1.0),

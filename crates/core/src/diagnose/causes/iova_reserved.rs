@@ -18,6 +18,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("ioas-map", 1.6),
         against("aw-bits", 2.0),
         against("map-high-iova", 1.2),
+        against("map-39-bits", 1.2).with(&["vendor-intel"]),
         against("fw-1to1", 2.0),
     ],
     look_alikes: &[

@@ -11,7 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("msix-pba", 3.2),
         primary("msix-overlap", 0.6),
-        primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict"]),
+        primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict", "framebuffer-fixed"]),
         primary("told-msix", 1.9),
         primary("mon-pba-map", 2.6),
         primary("mon-region-unaligned", 2.6),

@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("device-moved"),
     clues: &[
+        primary("libxl-lstat", 2.6),
+        against("pve-group-mismatch", 3.0),
         primary("unraid-not-found", 3.4),
         against("pve-no-vf", 1.6),
         primary("no-host-device", 2.4),

@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("no-intremap"),
     clues: &[
+        primary("assign-no-ir", 4.6),
+        primary("assign-eperm", 2.2),
         primary("type1-no-ir", 4.6),
         primary("set-iommu-eperm", 1.8),
         primary("ir-ioapic-missing", 1.6),

@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Harmless,
     rule: None,
     clues: &[
+        primary("ok-slow-bar", 0.6),
+        primary("ok-irq-bypass", 0.4),
         primary("ok-param-echo", 0.4),
         primary("ok-no-atsr", 0.4),
         primary("ok-iommuv2", 0.4),

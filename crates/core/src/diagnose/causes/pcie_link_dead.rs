@@ -11,6 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         against("amd-gpu", 0.6),
         against("power-own-driver", 1.6),
+        against("power-own-driver", 1.4).unless(&["power-passed"]),
         primary("fell-off-bus", 2.9),
         primary("link-not-active", 2.7),
         primary("link-down", 1.8),

@@ -25,6 +25,8 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("no-reset-mechanism", 0.4),
         supporting("pm-suspend", 0.3),
         against("nvidia-gpu", 0.8),
+        // A reset bug is said of other cards as well.
+        against("nvidia-gpu", 2.0).unless(&["amd-gpu"]),
         against("agesa", 1.6),
         against("d0-d3cold", 0.6),
         against("fell-off-bus", 1.5),

@@ -11,7 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("sriov-no-mmio", 4.6),
         primary("numvfs-enomem", 3.4),
-        primary("vf-bar-failed", 2.0).cured_by(&["bar-assigned"]),
+        primary("vf-bar-failed", 2.0).unless(&["window-io-7"]).cured_by(&["bar-assigned"]),
         supporting("realloc-hint", 0.2),
     ],
     look_alikes: &[

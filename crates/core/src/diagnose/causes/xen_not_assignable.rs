@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
+        against("libvirt-not-assignable", 4.0).unless(&["xen-present"]),
         against("xen-pciback-hide", 2.0),
         primary("xen-not-assignable", 4.2),
         primary("xen-not-owned", 2.4).unless(&["xen-pciback-hide"]),

@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("xen-subpage-bar"),
     clues: &[
         primary("xend-unaligned-bar", 4.2),
+        primary("xen-gfn-overlap", 3.6),
         primary("xen-subpage", 2.4).with(&["xen-present"]),
         primary("xen-subpage", 0.6),
         primary("xen-pt-map-fail", 1.0),
