@@ -200,7 +200,10 @@ fn from_head(lines: &[u8]) -> &[u8] {
 fn entry(line: &[u8], digits: usize) -> Option<(u16, &[u8])> {
     let (id, rest) = line.split_at_checked(digits)?;
     let name = rest.strip_prefix(b"  ")?;
-    Some((u16::from_str_radix(std::str::from_utf8(id).ok()?, 16).ok()?, name))
+    // Digit by digit: to look first whether each line is text, as the library's parser wants it, took a third of the time of
+    // looking through the list.
+    let id = id.iter().try_fold(0, |id: u32, digit| Some(id << 4 | char::from(*digit).to_digit(16)?))?;
+    Some((u16::try_from(id).ok()?, name))
 }
 
 fn text(name: &[u8]) -> String {
