@@ -96,7 +96,9 @@ impl Target {
         if std::mem::take(&mut self.traces.inquired_absent) && self.has(Defect::InquiryAfterAbsent) {
             return self.absent_inquiry(task);
         }
-        if self.has(Defect::InquiryNeedsReady) {
+        if self.has(Defect::InquiryNeedsReady)
+            || matches!(self.spindle, Spindle::Formatting(..)) && self.has(Defect::InquiryFormatting)
+        {
             self.ready(task)?;
         }
         if !task.bit(1, 0) {

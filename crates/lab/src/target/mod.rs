@@ -256,7 +256,9 @@ impl Target {
         if !kept && !self.has(Defect::SelectOutlivesReset) {
             self.pages.restore_saved();
         }
-        if self.has(Defect::ResetToDefault) {
+        if self.has(Defect::ResetToDefault)
+            || reset == Reset::Device && self.has(Defect::DeviceResetToDefault)
+        {
             self.pages.restore_default();
         }
         if let Some(last) = self.written_last.take()
@@ -442,6 +444,9 @@ impl Target {
     fn remember_error(&mut self, initiator: Initiator, sense: Sense) {
         if self.has(Defect::PreventEndsByError) {
             self.kept(initiator).prevents_removal = false;
+        }
+        if self.reserved_by == Some(initiator) && self.has(Defect::ReserveEndsByError) {
+            self.reserved_by = None;
         }
         let told = match self.traces.error_before {
             Some(before) if self.traces.after_error && self.has(Defect::SenseOfErrorBefore) => before,
