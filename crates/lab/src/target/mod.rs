@@ -274,7 +274,9 @@ impl Target {
         self.traces.just_reset = reset == Reset::Bus;
         let second_prevents = self.kept(Initiator::B).prevents_removal;
         let again = std::mem::replace(&mut self.traces.idle_since_reset, true);
-        if reset == Reset::Device && self.has(Defect::DeviceResetLosesCache) {
+        if reset == Reset::Device && self.has(Defect::DeviceResetLosesCache)
+            || reset == Reset::Bus && self.has(Defect::BusResetLosesCache)
+        {
             self.medium.lose_cache();
         }
         for kept in &mut self.remembered {
@@ -309,7 +311,8 @@ impl Target {
         if self.has(Defect::ResetKeepsPreventSecond) {
             self.kept(Initiator::B).prevents_removal = second_prevents;
         }
-        if !self.has(Defect::StartStateKept) {
+        let stays = reset == Reset::Device && self.has(Defect::DeviceResetKeepsStopped);
+        if !stays && !self.has(Defect::StartStateKept) {
             self.spindle = Spindle::Ready;
         }
         self.refused_opcode = false;
@@ -376,6 +379,7 @@ impl Target {
         let hangs = self.commands == 1000 && self.has(Defect::HangsAt1000)
             || nexus.identify.unwrap_or(task.byte(1) >> 5) == 3 && self.has(Defect::LunThreeHangs);
         self.traces.sender = Some(nexus.initiator);
+        self.traces.writes_six = task.opcode() == 0x0a;
         self.medium.by_second = nexus.initiator == Initiator::B;
         self.age_sense(&task);
         let reply = match self.select(nexus, &task) {

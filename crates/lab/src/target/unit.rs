@@ -42,6 +42,7 @@ impl Target {
                 Ok(())
             }
             Spindle::Stopped if task.opcode() == 0x2f && self.has(Defect::StoppedVerifyServed) => Ok(()),
+            Spindle::Stopped if task.opcode() == 0x0b && self.has(Defect::StoppedSeekServed) => Ok(()),
             Spindle::Formatting(..) if task.opcode() == 0x28 && self.has(Defect::FormatReadsServed) => Ok(()),
             Spindle::Formatting(..) if self.formatting().is_some() => {
                 Err(self.formatting().unwrap_or(Sense::FORMATTING).into())

@@ -220,6 +220,30 @@ macro_rules! with_rounds {
             BufferLongZeros "buffer-long-zeros" "READ BUFFER of more than 2048 bytes has zeros from there on" "";
             DeviceResetToDefault "device-reset-to-default" "BUS DEVICE RESET restores default values instead of saved ones" "";
             InquiryFormatting "inquiry-formatting" "INQUIRY is refused while a format goes on" "";
+            // A tenth time: what is left of the other rooms.
+            DpoReadRefused "dpo-read-refused" "READ(10) with DPO is refused" "";
+            Write6Cached "write6-cached" "WRITE(6) is cached with WCE = 0" "";
+            AheadKeptWrite6 "ahead-kept-write6" "WRITE(6) leaves what was read ahead" "";
+            WriteVerifyRange "write-verify-range" "WRITE AND VERIFY past the end is GOOD and writes nothing" "";
+            VerifyLowCount "verify-low-count" "VERIFY compares as many blocks as the low byte of its length tells" "";
+            Seek6Range "seek6-range" "SEEK(6) does not check its address" "";
+            SyncProtected "sync-protected" "SYNCHRONIZE CACHE is refused when the medium is protected" "";
+            SyncLosesLast "sync-loses-last" "SYNCHRONIZE CACHE loses the last of the cached blocks" "";
+            PrefetchImmediateRefused "prefetch-immediate-refused" "PRE-FETCH with Immed is refused" "";
+            ProtectSecondWrites "protect-second-writes" "the second initiator can write to a protected medium" "";
+            ProtectWriteSame "protect-write-same" "WRITE SAME writes to a protected medium" "";
+            ProtectWrite6 "protect-write6" "WRITE(6) writes to a protected medium" "";
+            WriteSameUnderCache "write-same-under-cache" "WRITE SAME leaves an older copy in the cache" "";
+            RezeroReleases "rezero-releases" "REZERO UNIT ends a reservation" "";
+            VerifyProtected "verify-protected" "VERIFY is refused when the medium is protected" "";
+            DeviceResetKeepsStopped "device-reset-keeps-stopped" "a stopped unit stays stopped over BUS DEVICE RESET" "";
+            BusResetLosesCache "bus-reset-loses-cache" "a bus reset drops what is cached" "";
+            ReadyEndsPrevent "ready-ends-prevent" "TEST UNIT READY ends what its initiator prevents" "";
+            VpdShortRefused "vpd-short-refused" "INQUIRY for a page refuses an allocation length below 4" "";
+            InquiryZeroRefused "inquiry-zero-refused" "INQUIRY refuses an allocation length of 0" "";
+            SenseReadTwiceSecond "sense-read-twice-second" "REQUEST SENSE of the second initiator does not clear sense" "";
+            LunOneSense "lun-one-sense" "REQUEST SENSE to LUN 1 gives the sense of LUN 0" "";
+            StoppedSeekServed "stopped-seek-served" "SEEK(6) is carried out by a stopped unit" "";
         }
     };
 }
