@@ -407,7 +407,10 @@ impl Target {
         if pmi && lba == self.medium.last() && self.has(Defect::CapacityPmiLast) {
             return Err(Sense::RANGE.into());
         }
-        if relative || lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
+        if relative {
+            return Err(Sense::field(1).into());
+        }
+        if lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
             return Err(Sense::field(2).into());
         }
         if pmi && self.has(Defect::CapacityPmiRefused) {
