@@ -408,7 +408,8 @@ impl Target {
             return Err(Sense::RANGE.into());
         }
         if relative {
-            return Err(Sense::field(1).into());
+            let field = if self.has(Defect::CapacityRelAdrField) { 2 } else { 1 };
+            return Err(Sense::field(field).into());
         }
         if lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
             return Err(Sense::field(2).into());
@@ -473,7 +474,8 @@ impl Target {
             return Err(Refusal::Silence);
         }
         if task.bit(1, 0) {
-            return Err(Sense::field(1).into());
+            let unknown = self.has(Defect::SyncRelAdrCode);
+            return Err(if unknown { Sense::OPCODE } else { Sense::field(1) }.into());
         }
         if task.bit(1, 1) && self.has(Defect::SyncImmediateRefused) {
             return Err(Sense::field(1).into());

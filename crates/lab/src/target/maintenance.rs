@@ -240,7 +240,8 @@ impl Target {
             3 => header,
             _ => return Err(Sense::field(1).into()),
         };
-        if mode != 3 || !self.has(Defect::BufferDescriptorWhole) {
+        let whole = self.traces.selects > 0 && self.has(Defect::BufferWholeAfterSelect);
+        if !whole && (mode != 3 || !self.has(Defect::BufferDescriptorWhole)) {
             bytes.truncate(allocation);
         }
         if mode == 2 && self.has(Defect::BufferReadOnce) {

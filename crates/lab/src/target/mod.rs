@@ -426,7 +426,7 @@ impl Target {
             sent.push(0);
         }
         // A refused command has taken nothing of what was offered; one carried out has taken it all or ignored the rest.
-        let taken = if status == Some(0) { out.len() } else { 0 };
+        let taken = if status == Some(0) && !self.has(Defect::ResidualOfWrites) { out.len() } else { 0 };
         let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         let residual =
             if out.is_empty() { length(expected_in) - length(sent.len()) } else { length(out.len() - taken) };

@@ -244,6 +244,14 @@ macro_rules! with_rounds {
             SenseReadTwiceSecond "sense-read-twice-second" "REQUEST SENSE of the second initiator does not clear sense" "";
             LunOneSense "lun-one-sense" "REQUEST SENSE to LUN 1 gives the sense of LUN 0" "";
             StoppedSeekServed "stopped-seek-served" "SEEK(6) is carried out by a stopped unit" "";
+            // What a pass of small changes, one at a time and in one state at a time, showed beside.
+            ResidualOfWrites "residual-of-writes" "of what was sent nothing is told as taken" "";
+            CapacityRelAdrField "capacity-reladr-field" "READ CAPACITY tells RelAdr as a fault of the address" "";
+            SyncRelAdrCode "sync-reladr-code" "SYNCHRONIZE CACHE with RelAdr is an unknown operation code" "";
+            ModeFormatReserved "mode-format-reserved" "page 03h has a reserved bit set" "";
+            ModeFormatRemovable "mode-format-removable" "page 03h tells the opposite of INQUIRY of the medium" "";
+            SelectReservedLost "select-reserved-lost" "MODE SELECT by the holder of a reservation changes nothing" "";
+            BufferWholeAfterSelect "buffer-whole-after-select" "after a MODE SELECT the buffer is sent whole whatever the allocation length" "";
         }
     };
 }

@@ -178,6 +178,12 @@ impl Pages {
         let savable = if own || self.has(Defect::ModePsMissing) { 0 } else { PS };
         let mut bytes = vec![savable | page.code, u8::try_from(body.len() + wrong).unwrap_or(u8::MAX)];
         bytes.extend(body);
+        if let Some(flags) = bytes.get_mut(20)
+            && page.code == 0x03
+        {
+            *flags ^= u8::from(self.has(Defect::ModeFormatReserved));
+            *flags ^= u8::from(self.has(Defect::ModeFormatRemovable)) << 5;
+        }
         if page.code == 0x02 && values == Values::Changeable && self.has(Defect::ModeMaskPage2) {
             bytes.get_mut(2..).unwrap_or_default().fill(0);
         }

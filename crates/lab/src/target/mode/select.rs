@@ -47,6 +47,7 @@ impl Target {
         self.traces.selects += 1;
         let ignored = self.traces.selects.is_multiple_of(16) && self.has(Defect::SelectSixteenth)
             || task.initiator == Initiator::B && self.has(Defect::SelectSecondInitiator)
+            || self.reserved_by.is_some() && self.has(Defect::SelectReservedLost)
             || self.traces.after_error && self.has(Defect::SelectAfterError);
         if !ignored && !self.has(Defect::SelectIgnored) {
             let taken = if self.has(Defect::SelectFirstOnly) { 1 } else { pages.len() };
