@@ -55,7 +55,7 @@ impl Target {
             for (at, (code, new)) in pages.iter().enumerate().take(taken).skip(passed) {
                 let again = pages.iter().take(at).any(|(before, _)| before == code);
                 let saves = task.bit(1, 0) && self.has(Defect::SelectSavesUnset);
-                if !saves && !(again && self.has(Defect::SelectSecondOfPage)) {
+                if !(saves || again && self.has(Defect::SelectSecondOfPage)) {
                     self.pages.set(*code, new);
                 }
             }
