@@ -98,6 +98,12 @@ pub const KNOWN: &[Known] = &[
         reason: "the length of a defect list is not in its block, so none of it is fetched from the guest",
     },
     Known {
+        case: "reas-list",
+        shows: Shows::Always,
+        part: Part::EmulatedBus,
+        reason: "the length of a defect list is not in its block, so none of it is fetched from the guest",
+    },
+    Known {
         case: "reas-reserved",
         shows: Shows::Always,
         part: Part::EmulatedBus,

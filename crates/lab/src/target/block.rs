@@ -31,6 +31,9 @@ impl Target {
     }
 
     pub(super) fn writable(&self) -> Result<(), Refusal> {
+        if self.medium.by_second && self.has(Defect::ProtectSecondWrites) {
+            return Ok(());
+        }
         match self.medium.protection {
             Protection::On if !self.has(Defect::ProtectIgnored) => Err(Sense::PROTECTED.into()),
             Protection::On | Protection::Off => Ok(()),
@@ -62,6 +65,9 @@ impl Target {
     fn flags(&self, task: &Task<'_>) -> Result<Through, Refusal> {
         let of_write = task.opcode() == 0x2a && self.has(Defect::RelativeWriteIgnored);
         if task.bit(1, 0) && !of_write && !self.has(Defect::RelativeIgnored) {
+            return Err(Sense::field(1).into());
+        }
+        if task.opcode() == 0x28 && task.bit(1, 4) && self.has(Defect::DpoReadRefused) {
             return Err(Sense::field(1).into());
         }
         let fua = task.bit(1, 3);
@@ -216,9 +222,14 @@ impl Target {
         if extent.1 == 256 && self.has(Defect::Write6Of256Short) {
             extent.1 = 255;
         }
-        let cached = self.pages.write_cache() || self.has(Defect::CacheUnasked);
+        let cached =
+            self.pages.write_cache() || self.has(Defect::CacheUnasked) || self.has(Defect::Write6Cached);
         let through = if cached { Through::Cache } else { Through::Medium };
+        let ahead = *self.medium.ahead();
         let reply = self.write(extent, &Self::out_bytes(task, extent), through);
+        if self.has(Defect::AheadKeptWrite6) {
+            *self.medium.ahead() = ahead;
+        }
         if self.has(Defect::Write6RangeCode) { reply.map_err(|_| Sense::field(2).into()) } else { reply }
     }
 
@@ -247,6 +258,9 @@ impl Target {
             return self.range(extent).map(|()| Data::default());
         }
         let bytes = Self::out_bytes(task, extent);
+        if self.range(extent).is_err() && self.has(Defect::WriteVerifyRange) {
+            return nothing();
+        }
         let short = u32::from(extent.1 > 1 && self.has(Defect::WriteVerifyShort));
         self.traces.verifies_write = true;
         let cached = self.pages.write_cache() && self.has(Defect::WriteVerifyCached);
@@ -270,7 +284,9 @@ impl Target {
             count => count,
         };
         let block = task.data_out(BLOCK_BYTES);
-        self.writable()?;
+        if !self.has(Defect::ProtectWriteSame) {
+            self.writable()?;
+        }
         self.range((lba, count))?;
         let short = u32::from(count > 1 && self.has(Defect::WriteSameShort));
         let more =
@@ -278,7 +294,12 @@ impl Target {
         let count = count + more;
         let ahead = *self.medium.ahead();
         for step in 0..count.saturating_sub(short) {
-            self.medium.write(lba.wrapping_add(step), &block, Through::Medium);
+            let at = lba.wrapping_add(step);
+            let cached = self.medium.cached(at).filter(|_| self.has(Defect::WriteSameUnderCache));
+            self.medium.write(at, &block, Through::Medium);
+            if let Some(cached) = cached {
+                self.medium.write(at, &cached, Through::Cache);
+            }
         }
         if self.has(Defect::WriteSameAhead) {
             *self.medium.ahead() = ahead;
@@ -291,6 +312,9 @@ impl Target {
         self.traces.has_verified = true;
         if task.bit(1, 0) && !self.has(Defect::RelativeIgnored) {
             return Err(Sense::field(1).into());
+        }
+        if self.medium.protection == Protection::On && self.has(Defect::VerifyProtected) {
+            return Err(Sense::PROTECTED.into());
         }
         let extent = (task.be32(2), u32::from(task.be16(7)));
         if extent.1 == 0 && self.has(Defect::VerifyNothingRefused) {
@@ -321,6 +345,7 @@ impl Target {
             let at = extent.0.wrapping_add(step);
             let second = step % 2 == 1 && self.has(Defect::VerifyEverySecond);
             let skipped = second
+                || step >= extent.1 & 0xff && self.has(Defect::VerifyLowCount)
                 || step > 0 && self.has(Defect::VerifyFirstOnly)
                 || step > 3 && self.has(Defect::VerifyFourOnly);
             let stored = match self.defect {
@@ -337,6 +362,9 @@ impl Target {
     }
 
     pub(super) fn rezero_unit(&mut self, _: &Task<'_>) -> Reply {
+        if self.has(Defect::RezeroReleases) {
+            self.reserved_by = None;
+        }
         nothing()
     }
 
@@ -356,6 +384,9 @@ impl Target {
 
     pub(super) fn seek_6(&mut self, task: &Task<'_>) -> Reply {
         self.traces.has_sought = true;
+        if self.has(Defect::Seek6Range) {
+            return nothing();
+        }
         let bits = if self.has(Defect::Seek6Mask) { 0x0f_ffff } else { 0x1f_ffff };
         self.seek(task.be24(1) & bits)
     }
@@ -376,7 +407,11 @@ impl Target {
         if pmi && lba == self.medium.last() && self.has(Defect::CapacityPmiLast) {
             return Err(Sense::RANGE.into());
         }
-        if relative || lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
+        if relative {
+            let field = if self.has(Defect::CapacityRelAdrField) { 2 } else { 1 };
+            return Err(Sense::field(field).into());
+        }
+        if lba != 0 && !pmi && !self.has(Defect::CapacityAddressIgnored) {
             return Err(Sense::field(2).into());
         }
         if pmi && self.has(Defect::CapacityPmiRefused) {
@@ -422,7 +457,7 @@ impl Target {
     }
 
     pub(super) fn pre_fetch(&mut self, task: &Task<'_>) -> Reply {
-        if task.bit(1, 0) {
+        if task.bit(1, 0) || task.bit(1, 1) && self.has(Defect::PrefetchImmediateRefused) {
             return Err(Sense::field(1).into());
         }
         if !self.has(Defect::PrefetchRange) {
@@ -439,7 +474,8 @@ impl Target {
             return Err(Refusal::Silence);
         }
         if task.bit(1, 0) {
-            return Err(Sense::field(1).into());
+            let unknown = self.has(Defect::SyncRelAdrCode);
+            return Err(if unknown { Sense::OPCODE } else { Sense::field(1) }.into());
         }
         if task.bit(1, 1) && self.has(Defect::SyncImmediateRefused) {
             return Err(Sense::field(1).into());
@@ -453,6 +489,12 @@ impl Target {
         }
         if task.be16(7) == 0 && self.has(Defect::SyncZeroNone) {
             return nothing();
+        }
+        if self.medium.protection == Protection::On && self.has(Defect::SyncProtected) {
+            return Err(Sense::PROTECTED.into());
+        }
+        if self.has(Defect::SyncLosesLast) {
+            self.medium.lose_last_cached();
         }
         if !self.has(Defect::SyncIgnored) {
             self.medium.flush();

@@ -29,6 +29,7 @@ impl Target {
             }
             0x17 if self.has(Defect::ReleaseByAbsent) => Ok(()),
             command::REQUEST_SENSE if self.has(Defect::LunSenseEmpty) => Ok(()),
+            command::REQUEST_SENSE if lun == 1 && self.has(Defect::LunOneSense) => Ok(()),
             command::REQUEST_SENSE => Err(Box::new(self.sense_data(Sense::LUN.seen_by(self.defect), task))),
             other if command::find(other).is_none() && self.has(Defect::OpcodeAtAbsent) => {
                 Err(Box::new(nothing()))

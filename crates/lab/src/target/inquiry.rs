@@ -17,7 +17,10 @@ fn small(length: usize) -> u8 {
 }
 
 impl Target {
-    pub(super) fn test_unit_ready(&mut self, _: &Task<'_>) -> Reply {
+    pub(super) fn test_unit_ready(&mut self, task: &Task<'_>) -> Reply {
+        if self.has(Defect::ReadyEndsPrevent) {
+            self.kept(task.initiator).prevents_removal = false;
+        }
         nothing()
     }
 
@@ -90,13 +93,20 @@ impl Target {
         }
         let own_page = task.bit(1, 0);
         let after_page = std::mem::replace(&mut self.traces.inquired_page, own_page) && !own_page;
+        if own_page && (1..4).contains(&task.byte(4)) && self.has(Defect::VpdShortRefused)
+            || task.byte(4) == 0 && self.has(Defect::InquiryZeroRefused)
+        {
+            return Err(Sense::field(4).into());
+        }
         if task.byte(4) > 36 && self.has(Defect::InquiryOver36Hangs) {
             return Err(Refusal::Silence);
         }
         if std::mem::take(&mut self.traces.inquired_absent) && self.has(Defect::InquiryAfterAbsent) {
             return self.absent_inquiry(task);
         }
-        if self.has(Defect::InquiryNeedsReady) {
+        if self.has(Defect::InquiryNeedsReady)
+            || matches!(self.spindle, Spindle::Formatting(..)) && self.has(Defect::InquiryFormatting)
+        {
             self.ready(task)?;
         }
         if !task.bit(1, 0) {
@@ -169,7 +179,9 @@ impl Target {
             }
             None => self.formatting().unwrap_or(Sense::NONE),
         };
-        if self.has(Defect::SenseReadTwice) {
+        if self.has(Defect::SenseReadTwice)
+            || task.initiator == Initiator::B && self.has(Defect::SenseReadTwiceSecond)
+        {
             self.kept(task.initiator).sense = Some(sense);
         }
         if self.has(Defect::SenseCodeStays) {

@@ -40,10 +40,13 @@ impl Target {
         if with_list {
             let header = task.data_out(LIST_HEADER);
             let flags = header.get(1).copied().unwrap_or_default();
+            let flags = if self.has(Defect::FormatFovIgnored) { flags | 0x80 } else { flags };
             // Options need FOV; bits 3 and 2 ask for initialization patterns and saved parameters, which are not here.
             let refused = flags & 0x0c != 0 || flags & 0x80 == 0 && flags & 0x70 != 0;
-            let list = header.get(2..).is_some_and(|length| length.iter().any(|byte| *byte != 0));
-            if (refused || list || header.first() != Some(&0)) && !self.has(Defect::FormatListUnchecked) {
+            let from = if self.has(Defect::FormatListLow) { 3 } else { 2 };
+            let list = header.get(from..).is_some_and(|length| length.iter().any(|byte| *byte != 0));
+            let first = header.first() != Some(&0) && !self.has(Defect::FormatHeaderReserved);
+            if (refused || list || first) && !self.has(Defect::FormatListUnchecked) {
                 return Err(Sense::PARAMETER.into());
             }
             immediate = flags & 0x02 != 0;
@@ -76,7 +79,8 @@ impl Target {
     pub(super) fn reassign_blocks(&mut self, task: &Task<'_>) -> Reply {
         let header = task.data_out(LIST_HEADER);
         let [a, b, high, low] = header.as_slice() else { return Err(Sense::LIST_LENGTH.into()) };
-        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        let high = if self.has(Defect::ReassignLowLength) { 0 } else { *high };
+        let length = usize::from(u16::from_be_bytes([high, *low]));
         if (a, b) != (&0, &0) || !length.is_multiple_of(4) && !self.has(Defect::ReassignOddList) {
             return Err(Sense::PARAMETER.into());
         }
@@ -86,7 +90,9 @@ impl Target {
         let list = task.data_out(LIST_HEADER + length).split_off(LIST_HEADER);
         let address = |entry: &[u8]| entry.iter().fold(0_u32, |value, byte| value << 8 | u32::from(*byte));
         let blocks: Vec<_> = list.chunks(4).map(address).collect();
-        if let Some(beyond) = blocks.iter().find(|lba| **lba > self.medium.last())
+        let looked_at = if self.has(Defect::ReassignFirstChecked) { 1 } else { blocks.len() };
+        let end = self.medium.blocks - u32::from(self.has(Defect::ReassignLastRefused));
+        if let Some(beyond) = blocks.iter().take(looked_at).find(|lba| **lba >= end)
             && !self.has(Defect::ReassignRange)
         {
             return Err(Sense::RANGE.at(*beyond).into());
@@ -111,10 +117,12 @@ impl Target {
         }
         let echo = if self.has(Defect::DefectListEcho) { task.byte(1) } else { wanted };
         let echo = if self.has(Defect::DefectListFormat) { echo & !0x07 } else { echo };
+        let echo = if self.has(Defect::DefectGrownLost) { echo & !0x08 } else { echo };
         let length = if self.has(Defect::DefectListLength) { 8 } else { 0 };
         let mut bytes = vec![0, echo, 0, length];
         if !self.has(Defect::DefectListWhole) {
-            bytes.truncate(task.be16(7).into());
+            let low = self.has(Defect::DefectAllocationLow);
+            bytes.truncate(if low { task.byte(8).into() } else { task.be16(7).into() });
         }
         data(bytes)
     }
@@ -125,6 +133,9 @@ impl Target {
         let listed = length != 0 && !self.has(Defect::SelfTestListIgnored);
         if self_test && (listed || self.has(Defect::SelfTestRefused)) {
             return Err(Sense::field(3).into());
+        }
+        if self_test && task.byte(1) & 0x03 != 0 && self.has(Defect::SelfTestOfflineRefused) {
+            return Err(Sense::field(1).into());
         }
         if self_test && self.has(Defect::SelfTestReleases) {
             self.reserved_by = None;
@@ -157,7 +168,8 @@ impl Target {
     pub(super) fn receive_diagnostic(&mut self, task: &Task<'_>) -> Reply {
         let told = if self.has(Defect::DiagnosticListLong) { 2 } else { 1 };
         let mut bytes = vec![0, 0, 0, told, 0];
-        bytes.truncate(task.be16(3).into());
+        let low = self.has(Defect::DiagnosticAllocationLow);
+        bytes.truncate(if low { task.byte(4).into() } else { task.be16(3).into() });
         data(bytes)
     }
 
@@ -168,13 +180,17 @@ impl Target {
         if task.byte(2) != 0 && !any {
             return Err(Sense::field(2).into());
         }
-        let fits = offset.saturating_add(length) <= BUFFER_BYTES || self.has(Defect::BufferOverflow);
+        let size = BUFFER_BYTES - usize::from(length > 0 && self.has(Defect::BufferEndRefused));
+        let fits = offset.saturating_add(length) <= size || self.has(Defect::BufferOverflow);
         if fits { Ok(offset) } else { Err(Sense::field(3).into()) }
     }
 
     /// Mode 2, data; mode 0, header and data.
     pub(super) fn write_buffer(&mut self, task: &Task<'_>) -> Reply {
         let length = usize::try_from(task.be24(6)).unwrap_or(usize::MAX);
+        if length == 0 && self.has(Defect::BufferNothingHangs) {
+            return Err(Refusal::Silence);
+        }
         let (offset, bytes) = match task.byte(1) & 0x07 {
             0 if task.be24(3) != 0 => return Err(Sense::field(3).into()),
             0 if length == 0 => return nothing(),
@@ -224,7 +240,16 @@ impl Target {
             3 => header,
             _ => return Err(Sense::field(1).into()),
         };
-        bytes.truncate(allocation);
+        let whole = self.traces.selects > 0 && self.has(Defect::BufferWholeAfterSelect);
+        if !whole && (mode != 3 || !self.has(Defect::BufferDescriptorWhole)) {
+            bytes.truncate(allocation);
+        }
+        if mode == 2 && self.has(Defect::BufferReadOnce) {
+            self.buffer.fill(0);
+        }
+        if mode == 2 && allocation > 2048 && self.has(Defect::BufferLongZeros) {
+            bytes.get_mut(2048..).unwrap_or_default().fill(0);
+        }
         if bytes.len() % 2 == 1 && self.has(Defect::BufferOddHangs) {
             return Err(Refusal::Silence);
         }

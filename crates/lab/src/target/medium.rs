@@ -180,6 +180,16 @@ impl Medium {
         self.written.remove(&lba);
     }
 
+    /// A block that is cached.
+    pub(super) fn cached(&self, lba: u32) -> Option<Block> {
+        self.cache.get(&lba).copied()
+    }
+
+    /// Drops the last of the blocks that are cached.
+    pub(super) fn lose_last_cached(&mut self) {
+        self.cache.pop_last();
+    }
+
     /// What was read ahead, for a defect that puts it back.
     pub(super) fn ahead(&mut self) -> &mut Option<(u32, [u8; BLOCK_BYTES])> {
         &mut self.ahead

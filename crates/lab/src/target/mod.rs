@@ -256,7 +256,9 @@ impl Target {
         if !kept && !self.has(Defect::SelectOutlivesReset) {
             self.pages.restore_saved();
         }
-        if self.has(Defect::ResetToDefault) {
+        if self.has(Defect::ResetToDefault)
+            || reset == Reset::Device && self.has(Defect::DeviceResetToDefault)
+        {
             self.pages.restore_default();
         }
         if let Some(last) = self.written_last.take()
@@ -272,7 +274,9 @@ impl Target {
         self.traces.just_reset = reset == Reset::Bus;
         let second_prevents = self.kept(Initiator::B).prevents_removal;
         let again = std::mem::replace(&mut self.traces.idle_since_reset, true);
-        if reset == Reset::Device && self.has(Defect::DeviceResetLosesCache) {
+        if reset == Reset::Device && self.has(Defect::DeviceResetLosesCache)
+            || reset == Reset::Bus && self.has(Defect::BusResetLosesCache)
+        {
             self.medium.lose_cache();
         }
         for kept in &mut self.remembered {
@@ -307,7 +311,8 @@ impl Target {
         if self.has(Defect::ResetKeepsPreventSecond) {
             self.kept(Initiator::B).prevents_removal = second_prevents;
         }
-        if !self.has(Defect::StartStateKept) {
+        let stays = reset == Reset::Device && self.has(Defect::DeviceResetKeepsStopped);
+        if !stays && !self.has(Defect::StartStateKept) {
             self.spindle = Spindle::Ready;
         }
         self.refused_opcode = false;
@@ -374,6 +379,7 @@ impl Target {
         let hangs = self.commands == 1000 && self.has(Defect::HangsAt1000)
             || nexus.identify.unwrap_or(task.byte(1) >> 5) == 3 && self.has(Defect::LunThreeHangs);
         self.traces.sender = Some(nexus.initiator);
+        self.traces.writes_six = task.opcode() == 0x0a;
         self.medium.by_second = nexus.initiator == Initiator::B;
         self.age_sense(&task);
         let reply = match self.select(nexus, &task) {
@@ -420,7 +426,7 @@ impl Target {
             sent.push(0);
         }
         // A refused command has taken nothing of what was offered; one carried out has taken it all or ignored the rest.
-        let taken = if status == Some(0) { out.len() } else { 0 };
+        let taken = if status == Some(0) && !self.has(Defect::ResidualOfWrites) { out.len() } else { 0 };
         let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         let residual =
             if out.is_empty() { length(expected_in) - length(sent.len()) } else { length(out.len() - taken) };
@@ -442,6 +448,9 @@ impl Target {
     fn remember_error(&mut self, initiator: Initiator, sense: Sense) {
         if self.has(Defect::PreventEndsByError) {
             self.kept(initiator).prevents_removal = false;
+        }
+        if self.reserved_by == Some(initiator) && self.has(Defect::ReserveEndsByError) {
+            self.reserved_by = None;
         }
         let told = match self.traces.error_before {
             Some(before) if self.traces.after_error && self.has(Defect::SenseOfErrorBefore) => before,

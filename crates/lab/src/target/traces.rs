@@ -32,6 +32,8 @@ pub(super) struct Traces {
     pub(super) has_verified: bool,
     /// Whether the write under way is WRITE AND VERIFY.
     pub(super) verifies_write: bool,
+    /// Whether the command under way is WRITE(6).
+    pub(super) writes_six: bool,
     /// STARTs since STOP.
     pub(super) starts: u32,
     /// Whether nothing was read since a reset.

@@ -32,8 +32,17 @@ impl Target {
             return if told { Ok(()) } else { Err(Sense::NO_MEDIUM.into()) };
         }
         match self.spindle {
-            Spindle::Starting(until) if self.clock < until => Err(Sense::BECOMING_READY.into()),
+            Spindle::Starting(until) if self.clock < until => {
+                if self.has(Defect::StartRestarts) {
+                    self.spindle = Spindle::Starting(self.clock + START_TIME);
+                }
+                Err(Sense::BECOMING_READY.into())
+            }
+            Spindle::Formatting(..) if task.opcode() == 0x2a && self.has(Defect::FormatWritesServed) => {
+                Ok(())
+            }
             Spindle::Stopped if task.opcode() == 0x2f && self.has(Defect::StoppedVerifyServed) => Ok(()),
+            Spindle::Stopped if task.opcode() == 0x0b && self.has(Defect::StoppedSeekServed) => Ok(()),
             Spindle::Formatting(..) if task.opcode() == 0x28 && self.has(Defect::FormatReadsServed) => Ok(()),
             Spindle::Formatting(..) if self.formatting().is_some() => {
                 Err(self.formatting().unwrap_or(Sense::FORMATTING).into())
@@ -63,6 +72,7 @@ impl Target {
         let whole = end.saturating_sub(begin).as_micros().max(1);
         let done = match self.defect {
             Some(Defect::FormatProgressBack) => left.as_micros(),
+            Some(Defect::FormatProgressStuck) => 0,
             _ => whole.saturating_sub(left.as_micros()),
         };
         let progress = u16::try_from(done.saturating_mul(65_536) / whole).unwrap_or(u16::MAX);
@@ -75,7 +85,17 @@ impl Target {
             return self.load_or_eject(start, task.initiator);
         }
         if !self.medium.present {
-            return Err(Sense::NO_MEDIUM.into());
+            let told = start && self.has(Defect::StartEmptyGood);
+            return if told { nothing() } else { Err(Sense::NO_MEDIUM.into()) };
+        }
+        if !start
+            && self.has(Defect::StopPreventedRefused)
+            && self.remembered.iter().any(|kept| kept.prevents_removal)
+        {
+            return Err(Sense::PREVENTED.into());
+        }
+        if !start && task.initiator == Initiator::B && self.has(Defect::StopSecondIgnored) {
+            return nothing();
         }
         if !start && self.spindle == Spindle::Stopped && self.has(Defect::StopAgainRefused) {
             return Err(Sense::STOPPED.into());
@@ -136,10 +156,17 @@ impl Target {
         {
             return Err(Sense::PREVENTED.into());
         }
+        if self.spindle == Spindle::Stopped && !load && self.has(Defect::EjectStoppedRefused) {
+            return Err(Sense::STOPPED.into());
+        }
         if load {
-            if !self.medium.present {
+            if !self.medium.present || self.has(Defect::LoadAttention) {
                 self.medium.present = true;
+                let spindle = self.spindle;
                 self.medium_came();
+                if self.has(Defect::LoadKeepsStopped) {
+                    self.spindle = spindle;
+                }
                 if self.has(Defect::AttentionLoadMissing) {
                     self.remembered.iter_mut().for_each(|kept| kept.attention = None);
                 }
@@ -160,6 +187,9 @@ impl Target {
         }
         self.medium.flush();
         self.medium.present = false;
+        if self.has(Defect::ReserveEndsByEject) {
+            self.reserved_by = None;
+        }
         nothing()
     }
 
@@ -202,6 +232,7 @@ impl Target {
             0x1a | 0x5a if self.has(Defect::ReserveSenseAllowed) => false,
             0x1b if self.has(Defect::ReserveStopAllowed) => false,
             0x28 if self.has(Defect::ReserveRead10Allowed) => false,
+            0x25 if self.has(Defect::ReserveCapacityAllowed) => false,
             0x1e if self.has(Defect::ReservePreventAllowed) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };
@@ -211,7 +242,8 @@ impl Target {
 
     pub(super) fn reserve(&mut self, task: &Task<'_>) -> Reply {
         // Extents and third parties are optional, and refused.
-        if task.bit(1, 4) || task.bit(1, 0) && !self.has(Defect::ReserveExtent) {
+        let third = task.bit(1, 4) && !self.has(Defect::ReserveThirdIgnored);
+        if third || task.bit(1, 0) && !self.has(Defect::ReserveExtent) {
             return Err(Sense::field(1).into());
         }
         let again = self.reserved_by == Some(task.initiator);

@@ -10,7 +10,8 @@ use super::{BLOCK_BYTES, Initiator, Reply, Target, nothing};
 
 impl Target {
     pub(super) fn write(&mut self, extent: Extent, bytes: &[u8], through: Through) -> Reply {
-        if !self.traces.verifies_write || !self.has(Defect::ProtectVerifyWrites) {
+        let verifies = self.traces.verifies_write && self.has(Defect::ProtectVerifyWrites);
+        if !(verifies || self.traces.writes_six && self.has(Defect::ProtectWrite6)) {
             self.writable()?;
         }
         let range = self.range(extent);

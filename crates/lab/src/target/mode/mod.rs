@@ -71,6 +71,13 @@ impl Target {
         if allocation < 192 && task.byte(2) & 0x3f == ALL_PAGES && self.has(Defect::ModeAllNeeds192) {
             return Err(Sense::field(4).into());
         }
+        if form == Form::Ten && allocation < form.header() && self.has(Defect::Mode10ShortRefused) {
+            return Err(Sense::field(7).into());
+        }
+        let allocation = match allocation {
+            128.. if form == Form::Six && self.has(Defect::ModeSignedLength) => 0,
+            allocation => allocation,
+        };
         let mask = if self.has(Defect::ModeControlInCode) { 0xff } else { 0x3f };
         let pages = match task.byte(2) & mask {
             ALL_PAGES if form == Form::Six && self.has(Defect::Mode6AllCut) => {
@@ -79,7 +86,13 @@ impl Target {
                 all
             }
             ALL_PAGES if self.has(Defect::ModeAllCurrent) => self.pages.all(Values::Current),
+            ALL_PAGES if values == Values::Default && self.has(Defect::ModeAllDefaultSaved) => {
+                self.pages.all(Values::Saved)
+            }
             ALL_PAGES => self.pages.all(values),
+            code if self.has(Defect::ModeCodeFourBits) => {
+                self.pages.one(code & 0x0f, values).ok_or(Sense::field(2))?
+            }
             code => match self.pages.one(code, values) {
                 Some(page) => page,
                 None if self.has(Defect::ModeUnknownAnswered) => Vec::new(),
@@ -90,13 +103,22 @@ impl Target {
         if dbd && self.has(Defect::ModeDbdRefused) {
             return Err(Sense::field(1).into());
         }
-        let ignored = form == Form::Ten && self.has(Defect::Mode10DbdIgnored);
+        let ignored = form == Form::Ten && self.has(Defect::Mode10DbdIgnored)
+            || task.byte(2) & 0x3f == ALL_PAGES && self.has(Defect::ModeAllDbdIgnored);
         let without = dbd && !ignored && !self.has(Defect::ModeDbdIgnored);
         let descriptor = if without { Vec::new() } else { self.descriptor(values, form) };
         let stale = descriptor.is_empty() && self.has(Defect::ModeDescriptorStale);
         let told = if stale { DESCRIPTOR } else { descriptor.len() };
         let mut bytes = self.mode_header(form, told, descriptor.len() + pages.len());
-        bytes.extend(descriptor);
+        if let Some(length) = bytes.first_mut()
+            && form == Form::Six
+            && self.has(Defect::ModeLengthCut)
+        {
+            *length = (*length).min(u8::try_from(allocation).unwrap_or(u8::MAX).saturating_sub(1));
+        }
+        if values != Values::Changeable || !self.has(Defect::ModeMaskDescriptorLost) {
+            bytes.extend(descriptor);
+        }
         bytes.extend(pages);
         if bytes.len() > allocation && self.has(Defect::ModeShortRefused) {
             return Err(Sense::field(4).into());
@@ -119,6 +141,7 @@ impl Target {
 
     fn mode_header(&self, form: Form, descriptors: usize, behind: usize) -> Vec<u8> {
         let protected = self.medium.protection == Protection::On && !self.has(Defect::ModeProtectMissing);
+        let protected = protected && (form == Form::Six || !self.has(Defect::ModeProtectSix));
         let stale = self.traces.was_protected && self.has(Defect::ModeProtectStale);
         let dpofua = if self.has(Defect::ModeDpoFuaMissing) { 0 } else { DPOFUA };
         let specific = dpofua | if protected || stale { WRITE_PROTECTED } else { 0 };
@@ -133,7 +156,11 @@ impl Target {
                 let high = usize::from(self.has(Defect::Mode10LengthHigh));
                 let reserved = u8::from(self.has(Defect::Mode10ReservedSet));
                 let length = u16::try_from(behind + 6 + high).unwrap_or(u16::MAX).to_be_bytes();
-                vec![length[0], length[1], 0, specific, reserved, 0, 0, small(descriptors)]
+                let mut header = vec![length[0], length[1], 0, specific, reserved, 0, 0, small(descriptors)];
+                if self.has(Defect::Mode10DescriptorHigh) {
+                    header.swap(6, 7);
+                }
+                header
             }
         }
     }

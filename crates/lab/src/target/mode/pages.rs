@@ -169,13 +169,24 @@ impl Pages {
             Values::Current | Values::Changeable => &page.current,
             Values::Default => &page.default,
             Values::Saved if page.code == CACHING && self.has(Defect::ModeSavedCacheDefault) => &page.default,
+            Values::Saved if page.code == 0x02 && self.has(Defect::ModeSavedPage2) => &page.default,
             Values::Saved if self.has(Defect::ModeSavedIsCurrent) => &page.current,
             Values::Saved => &page.saved,
         };
         let wrong = if page.code == 0x03 && self.has(Defect::ModePageLengthWrong) { 2 } else { 0 };
-        let savable = if self.has(Defect::ModePsMissing) { 0 } else { PS };
+        let own = page.code == 0x0a && self.has(Defect::ModePsMissingA);
+        let savable = if own || self.has(Defect::ModePsMissing) { 0 } else { PS };
         let mut bytes = vec![savable | page.code, u8::try_from(body.len() + wrong).unwrap_or(u8::MAX)];
         bytes.extend(body);
+        if let Some(flags) = bytes.get_mut(20)
+            && page.code == 0x03
+        {
+            *flags ^= u8::from(self.has(Defect::ModeFormatReserved));
+            *flags ^= u8::from(self.has(Defect::ModeFormatRemovable)) << 5;
+        }
+        if page.code == 0x02 && values == Values::Changeable && self.has(Defect::ModeMaskPage2) {
+            bytes.get_mut(2..).unwrap_or_default().fill(0);
+        }
         bytes
     }
 
@@ -197,7 +208,8 @@ impl Pages {
         let Some(page) = self.pages.iter().find(|page| page.code == code) else {
             return Err(PageFault::Unknown);
         };
-        if usize::from(length) != page.current.len() && !self.has(Defect::SelectLengthUnchecked) {
+        let longer = usize::from(length) > page.current.len() && self.has(Defect::SelectLongerTaken);
+        if usize::from(length) != page.current.len() && !longer && !self.has(Defect::SelectLengthUnchecked) {
             return Err(PageFault::Length);
         }
         let lenient = self.has(Defect::SelectFixedAccepted) || self.has(Defect::SelectFixedChanged);
@@ -213,6 +225,7 @@ impl Pages {
         let swapped = self.has(Defect::SelectRetriesSwapped);
         let clamped = self.has(Defect::SelectRetriesClamped);
         let rcd_lost = self.has(Defect::SelectRcdLost);
+        let excludes = self.has(Defect::SelectRcdExcludes);
         if code == 0x02
             && self.has(Defect::SelectClobbers)
             && let Some(retries) = self.find(0x01).and_then(|page| page.current.get_mut(6))
@@ -239,6 +252,13 @@ impl Pages {
             && let Some(retries) = page.current.get_mut(1)
         {
             *retries = (*retries).min(63);
+        }
+        if code == CACHING
+            && excludes
+            && let Some(flags) = page.current.first_mut()
+            && *flags & WCE != 0
+        {
+            *flags &= WCE;
         }
         if defaults {
             page.default.clone_from(&page.current);

@@ -17,7 +17,8 @@ impl Target {
 
     pub(in crate::target) fn mode_select_10(&mut self, task: &Task<'_>) -> Reply {
         let form = if self.has(Defect::Select10ShortHeader) { Form::Six } else { Form::Ten };
-        self.mode_select(task, form, task.be16(7).into())
+        let length = if self.has(Defect::Select10LowLength) { task.byte(8).into() } else { task.be16(7) };
+        self.mode_select(task, form, length.into())
     }
 
     fn mode_select(&mut self, task: &Task<'_>, form: Form, length: usize) -> Reply {
@@ -36,6 +37,9 @@ impl Target {
         let list = task.data_out(length);
         let mut pages = Vec::new();
         let checked = self.read_list(&list, form, &mut pages);
+        if checked.is_err() && self.has(Defect::AttentionModeFailed) {
+            self.tell_mode_changed(task);
+        }
         if checked.is_err() && !self.has(Defect::SelectNotAtomic) {
             checked?;
         }
@@ -43,12 +47,17 @@ impl Target {
         self.traces.selects += 1;
         let ignored = self.traces.selects.is_multiple_of(16) && self.has(Defect::SelectSixteenth)
             || task.initiator == Initiator::B && self.has(Defect::SelectSecondInitiator)
+            || self.reserved_by.is_some() && self.has(Defect::SelectReservedLost)
             || self.traces.after_error && self.has(Defect::SelectAfterError);
         if !ignored && !self.has(Defect::SelectIgnored) {
             let taken = if self.has(Defect::SelectFirstOnly) { 1 } else { pages.len() };
             let passed = if self.has(Defect::SelectLastOnly) { pages.len().saturating_sub(1) } else { 0 };
-            for (code, new) in pages.iter().take(taken).skip(passed) {
-                self.pages.set(*code, new);
+            for (at, (code, new)) in pages.iter().enumerate().take(taken).skip(passed) {
+                let again = pages.iter().take(at).any(|(before, _)| before == code);
+                let saves = task.bit(1, 0) && self.has(Defect::SelectSavesUnset);
+                if !(saves || again && self.has(Defect::SelectSecondOfPage)) {
+                    self.pages.set(*code, new);
+                }
             }
         }
         checked?;
@@ -76,8 +85,9 @@ impl Target {
         } else if task.initiator == Initiator::B && self.has(Defect::AttentionModeToFirst) {
             // Only what the first changes is told.
         } else if !self.has(Defect::AttentionModeMissing) {
+            let over = self.has(Defect::AttentionModeOver);
             let other = self.kept(task.initiator.other());
-            other.attention = Some(other.attention.unwrap_or(Sense::MODE_CHANGED));
+            other.attention = Some(other.attention.filter(|_| !over).unwrap_or(Sense::MODE_CHANGED));
         }
     }
 
@@ -97,6 +107,8 @@ impl Target {
         };
         let length_set = length != 0 && !self.has(Defect::SelectDataLengthIgnored);
         let type_set = medium_type != 0 && !self.has(Defect::SelectMediumTypeIgnored);
+        let descriptors =
+            if self.has(Defect::Select10DescriptorLow) { descriptors & 0xff } else { descriptors };
         let two = descriptors == 2 * DESCRIPTOR && self.has(Defect::SelectTwoDescriptors);
         if length_set || type_set || !two && !matches!(descriptors, 0 | DESCRIPTOR) {
             return Err(Sense::PARAMETER.into());
@@ -124,8 +136,10 @@ impl Target {
         if blocks != 0 && self.has(Defect::SelectBlocksRefused) {
             return Err(Sense::PARAMETER.into());
         }
-        let same_blocks =
-            blocks == 0 || blocks == self.medium.blocks || self.has(Defect::SelectBlockLengthIgnored);
+        let same_blocks = blocks == 0
+            || blocks == self.medium.blocks
+            || self.has(Defect::SelectBlockLengthIgnored)
+            || self.has(Defect::SelectBlocksIgnored);
         let dense = *density != 0 && !self.has(Defect::SelectDensityIgnored);
         if !dense && *reserved == 0 && same_length && same_blocks {
             Ok(())

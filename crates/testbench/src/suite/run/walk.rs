@@ -41,18 +41,13 @@ impl<'a> Walk<'a> {
         names: &mut Environment,
         is_pending: &dyn Fn(&str) -> bool,
     ) -> Result<Option<Next<'a>>, String> {
+        // Judging what was sent before has given the repeats' names older values; repeats within may be over these, too.
+        self.name_repeats(names);
         loop {
             let Some(frame) = self.frames.last_mut() else { return Ok(None) };
             match frame.steps.get(frame.next) {
-                Some(Step::Send(send)) => {
-                    // Judging what was sent before has given the repeats' names older values.
-                    self.name_repeats(names);
-                    return Ok(Some(Next::Send(send)));
-                }
-                Some(Step::Ask(ask)) => {
-                    self.name_repeats(names);
-                    return Ok(Some(Next::Ask(ask)));
-                }
+                Some(Step::Send(send)) => return Ok(Some(Next::Send(send))),
+                Some(Step::Ask(ask)) => return Ok(Some(Next::Ask(ask))),
                 Some(Step::Event(event)) => return Ok(Some(Next::Event(*event))),
                 Some(Step::Repeat(repeat)) => {
                     if let Some(name) = first_name(&repeat.values, is_pending) {
