@@ -126,3 +126,53 @@ fn values(values: &Values, names: &Environment) -> Result<Vec<i64>, String> {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::source::Source;
+    use crate::suite::Suite;
+    use crate::suite::run::{Batch, CaseRun, Names, Verdict};
+    use crate::wire::{CommandOutcome, Completion, HexBytes};
+
+    const SUITE: &str = "title = 'T'\nstandard = 'S'\ncase-limit-seconds = 1\ncommand-timeout-ms = 1\n";
+
+    const GOOD: Completion = Completion {
+        status: 0,
+        sense: HexBytes(Vec::new()),
+        data: HexBytes(Vec::new()),
+        residual: 0,
+        host_status: 0,
+        driver_status: 0,
+        elapsed_us: 1,
+    };
+
+    /// How many commands a case sends whose `step` this is, to a device that has nothing to say.
+    fn sent(step: &str) -> usize {
+        let commands = Source { file: "commands.toml", text: "" };
+        let head = "title = 'T'\nwhy = 'W'\nclause = '1'\nclause-checked = false\nharm = 'no'\n";
+        let case = format!("{head}{step}\n");
+        let suite = Source { file: "suite.toml", text: SUITE };
+        let cases = [("x", Source { file: "x.toml", text: &case })];
+        let suite = Suite::read("s", suite, commands, cases.into_iter()).unwrap();
+        let mut run = CaseRun::new(&suite, &suite.cases()[0], &Names::default());
+        while let Some(batch) = run.next_batch() {
+            if let Batch::Commands(_, commands) = batch {
+                run.answer(commands.iter().map(|_| CommandOutcome::Completed(GOOD)).collect());
+            }
+        }
+        assert_eq!(run.verdict(), Verdict::Pass, "{:?}", run.findings());
+        run.sent()
+    }
+
+    #[test]
+    fn a_repeat_over_the_name_of_the_one_around_it_has_the_value_of_now() {
+        let inner = "{ repeat = { name = 'j', from = 1, to = 'i' }, step = [{ cdb = '00 00 00 00 00 00' }] }";
+        for first in ["", "{ event = 'bus-reset' },", "{ cdb = '00 00 00 00 00 00' },"] {
+            let others = if first.contains("cdb") { 3 } else { 0 };
+            let step = format!(
+                "step = [{{ repeat = {{ name = 'i', from = 1, to = 3 }}, step = [{first} {inner}] }}]"
+            );
+            assert_eq!(sent(&step), 6 + others, "{step}");
+        }
+    }
+}
