@@ -95,6 +95,14 @@ pub trait ReadHost: fmt::Debug + Send + Sync {
     /// # Errors
     /// As for [`ReadHost::list`].
     fn open_dir(&self, path: &str) -> Result<Box<dyn Directory + '_>, ReadError>;
+
+    /// The same where `path` is known to be a link with the text `target`: a host may take the short way there.
+    ///
+    /// # Errors
+    /// As for [`ReadHost::list`].
+    fn open_linked_dir(&self, path: &str, _target: &str) -> Result<Box<dyn Directory + '_>, ReadError> {
+        self.open_dir(path)
+    }
 }
 
 /// A directory that stays open: the files of one device are read through it, so that they are the same device's

@@ -290,6 +290,37 @@ impl ReadHost for LiveHost {
         let dir = self.open(path, OFlags::PATH | OFlags::DIRECTORY)?;
         Ok(Box::new(LiveDirectory { dir, path: path.to_owned(), kernel: self.kernel }))
     }
+
+    fn open_linked_dir(&self, path: &str, target: &str) -> Result<Box<dyn Directory + '_>, ReadError> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY;
+        let short = led_to(path, target)
+            .and_then(|place| open_under(self.root.as_fd(), &place, flags, ResolveFlags::NO_SYMLINKS).ok());
+        match short {
+            Some(dir) => Ok(Box::new(LiveDirectory { dir, path: path.to_owned(), kernel: self.kernel })),
+            None => self.open_dir(path),
+        }
+    }
+}
+
+/// Where a link at `path` with the text `target` leads, relative to the root, as long as nothing on the way is a link; `None`
+/// if the text leaves the root or begins there.
+///
+/// To resolve such a path within the root takes a lock of the whole system (see [`open_in`]) and walks the links again; one
+/// without links and `..` stays within by itself.
+fn led_to(path: &str, target: &str) -> Option<String> {
+    let (directory, _) = path.strip_prefix('/')?.rsplit_once('/')?;
+    if target.starts_with('/') {
+        return None;
+    }
+    let mut place: Vec<&str> = directory.split('/').collect();
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(place.pop()?),
+            name => place.push(name),
+        }
+    }
+    (!place.is_empty()).then(|| place.join("/"))
 }
 
 /// A directory of a [`LiveHost`] that stays open.
@@ -435,6 +466,33 @@ mod tests {
         for name in ["up", "../../../../../secret", "/etc/hostname"] {
             assert!(device.read(name, 64, &mut into).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn short_way_behind_a_link_stays_in_the_root() {
+        for (target, leads_to) in [
+            ("../../../devices/pci0000:00/0000:00:02.0", Some("sys/devices/pci0000:00/0000:00:02.0")),
+            ("./0000:00:03.0/", Some("sys/bus/pci/devices/0000:00:03.0")),
+            ("../../../../secret", Some("secret")),
+            ("../../../../../secret", None),
+            ("../../../..", None),
+            ("/etc", None),
+        ] {
+            assert_eq!(led_to("/sys/bus/pci/devices/0000:00:02.0", target).as_deref(), leads_to, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_a_links_text_cannot_tell_is_found_by_the_link() {
+        let (_dir, host) = saved();
+        let path = "/sys/bus/pci/devices/0000:00:02.0";
+        let mut into = Vec::new();
+        let over_a_link = "../../../../absolute/pci0000:00/0000:00:02.0";
+        for target in [&*host.link(path).unwrap(), "../../../../../elsewhere", "/elsewhere", over_a_link] {
+            host.open_linked_dir(path, target).unwrap().read("vendor", 64, &mut into).unwrap();
+            assert_eq!(into, b"0x1af4\n", "{target}");
+        }
+        assert!(host.open_linked_dir("/out", "../secret").is_err());
     }
 
     #[test]

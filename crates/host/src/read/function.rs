@@ -118,7 +118,10 @@ fn function(
     buffer: &mut Vec<u8>,
     faults: &mut Vec<ReadFault>,
 ) -> Result<FunctionFacts, ReadError> {
-    let directory = place.host.open_dir(place.path)?;
+    let directory = match &place.link {
+        Ok(target) => place.host.open_linked_dir(place.path, target)?,
+        Err(_) => place.host.open_dir(place.path)?,
+    };
     let mut attributes = Attributes::new(&*directory, place.path, buffer);
     let mut facts = FunctionFacts::at(place.address);
     let witness = identity(&mut attributes, &mut facts);
