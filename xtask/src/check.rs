@@ -74,22 +74,22 @@ pub(crate) fn run(fast: bool) -> Result {
 /// The test that boots a lab host, which a plain `cargo test` leaves out.
 fn lab_host() -> Result {
     let dist = build::dist()?;
-    must(machine_test(&dist, "slotwise-lab", &["boot"]))
+    must(machine_test(&dist, &["boot"]))
 }
 
 /// The tests that boot guests, on emulated machines and without the lab.
 fn guests() -> Result {
     let dist = build::dist()?;
     agent_i386::build(&dist)?;
-    let mut test = machine_test(&dist, "slotwise-testbench", &["guest", "firmware"]);
+    let mut test = machine_test(&dist, &["guest", "firmware", "behind", "function"]);
     // What was fetched from the distribution's archive is kept where the program itself keeps it.
     test.env("SLOTWISE_IMAGES", build::cache()?.join("guests"));
-    must(test)?;
-    must(machine_test(&dist, "slotwise-rigs", &["behind", "function"]))
+    must(test)
 }
 
-fn machine_test(dist: &build::Dist, package: &str, tests: &[&str]) -> Command {
-    let mut cargo = with(cargo(), &["test", "-p", package]);
+/// Tests of the whole workspace with these names: chosen by package they would be built anew, with fewer features.
+fn machine_test(dist: &build::Dist, tests: &[&str]) -> Command {
+    let mut cargo = with(cargo(), &["test", "--workspace"]);
     for test in tests {
         cargo.args(["--test", test]);
     }

@@ -99,7 +99,7 @@ fn libfuzzer(target: Target, seconds: u64) -> Result<Command> {
 
 fn plainly(name: Option<&str>, seconds: u64) -> Result {
     let mut test = cargo();
-    test.args(["test", "--package", "slotwise-fuzz-targets", "--test", "replay", "--", "--nocapture"]);
+    test.args(["test", "--workspace", "--test", "replay", "--", "--nocapture"]);
     test.env("SLOTWISE_FUZZ_SECONDS", seconds.to_string());
     if let Some(name) = name {
         test.env("SLOTWISE_FUZZ_TARGET", name);
