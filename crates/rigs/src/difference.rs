@@ -56,12 +56,6 @@ pub struct Known {
 /// `scsi_cdb_xfer`, `hw/scsi/scsi-bus.c`), whatever the guest's adapter was told, and whatever the target would move.
 pub const KNOWN: &[Known] = &[
     Known {
-        case: "flg-reladr-each",
-        shows: Shows::AtTimes,
-        part: Part::EmulatedBus,
-        reason: "WRITE SAME gets a length of its own, and a data phase that the firmware, which refuses it, does not have",
-    },
-    Known {
         case: "rb-reserved-each",
         shows: Shows::AtTimes,
         part: Part::EmulatedBus,
