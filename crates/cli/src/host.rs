@@ -13,7 +13,7 @@ use slotwise_core::report::Role;
 use slotwise_core::rules::Severity;
 use slotwise_core::topology::Topology;
 use slotwise_core::vm::VmName;
-use slotwise_host::apply::{self, Applied, ApplyError, ApplyRequest, UndoReport, UndoRequest};
+use slotwise_host::apply::{self, Applied, ApplyError, ApplyRequest, LeftWhy, UndoReport, UndoRequest};
 use slotwise_host::journal::{ApplyId, JournalError, StateDir};
 use slotwise_host::live::{LiveHost, NotLive};
 use slotwise_host::lock::{HOST_LOCK, HostLock, Lender, LockError, Owner};
@@ -131,6 +131,12 @@ impl Host {
         }
         if report.void > 0 {
             print::progress(&format!("{} changes had gone with the reboot", report.void));
+        }
+        for left in report.left.iter().filter(|left| matches!(left.why, LeftWhy::InUse { .. })) {
+            print::progress(&format!("{} stays for now: {}", left.resource, left.why));
+        }
+        for action in apply::undo_modules(request).map_err(Failure::hinted(JournalError::hint))? {
+            print::progress(&format!("undone: {action}"));
         }
         for left in report.left.iter().filter(|left| left.why.needs_care()) {
             print::note(Role::Caution, "left", &format!("{}: {}", left.resource, left.why));

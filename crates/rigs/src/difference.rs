@@ -110,6 +110,12 @@ pub const KNOWN: &[Known] = &[
         reason: "a defect list that is not fetched leaves the adapter in a wrong phase; its driver resets the bus, and the attention \
                  comes with a later command",
     },
+    Known {
+        case: "wr10-zero-neighbours",
+        shows: Shows::AtTimes,
+        part: Part::EmulatedAdapter,
+        reason: "data that are offered and not fetched leave the adapter in another phase than its driver, which resets the bus",
+    },
 ];
 
 /// A case that does not end in one rig as in the other.

@@ -8,8 +8,9 @@ use std::time::Instant;
 use serde_json::Value;
 use slotwise_lab::Machine;
 
-use super::asserts::{list, text_at, what};
-use super::lab::Lab;
+use super::asserts::{has, list, text_at, what};
+use super::faults::PRELUDE;
+use super::lab::{Lab, Said};
 use crate::Result;
 use crate::build::Dist;
 
@@ -76,9 +77,55 @@ pub(crate) fn tell(dist: &Dist) -> Result {
             .map_err(|error| format!("`{}`: {error}:\n{}{}", said.command, said.out, said.err))?;
         println!("--- {:.1} s: {}", begin.elapsed().as_secs_f64(), judge(card, &report)?);
     }
+    println!("\n=== two of them come to a q35 guest one by one, and go");
+    let begin = Instant::now();
+    come_and_go(&lab)?;
+    println!(
+        "--- {:.1} s: each in a port of its own, and the host has them back",
+        begin.elapsed().as_secs_f64()
+    );
     lab.end();
     Ok(())
 }
+
+/// Hot-plug behind PCIe ports. The first to come loads the module that the second uses when the first goes.
+fn come_and_go(lab: &Lab) -> Result {
+    let device = |card: &Card| {
+        format!("[[vm.device]]\nselect = {{ id = \"{}\", slot = \"{}\" }}\n\n", card.id, card.slot)
+    };
+    let spec = format!(
+        "[[vm]]\nname = \"bench\"\nbackend = \"qemu\"\nmachine = \"q35\"\nmemory = \"96M\"\nguest = \"debian-12\"\n\n{}{}",
+        device(&CARDS[0]),
+        device(&CARDS[1])
+    );
+    lab.put("/root/q35.toml", &spec)?;
+    let script = format!("{PRELUDE}\n{HOTPLUG}");
+    let said = lab.run(&["bash", "-c", &script])?;
+    let said = Said { command: HOTPLUG.trim().to_owned(), ..said };
+    let texts = [
+        "its guest sees it as 0000:01:00.0, on driver nvme",
+        "its guest sees it as 0000:02:00.0, on driver e1000e",
+        "module vfio_pci stays for now: 0000:02:00.0 uses it",
+        "detached: 0000:01:00.0 from VM bench; the host has it back",
+        "undone: unload module vfio_pci",
+        "ends on nvme and e1000e",
+    ];
+    texts.into_iter().try_for_each(|text| has(&said, text, 0))
+}
+
+const HOTPLUG: &str = "
+slotwise run --without 01:00.0 --without 02:00.0 --until never --deadline 240 q35.toml bench >/tmp/run.log 2>&1 & run=$!
+until_true 'grep -q \"ready on\" /tmp/run.log || ! kill -0 $run'
+kill -0 $run || { cat /tmp/run.log; exit 98; }
+slotwise attach q35.toml bench 01:00.0 || exit 97
+slotwise attach q35.toml bench 02:00.0 || exit 96
+slotwise detach q35.toml bench 01:00.0 2>&1 || exit 95
+slotwise attach q35.toml bench 01:00.0 || exit 94
+kill -INT $run; wait $run; cat /tmp/run.log
+driver() { basename $(readlink /sys/bus/pci/devices/0000:$1/driver); }
+echo \"ends on $(driver 01:00.0) and $(driver 02:00.0)\"
+slotwise status
+";
 
 fn judge(card: &Card, report: &Value) -> Result<String> {
     let rows: Vec<&Value> = list(&report["rows"]).collect();

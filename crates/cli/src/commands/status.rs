@@ -23,6 +23,9 @@ pub(super) fn run(_: &Arguments) -> Result<Outcome, Failure> {
             Standing::HalfDone => (Role::Bad, "half done: `slotwise undo` takes it back".to_owned()),
             Standing::Applied => (Role::Good, "applied".to_owned()),
             Standing::Undone => (Role::Faint, "undone".to_owned()),
+            Standing::PartlyUndone { .. } if record.leaves_modules_only() => {
+                (Role::Faint, "undone, but for modules that others use".to_owned())
+            }
             Standing::PartlyUndone { left } => (Role::Caution, format!("undone but for {left} changes")),
         };
         text.line(role, format!("{id}  {word}"));

@@ -22,7 +22,7 @@ use act::perform;
 pub use observe::MAX_FILE_BYTES;
 use observe::observe;
 use undo::restore;
-pub use undo::{Left, LeftWhy, UndoReport, UndoRequest, undo};
+pub use undo::{Left, LeftWhy, UndoReport, UndoRequest, undo, undo_modules};
 
 use crate::journal::{ApplyId, Begin, Cause, Entry, Intent, Journal, JournalError, Standing, StateDir};
 use crate::kernel::{FileMode, Live, ReadError, ReadHost, WriteHost};

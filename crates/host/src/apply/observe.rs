@@ -96,6 +96,15 @@ fn module_state(host: &dyn ReadHost, module: &ModuleName) -> Result<State, ReadE
     Ok(state(String::from_utf8_lossy(&list).lines().any(is_it)))
 }
 
+/// The devices on the drivers of `module` (`drivers/base/module.c: module_add_driver` makes the links).
+pub(super) fn users(host: &dyn ReadHost, module: &ModuleName) -> Vec<PciAddress> {
+    let drivers = host.list(&format!("/sys/module/{module}/drivers")).unwrap_or_default();
+    let drivers = drivers.iter().filter_map(|name| name.strip_prefix("pci:"));
+    let names =
+        drivers.flat_map(|driver| host.list(&format!("/sys/bus/pci/drivers/{driver}")).unwrap_or_default());
+    names.filter_map(|name| name.parse().ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,9 +11,10 @@ use std::collections::BTreeSet;
 
 use slotwise_core::action::{Action, Phase, Resource, State};
 use slotwise_core::facts::DriverName;
+use slotwise_core::pci::PciAddress;
 
 use super::act::{StepError, perform};
-use super::observe::observe;
+use super::observe::{observe, users};
 use crate::journal::{ApplyId, Cause, Entry, Intent, Journal, JournalError, Standing, StateDir};
 use crate::kernel::{FileMode, Live, ReadError, WriteHost};
 use crate::lock::HostLock;
@@ -58,6 +59,12 @@ pub enum LeftWhy {
         /// What it is now.
         found: State,
     },
+    /// A module that others use by now.
+    #[error("{} {} it", .by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "), if .by.len() == 1 { "uses" } else { "use" })]
+    InUse {
+        /// The devices on its drivers.
+        by: Vec<PciAddress>,
+    },
     /// It cannot be seen how it is.
     #[error("it cannot be read")]
     Unreadable(#[source] ReadError),
@@ -76,10 +83,11 @@ pub enum LeftWhy {
 }
 
 impl LeftWhy {
-    /// Whether there is something to be put right. What went with its device needs nothing.
+    /// Whether there is something to be put right. What went with its device needs nothing, and what others use now goes
+    /// with them.
     #[must_use]
     pub fn needs_care(&self) -> bool {
-        !matches!(self, Self::Gone)
+        !matches!(self, Self::Gone | Self::InUse { .. })
     }
 
     /// What to do about it.
@@ -88,6 +96,7 @@ impl LeftWhy {
         match self {
             Self::Gone => "nothing: a device that comes back is treated as new",
             Self::Changed { .. } => "if it should go back all the same, change it by hand",
+            Self::InUse { .. } => "nothing: it goes when they are given back",
             Self::Unreadable(_) => "run it as root; then undo again",
             Self::DriverStayedAway { source, .. } | Self::Failed(source) => source.hint(),
         }
@@ -128,7 +137,7 @@ pub fn undo(request: UndoRequest<'_>) -> Result<UndoReport, JournalError> {
     // What was written to sysfs went with the boot that it was written in.
     let same_boot = record.boot_id() == Some(live.boot_id());
     let holds = |intent: &&Intent| same_boot || matches!(intent.action.resource(), Resource::File(_));
-    let intents: Vec<Intent> = record.intents().iter().filter(holds).cloned().collect();
+    let intents: Vec<Intent> = record.open_intents().filter(|intent| holds(intent)).cloned().collect();
     let mut journal = state.resume(id)?;
     let begin = Entry::UndoBegin {
         cause: Cause::Request,
@@ -136,8 +145,23 @@ pub fn undo(request: UndoRequest<'_>) -> Result<UndoReport, JournalError> {
         started_unix_s: now_unix_s,
     };
     let mut report = restore(live.host(), &mut journal, &begin, &intents);
-    report.void = record.intents().len() - intents.len();
+    report.void = record.intents().iter().filter(|intent| !holds(intent)).count();
     Ok(report)
+}
+
+/// Unloads modules that earlier undoings left since other devices used them, as far as none does now; what was undone so.
+///
+/// # Errors
+/// If a journal cannot be read.
+pub fn undo_modules(request: UndoRequest<'_>) -> Result<Vec<Action>, JournalError> {
+    let mut undone = Vec::new();
+    for (id, record) in request.state.records()? {
+        // One that cannot be read is told by whoever asks for it.
+        if id != request.id && record.is_ok_and(|record| record.leaves_modules_only()) {
+            undone.extend(undo(UndoRequest { id, ..request })?.restored);
+        }
+    }
+    Ok(undone)
 }
 
 /// What to put back, and what it may be found as.
@@ -192,7 +216,7 @@ pub(super) fn restore(
     for target in targets.iter().rev() {
         undoing.remove_directories(target);
     }
-    let left = undoing.report.left.iter().filter(|left| left.why.needs_care()).count();
+    let left = undoing.report.left.iter().filter(|left| !matches!(left.why, LeftWhy::Gone)).count();
     undoing.note(&Entry::Undone { left });
     undoing.report
 }
@@ -238,6 +262,12 @@ impl Undoing<'_> {
         let Some(action) = way_back(&target.resource, &found, &target.prior) else { return };
         if action.phase() != phase {
             return;
+        }
+        if let Action::UnloadModule { module } = &action {
+            let by = users(self.host, module);
+            if !by.is_empty() {
+                return self.leave(target, LeftWhy::InUse { by });
+            }
         }
         self.note(&Entry::Restore { action: action.clone() });
         match perform(self.host, &action, target.mode) {

@@ -175,7 +175,11 @@ impl Model {
             device_nodes(&mut tree, *address, device);
         }
         tree.insert("/sys/bus/pci/drivers_probe".to_owned(), Node::WriteOnly);
-        for (name, _) in self.drivers.iter().filter(|(_, driver)| self.registered(driver)) {
+        for (name, driver) in self.drivers.iter().filter(|(_, driver)| self.registered(driver)) {
+            if let Some(module) = &driver.module {
+                let target = format!("../../../bus/pci/drivers/{name}");
+                tree.insert(format!("/sys/module/{module}/drivers/pci:{name}"), Node::Link(target));
+            }
             for attribute in ["bind", "unbind"] {
                 tree.insert(format!("/sys/bus/pci/drivers/{name}/{attribute}"), Node::WriteOnly);
             }

@@ -1,5 +1,6 @@
 //! A journal that is read: what was done, and where it stands.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use slotwise_core::action::{Action, Resource};
@@ -34,6 +35,8 @@ pub struct Record {
     begin: Option<Begin>,
     intents: Vec<Intent>,
     left: Vec<(String, String)>,
+    /// Resources that an undoing which left others has put back: what is with them since is not this apply's.
+    settled: BTreeSet<String>,
     standing: Standing,
 }
 
@@ -93,6 +96,22 @@ impl Record {
         open && (self.boot_id() == Some(now) || self.intents.iter().any(file))
     }
 
+    /// Whether all that the last undoing left are modules: they go when nothing uses them any more.
+    #[must_use]
+    pub fn leaves_modules_only(&self) -> bool {
+        let is_module = |name: &str| {
+            let mut resources = self.intents.iter().map(|intent| intent.action.resource());
+            resources.any(|it| matches!(it, Resource::Module(_)) && it.to_string() == name)
+        };
+        matches!(self.standing, Standing::PartlyUndone { .. })
+            && self.left.iter().all(|(resource, _)| is_module(resource))
+    }
+
+    /// What is still to be undone.
+    pub(crate) fn open_intents(&self) -> impl Iterator<Item = &Intent> {
+        self.intents.iter().filter(|intent| !self.settled.contains(&intent.action.resource().to_string()))
+    }
+
     pub(crate) fn intents(&self) -> &[Intent] {
         &self.intents
     }
@@ -100,8 +119,14 @@ impl Record {
 
 /// Reads a journal. A last line without its newline counts as not there.
 pub(super) fn parse(id: ApplyId, path: &Path, content: &[u8]) -> Result<Record, JournalError> {
-    let mut record =
-        Record { id, begin: None, intents: Vec::new(), left: Vec::new(), standing: Standing::Nothing };
+    let mut record = Record {
+        id,
+        begin: None,
+        intents: Vec::new(),
+        left: Vec::new(),
+        settled: BTreeSet::new(),
+        standing: Standing::Nothing,
+    };
     let whole = whole_lines(content);
     for (index, line) in
         whole.strip_suffix(b"\n").unwrap_or_default().split(|byte| *byte == b'\n').enumerate()
@@ -135,7 +160,12 @@ impl Record {
             }
             Entry::Left { resource, why } => self.left.push((resource, why)),
             Entry::Undone { left: 0 } => self.standing = Standing::Undone,
-            Entry::Undone { left } => self.standing = Standing::PartlyUndone { left },
+            Entry::Undone { left } => {
+                let resources = self.intents.iter().map(|intent| intent.action.resource().to_string());
+                let is_left = |name: &String| self.left.iter().any(|(resource, _)| resource == name);
+                self.settled = resources.filter(|name| !is_left(name)).collect();
+                self.standing = Standing::PartlyUndone { left };
+            }
             Entry::Done { .. } | Entry::Failed { .. } | Entry::Restore { .. } => {}
         }
     }

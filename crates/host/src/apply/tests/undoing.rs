@@ -84,11 +84,11 @@ fn module_that_somebody_else_uses_by_now_stays() {
     bench.apply().unwrap();
     bench.host.bind_by_hand(other, Some("vfio-pci"));
     let report = bench.undo();
-    let [Left { resource, why: LeftWhy::Failed(source) }] = report.left.as_slice() else {
+    let [Left { resource, why: LeftWhy::InUse { by } }] = report.left.as_slice() else {
         panic!("{:?}", report.left)
     };
-    assert_eq!(resource.to_string(), "module vfio_pci");
-    assert!(source.hint().contains("uses it"));
+    assert_eq!((resource.to_string().as_str(), by.as_slice()), ("module vfio_pci", &[other][..]));
+    assert_eq!(bench.standing(), Standing::PartlyUndone { left: 1 });
     bench.host.bind_by_hand(other, None);
     assert!(bench.undo().is_clean());
     assert!(bench.is_as_before());
@@ -124,4 +124,62 @@ fn half_done_apply_without_files_is_void_after_a_reboot() {
     bench.apply().unwrap();
     assert!(bench.undo().is_clean());
     assert!(bench.is_as_before());
+}
+
+/// Gives one device to vfio-pci; loads the module if it is not there.
+fn give(device: &str, module: Option<State>) -> Steps {
+    let device = at(device);
+    let load = Action::LoadModule { module: ModuleName::new("vfio-pci").unwrap(), parameters: Vec::new() };
+    let mut list: Vec<(Action, State)> = module.map(|before| (load, before)).into_iter().collect();
+    let vfio = DriverName::vfio_pci;
+    list.push((Action::SetDriverOverride { device, driver: Some(vfio()) }, State::DriverOverride(None)));
+    list.push((Action::Unbind { device, driver: driver("aic7xxx") }, State::Driver(Some(driver("aic7xxx")))));
+    list.push((Action::Probe { device, driver: vfio() }, State::Driver(None)));
+    made(list)
+}
+
+#[test]
+fn module_that_another_apply_uses_stays_and_goes_with_it() {
+    let mut bench = bench_with(HOST, give("03:04.0", Some(State::ModuleAbsent)));
+    bench.apply().unwrap();
+    let first = bench.id();
+    bench.steps = give("03:05.0", None);
+    bench.apply().unwrap();
+    let second = bench.id();
+    let live = bench.host.live();
+    let request = |id| UndoRequest { live: &live, lock: &bench.lock, state: &bench.state, id, now_unix_s: 8 };
+
+    let report = undo(request(first)).unwrap();
+    assert!(report.is_clean());
+    let [Left { why, .. }] = report.left.as_slice() else { panic!("{:?}", report.left) };
+    assert_eq!(why.to_string(), "0000:03:05.0 uses it");
+    assert!(bench.state.record(first).unwrap().leaves_modules_only());
+    assert_eq!(undo_modules(request(second)).unwrap(), []);
+
+    assert!(undo(request(second)).unwrap().is_clean());
+    let undone = undo_modules(request(second)).unwrap();
+    assert_eq!(undone.iter().map(ToString::to_string).collect::<Vec<_>>(), ["unload module vfio_pci"]);
+    assert!(bench.is_as_before());
+    assert_eq!(bench.state.record(first).unwrap().standing(), Standing::Undone);
+}
+
+#[test]
+fn what_an_undoing_put_back_is_not_its_own_any_more() {
+    let mut bench = bench_with(HOST, give("03:04.0", Some(State::ModuleAbsent)));
+    bench.apply().unwrap();
+    let first = bench.id();
+    bench.steps = give("03:05.0", None);
+    bench.apply().unwrap();
+    let live = bench.host.live();
+    let request = |id| UndoRequest { live: &live, lock: &bench.lock, state: &bench.state, id, now_unix_s: 8 };
+    undo(request(first)).unwrap();
+    // The device is given away again, by another apply.
+    let third = Bench { steps: give("03:04.0", None), ..bench };
+    third.apply().unwrap();
+    let (live, id) = (third.host.live(), first);
+    let report =
+        undo(UndoRequest { live: &live, lock: &third.lock, state: &third.state, id, now_unix_s: 9 }).unwrap();
+    assert!(report.restored.is_empty(), "{:?}", report.restored);
+    let now = observe(&third.host, &Resource::Driver(at("03:04.0")));
+    assert_eq!(now, Ok(State::Driver(Some(DriverName::vfio_pci()))));
 }
