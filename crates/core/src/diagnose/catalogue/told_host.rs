@@ -167,6 +167,28 @@ pub(super) const ROWS: &[Pattern] = &[
         "a reserved memory region is said to stand in the way",
     ),
     told(
+        "told-dmar",
+        &[
+            &["dmar", "drhd", "rmrr"],
+            &[
+                "malformed",
+                "corrupt",
+                "bogus",
+                "truncated",
+                "contradict",
+                "broken dmar",
+                "broken table",
+                "wrong checksum",
+                "incorrect checksum",
+                "invalid table",
+                "buggy",
+            ],
+            &["iommu", "vt-d", "vtd", "passthrough", "pass-through", "dma remapping"],
+            FAILS,
+        ],
+        "the DMAR table of the firmware is said to be malformed",
+    ),
+    told(
         "told-intremap",
         &[
             &["interrupt remapping", "irq remapping"],

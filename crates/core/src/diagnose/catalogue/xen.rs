@@ -62,7 +62,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "xen-rmrr-map",
         &["map reserved region", "cannot be reserved for RDM", "RDM"],
-        r"map reserved region|RDM.{0,40}(?:conflict|fail|overlap)|conflict.{0,40}RDM",
+        r"map reserved region|\bRDM\b.{0,40}(?:conflict|fail|overlap)|conflict.{0,40}\bRDM\b",
         "Xen intel_iommu_assign_device, libxl rdm",
         "guest memory collides with a reserved region",
     ),
