@@ -165,6 +165,8 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
         (false, false, _) if *first >= DECISIVE => 0.0,
         (false, false, _) if is_prepared => VM_ONLY,
         (false, false, true) => VM_ONLY,
+        // What is told of cards and firmware on the whole is told of machines that host nothing as well.
+        (false, false, false) if strongest_is(&counted, catalogue::is_told) => return None,
         (false, false, false) => NO_SUBJECT,
     };
     let further = further.iter().sum::<f32>() * FURTHER;

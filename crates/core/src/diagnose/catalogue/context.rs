@@ -229,6 +229,13 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row("vfio-group-node", &["/dev/vfio"], "", "reports", "VFIO nodes are named"),
     row(
+        "noiommu-named",
+        &["noiommu", "no-iommu", "NOIOMMU", "No-IOMMU mode"],
+        "",
+        "parameter vfio.enable_unsafe_noiommu_mode, reports",
+        "VFIO without an IOMMU is named",
+    ),
+    row(
         "vmd-named",
         &["vmd 0", "PCI: vmd"],
         "",

@@ -142,6 +142,7 @@ pub(super) fn is_of_machine(id: &str) -> bool {
         "ats-timeout-amd",
         "amd-completion-timeout",
         "fault-status-ite",
+        "iommu-oops",
     ];
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
     [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)
