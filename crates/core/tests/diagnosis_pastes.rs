@@ -115,7 +115,7 @@ fn read(name: &str) -> String {
 
 fn cases() -> Vec<(String, Case)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/diagnosis");
-    let folders = ["cases", "fifth", "sixth", "lab"];
+    let folders = ["cases", "fifth", "sixth", "seventh", "lab"];
     let files =
         folders.iter().flat_map(|folder| std::fs::read_dir(root.join(folder)).expect("a folder of cases"));
     let paths = files.map(|entry| entry.expect("an entry").path());

@@ -157,11 +157,14 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
         || names_prepared(&counted, scan);
     let of_any_machine = strongest_is(&counted, catalogue::is_of_any_machine);
     let is_prepared = scan.seen(catalogue::PREPARED).is_some();
-    let penalty = match (on_subject, of_any_machine, scan.seen(catalogue::VM_NAMED).is_some()) {
+    // A USB device that is handed to another system is no host's own trouble either.
+    let is_handed = scan.seen(catalogue::VM_NAMED).is_some() || scan.seen("usb-handed").is_some();
+    let penalty = match (on_subject, of_any_machine, is_handed) {
         (true, _, _) => 0.0,
         (false, true, _) if is_prepared => PREPARED_ONLY,
         (false, true, true) => VM_ONLY_ANY_MACHINE,
         (false, true, false) => return None,
+        (false, false, _) if is_prepared && strongest_is(&counted, catalogue::is_told) => PREPARED_ONLY,
         (false, false, _) if *first >= DECISIVE => 0.0,
         (false, false, _) if is_prepared => VM_ONLY,
         (false, false, true) => VM_ONLY,

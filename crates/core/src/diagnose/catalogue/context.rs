@@ -24,7 +24,8 @@ pub(super) const ROWS: &[Pattern] = &[
             "VGA routing",
             "enable_hd_vgaarb",
         ],
-        r"(?:legacy )?vga (?:arbit|routing|range|access)|vgaarb|enable_hd_vgaarb|x-vga",
+        // The kernel says `vgaarb:` of each card at boot.
+        r"(?:legacy )?vga (?:arbit|routing|range|access)|(?:^|[^:\d] ?)vgaarb(?:$|[^:])|enable_hd_vgaarb|x-vga",
         "reports",
         "arbitration of the legacy VGA ranges is named",
     ),

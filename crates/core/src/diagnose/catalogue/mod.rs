@@ -143,6 +143,8 @@ pub(super) fn is_of_machine(id: &str) -> bool {
         "amd-completion-timeout",
         "fault-status-ite",
         "iommu-oops",
+        "libusb-denied",
+        "module-key",
     ];
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
     [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)

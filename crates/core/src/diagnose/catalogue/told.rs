@@ -147,7 +147,11 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             &["flr", "function level reset", "function-level reset", "vfio reset"],
             &[
-                "fail",
+                "fails",
+                "failing",
+                "failed to come back",
+                "failed to return",
+                "failure",
                 "never",
                 "not return",
                 "timeout",
@@ -284,8 +288,8 @@ pub(super) const ROWS: &[Pattern] = &[
             &["slot", "slots", "root-port", "root port", "pcie-root-port", "pcie.0"],
             &[
                 "no more",
-                "not support",
-                "not suppport",
+                "not support hotplug",
+                "not suppot hotplug",
                 "run out",
                 "ran out",
                 "running out",

@@ -147,6 +147,16 @@ pub(super) const ROWS: &[Pattern] = &[
         "a framebuffer of the host is said to hold the GPU",
     ),
     told(
+        "told-mapping-left",
+        &[
+            &["mmap", "bar ", "bar0", "bar1", "ioremap"],
+            &["device or resource busy", "is busy", "conflicting", "still mapped"],
+            &["modprobe -r", "rmmod", "nvidiafb", "nouveau", "host driver", "unload", "blacklist"],
+            HANDED,
+        ],
+        "a BAR is said to be held by a driver of the host",
+    ),
+    told(
         "told-rom",
         &[
             &["vbios", "romfile", "option rom", "rom file", "gpu rom", "gpu bios"],
