@@ -23,10 +23,10 @@ struct Paste {
 }
 
 const PASTES: &[Paste] = &[
-    Paste { name: "mail, quoted and wrapped", change: mail, keeps: 96, alarms: 0 },
-    Paste { name: "wrapped with an indent", change: |log| wrapped(log, 72, "    "), keeps: 96, alarms: 0 },
+    Paste { name: "mail, quoted and wrapped", change: mail, keeps: 95, alarms: 0 },
+    Paste { name: "wrapped with an indent", change: |log| wrapped(log, 72, "    "), keeps: 95, alarms: 0 },
     Paste { name: "broken at 80 columns", change: broken, keeps: 97, alarms: 0 },
-    Paste { name: "quoted-printable", change: quoted_printable, keeps: 96, alarms: 0 },
+    Paste { name: "quoted-printable", change: quoted_printable, keeps: 95, alarms: 0 },
     Paste { name: "escaped Markdown", change: markdown, keeps: 99, alarms: 0 },
     Paste { name: "numbered by a pager", change: numbered, keeps: 99, alarms: 0 },
     Paste {
@@ -38,7 +38,7 @@ const PASTES: &[Paste] = &[
     Paste { name: "journal with ISO time", change: iso, keeps: 99, alarms: 0 },
     Paste { name: "cut off at 120 columns", change: cut, keeps: 80, alarms: 0 },
     // A host with an IOMMU and an NVIDIA card contradicts some of the reports.
-    Paste { name: "behind the log of a host", change: behind_host, keeps: 88, alarms: 10 },
+    Paste { name: "behind the log of a host", change: behind_host, keeps: 86, alarms: 10 },
 ];
 
 fn each(log: &str, change: impl Fn(&str) -> String) -> String {
