@@ -260,6 +260,7 @@ const OTHERS: &[&str] = &[
     "Is it possible to give the same PCI device to two virtual machines at the same time?",
     "The pool is still busy with a scrub; the other VM with the PCI device runs fine",
     "The VBIOS of the card is corrupt, the GPU cannot boot, Code 43 in Windows; a programmer rewrote its flash chip",
+    "PCI passthrough works with my LSI HBA.\nIn dmesg I have:\n> [    0.098731] DMAR: [Firmware Bug]: No firmware reserved region can\n> cover this RMRR [0x00000000000e8000-0x00000000000e8fff], contact BIOS\n> vendor for fixes\n> [    0.098794] DMAR: [Firmware Bug]: Your BIOS is broken; bad RMRR\n> [0x00000000000e8000-0x00000000000e8fff]",
 ];
 
 #[test]
