@@ -4,14 +4,15 @@
 use super::command::{self, Access, Task};
 use super::defect::Defect;
 use super::sense::Sense;
-use super::{Nexus, Refusal, Reply, Target, nothing};
+use super::{Initiator, Nexus, Refusal, Reply, Target, nothing};
 
 impl Target {
     /// Which logical unit is meant, and what an absent one answers (7.5.3).
     pub(super) fn select(&self, nexus: Nexus, task: &Task<'_>) -> Result<(), Box<Reply>> {
         let identify = nexus.identify.filter(|_| !self.has(Defect::LunOfIdentifyIgnored));
         let mask = if self.has(Defect::LunMaskedTwo) { 0x03 } else { 0xff };
-        let lun = identify.unwrap_or(task.byte(1) >> 5);
+        let bits = if self.has(Defect::LunBitsUnread) { 0 } else { task.byte(1) >> 5 };
+        let lun = identify.unwrap_or(bits);
         if lun & mask == 0 || lun == 7 && self.has(Defect::LunSeven) {
             let bits = identify.is_some() && task.byte(1) >> 5 != 0;
             return if bits && self.has(Defect::LunBitsRefused) {
@@ -34,6 +35,7 @@ impl Target {
             other if command::find(other).is_none() && self.has(Defect::OpcodeAtAbsent) => {
                 Err(Box::new(nothing()))
             }
+            0x00 if self.has(Defect::LunReadyGood) => Err(Box::new(nothing())),
             _ if self.has(Defect::LunOthersExecuted) => Ok(()),
             _ => Err(Box::new(Err(Sense::LUN.into()))),
         }
@@ -72,17 +74,24 @@ impl Target {
             if self.traces.conflicts >= 5 && self.has(Defect::ReserveWornOut) {
                 self.reserved_by = None;
             }
-            return Err(conflict);
+            return Err(if self.has(Defect::ReserveConflictBusy) { Refusal::Busy } else { conflict });
         }
         if row.access == Access::Medium {
             self.ready(task)?;
         }
-        (row.run)(self, task)
+        if let Some(reply) = self.instead(task) {
+            return reply;
+        }
+        let reply = (row.run)(self, task);
+        self.spoiled(task, reply)
     }
 
     /// A pending unit attention refuses all but INQUIRY and REQUEST SENSE, once (7.9).
     fn attention(&mut self, task: &Task<'_>) -> Result<(), Refusal> {
         if self.has(Defect::AttentionIdle) && self.commands.is_multiple_of(150) {
+            self.kept(task.initiator).attention = Some(Sense::RESET);
+        }
+        if self.has(Defect::AttentionIdle700) && self.commands.is_multiple_of(700) {
             self.kept(task.initiator).attention = Some(Sense::RESET);
         }
         if self.commands == self.traces.told_at + 20 && self.has(Defect::AttentionReturns) {
@@ -99,10 +108,13 @@ impl Target {
                 return Ok(());
             }
             0x08 if self.has(Defect::AttentionPassesRead6) => return Ok(()),
+            0x16 if self.has(Defect::AttentionPassesReserve) => return Ok(()),
+            0x1b if self.has(Defect::AttentionPassesStart) => return Ok(()),
             0x1a if self.has(Defect::AttentionPassesModeSense) => return Ok(()),
             command::REQUEST_SENSE if self.has(Defect::AttentionBlocksSense) => {}
             command::REQUEST_SENSE => {
-                if self.has(Defect::AttentionLostBySense) {
+                let second = task.initiator == Initiator::B && self.has(Defect::AttentionLostBySenseSecond);
+                if second || self.has(Defect::AttentionLostBySense) {
                     self.kept(task.initiator).attention = None;
                 }
                 return Ok(());
@@ -111,7 +123,9 @@ impl Target {
         }
         let again = self.has(Defect::AttentionTwice) && self.resets > 0 && !self.told_once;
         self.told_once |= again;
-        if !self.has(Defect::AttentionStays) && !again {
+        let stopped =
+            self.spindle == super::unit::Spindle::Stopped && self.has(Defect::AttentionStaysStopped);
+        if !stopped && !self.has(Defect::AttentionStays) && !again {
             self.kept(task.initiator).attention = None;
         }
         if self.has(Defect::AttentionForOneOnly) {

@@ -197,6 +197,7 @@ impl Target {
         let mut bytes = sense.bytes(self.defect);
         let allocation = match task.byte(4) {
             0 if self.has(Defect::SenseZeroIsFour) => 4,
+            1..4 if self.has(Defect::SenseAtLeastFour) => 4,
             allocation => allocation,
         };
         if let Some(length) = bytes.get_mut(7)

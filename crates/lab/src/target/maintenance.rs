@@ -169,7 +169,9 @@ impl Target {
         let told = if self.has(Defect::DiagnosticListLong) { 2 } else { 1 };
         let mut bytes = vec![0, 0, 0, told, 0];
         let low = self.has(Defect::DiagnosticAllocationLow);
-        bytes.truncate(if low { task.byte(4).into() } else { task.be16(3).into() });
+        if !self.has(Defect::DiagnosticWhole) {
+            bytes.truncate(if low { task.byte(4).into() } else { task.be16(3).into() });
+        }
         data(bytes)
     }
 

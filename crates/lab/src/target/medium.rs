@@ -28,6 +28,8 @@ pub(super) struct Medium {
     replaced: Option<(u32, Block)>,
     /// Block 0 before it was written: for a defect.
     first: Option<Block>,
+    /// What was cached of a block before it was cached again: for a defect.
+    overtaken: BTreeMap<u32, Block>,
     /// Whether the second initiator is served: for a defect.
     pub(super) by_second: bool,
     /// What unwritten blocks are made from; changes with the medium.
@@ -45,6 +47,7 @@ impl Medium {
             cache: BTreeMap::new(),
             ahead: None,
             replaced: None,
+            overtaken: BTreeMap::new(),
             by_second: false,
             first: None,
             generation: 1,
@@ -140,7 +143,7 @@ impl Medium {
         if !kept && !through_kept && self.defect != Some(Defect::PrefetchStale) {
             self.ahead = None;
         }
-        if self.defect == Some(Defect::ReadOverlapStale) {
+        if matches!(self.defect, Some(Defect::ReadOverlapStale | Defect::PowerTears)) {
             self.replaced = Some((lba, self.stored(lba)));
         }
         if lba == 0 && self.defect == Some(Defect::FirstBlockStale) && self.first.is_none() {
@@ -155,12 +158,18 @@ impl Medium {
         if self.defect == Some(Defect::PatternErased) && block.iter().all(|byte| *byte == 0xff) {
             block.fill(0);
         }
+        if self.defect == Some(Defect::PatternSignature) && block.ends_with(&[0x55, 0xaa]) {
+            block[0] = 0;
+        }
         if self.defect == Some(Defect::PatternFf00) && block.starts_with(&[0xff, 0]) {
             block[1] = 0xff;
         }
         match through {
             Through::Cache => {
-                self.cache.insert(lba, block);
+                let before = self.cache.insert(lba, block);
+                if let Some(before) = before.filter(|_| self.defect == Some(Defect::CacheKeepsFirst)) {
+                    self.overtaken.insert(lba, before);
+                }
                 if self.cache.len() > 32 && self.defect == Some(Defect::CacheOverflow) {
                     self.cache.pop_first();
                 }
@@ -185,6 +194,21 @@ impl Medium {
         self.cache.get(&lba).copied()
     }
 
+    /// Whether anything is cached.
+    pub(super) fn is_dirty(&self) -> bool {
+        !self.cache.is_empty()
+    }
+
+    /// How many blocks are cached.
+    pub(super) fn cached_blocks(&self) -> usize {
+        self.cache.len()
+    }
+
+    /// Drops what is cached of a block.
+    pub(super) fn drop_cached(&mut self, lba: u32) {
+        self.cache.remove(&lba);
+    }
+
     /// Drops the last of the blocks that are cached.
     pub(super) fn lose_last_cached(&mut self) {
         self.cache.pop_last();
@@ -198,6 +222,24 @@ impl Medium {
     /// Writes what is cached.
     pub(super) fn flush(&mut self) {
         self.written.append(&mut self.cache);
+        self.written.append(&mut self.overtaken);
+    }
+
+    /// Writes the first of the blocks that are cached.
+    pub(super) fn flush_first(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some((lba, block)) = self.cache.pop_first() else { return };
+            self.written.insert(lba, block);
+        }
+    }
+
+    /// Tears the block written last: its second half is as it was before.
+    pub(super) fn tear(&mut self) {
+        if let Some((lba, before)) = self.replaced.take()
+            && let Some(block) = self.written.get_mut(&lba)
+        {
+            block[BLOCK_BYTES / 2..].copy_from_slice(&before[BLOCK_BYTES / 2..]);
+        }
     }
 
     /// Writes what is cached of one block.

@@ -14,6 +14,7 @@ mod block;
 mod command;
 mod defect;
 mod dispatch;
+mod faults;
 mod inquiry;
 mod maintenance;
 mod medium;
@@ -178,6 +179,7 @@ pub struct Target {
     polled: u32,
     written_last: Option<u32>,
     traces: Traces,
+    memory: faults::Memory,
 }
 
 impl Target {
@@ -202,6 +204,7 @@ impl Target {
             polled: 0,
             written_last: None,
             traces: Traces::default(),
+            memory: faults::Memory::default(),
         };
         target.power_cycle();
         target
@@ -214,6 +217,10 @@ impl Target {
     /// Off and on again: the medium and what was saved remain.
     pub fn power_cycle(&mut self) {
         self.medium.lose_cache();
+        if self.has(Defect::PowerTears) {
+            self.medium.tear();
+        }
+        let stays_stopped = self.spindle == Spindle::Stopped && self.has(Defect::PowerKeepsStopped);
         if !self.has(Defect::PowerKeepsModes) {
             self.pages.restore_saved();
         }
@@ -235,14 +242,26 @@ impl Target {
             self.medium.lose(last);
         }
         self.traces.told_capacity = false;
-        self.spindle = Spindle::Ready;
+        // The first is that of a new target.
+        self.traces.power_cycles += 1;
+        self.memory = faults::Memory::default();
+        if !stays_stopped {
+            self.spindle = Spindle::Ready;
+        }
         self.buffer.fill(0);
         (self.commands, self.refused_opcode, self.has_read) = (0, false, false);
         if !self.has(Defect::AttentionMissing) {
             self.attend_all(Sense::RESET);
         }
+        if self.traces.power_cycles == 2 && self.has(Defect::AttentionPowerAgain) {
+            self.kept(Initiator::A).attention = None;
+        }
         if self.has(Defect::AttentionPowerSecond) {
             self.kept(Initiator::B).attention = None;
+        }
+        if self.traces.power_cycles == 3 && self.has(Defect::PowerTwiceLosesSaved) {
+            self.pages.lose_all_saved();
+            self.pages.restore_saved();
         }
         if self.has(Defect::PowerLosesPage2) {
             self.pages.lose_saved(0x02);
@@ -253,6 +272,7 @@ impl Target {
     pub fn reset(&mut self, reset: Reset) {
         self.resets = self.resets.wrapping_add(1);
         let kept = reset == Reset::Device && self.has(Defect::DeviceResetKeepsModes);
+        self.memory.still_caches = self.pages.write_cache();
         if !kept && !self.has(Defect::SelectOutlivesReset) {
             self.pages.restore_saved();
         }
@@ -269,7 +289,17 @@ impl Target {
         if reset == Reset::Bus && self.has(Defect::ResetLosesSaved) {
             self.pages.lose_saved(0x01);
         }
+        if self.has(Defect::ResetLosesPageA) {
+            self.pages.lose_saved(0x0a);
+        }
         self.told_once = false;
+        (self.memory.second_unwritten, self.memory.device_reset) = (true, reset == Reset::Device);
+        self.memory.slow_once = self.memory.device_reset;
+        if self.memory.device_reset && self.has(Defect::ProtectEndsByReset) {
+            self.medium.protection = Protection::Off;
+        }
+        let holder = self.reserved_by;
+        let before = self.remembered;
         self.traces.unread_since_reset = true;
         self.traces.just_reset = reset == Reset::Bus;
         let second_prevents = self.kept(Initiator::B).prevents_removal;
@@ -311,6 +341,15 @@ impl Target {
         if self.has(Defect::ResetKeepsPreventSecond) {
             self.kept(Initiator::B).prevents_removal = second_prevents;
         }
+        if let Some(holder) = holder.filter(|_| self.has(Defect::AttentionResetReserved)) {
+            self.kept(holder).attention = None;
+        }
+        if self.has(Defect::AttentionResetUnder) {
+            for (kept, before) in self.remembered.iter_mut().zip(before) {
+                let under = before.attention.filter(|attention| *attention == Sense::MODE_CHANGED);
+                kept.attention = under.or(kept.attention);
+            }
+        }
         let stays = reset == Reset::Device && self.has(Defect::DeviceResetKeepsStopped);
         if !stays && !self.has(Defect::StartStateKept) {
             self.spindle = Spindle::Ready;
@@ -333,6 +372,12 @@ impl Target {
         if self.model.medium == MediumKind::Removable {
             self.medium.replace();
             self.medium_came();
+            if self.has(Defect::ChangeEndsReservation) {
+                self.reserved_by = None;
+            }
+            if self.has(Defect::ChangeRestoresModes) {
+                self.pages.restore_default();
+            }
         }
     }
 
@@ -381,11 +426,20 @@ impl Target {
         self.traces.sender = Some(nexus.initiator);
         self.traces.writes_six = task.opcode() == 0x0a;
         self.medium.by_second = nexus.initiator == Initiator::B;
-        self.age_sense(&task);
-        let reply = match self.select(nexus, &task) {
+        self.memory.opcode = task.opcode();
+        let sense_before = self.kept(nexus.initiator).sense;
+        let selected = self.select(nexus, &task);
+        let absent = selected.is_err() && !self.has(Defect::SenseOfAbsentKept);
+        if !absent {
+            self.age_sense(&task);
+        }
+        let reply = match selected {
             _ if hangs => Err(Refusal::Silence),
             Ok(()) => self.run(&task),
             Err(reply) => {
+                if task.opcode() == 0x2a && self.has(Defect::LunWriteExecuted) {
+                    drop(self.write_10(&task));
+                }
                 self.traces.inquired_absent = task.opcode() == command::INQUIRY;
                 self.pass_absent(nexus.initiator);
                 *reply
@@ -393,16 +447,24 @@ impl Target {
         };
         let (status, mut sent) = match reply {
             Ok(data) => (Some(if data.condition_met { 0x04 } else { 0x00 }), data.bytes),
-            Err(Refusal::Sense(_)) if self.errors_in_row >= 7 && self.has(Defect::HangAfterErrors) => {
+            Err(Refusal::Sense(_))
+                if self.errors_in_row >= 7 && self.has(Defect::HangAfterErrors)
+                    || self.memory.errors == 200 && self.has(Defect::Error200thHangs) =>
+            {
                 (None, Vec::new())
             }
             Err(Refusal::Sense(sense)) => {
                 let lost = task.opcode() == 0x2a && self.has(Defect::SenseEmptyAfterWrite);
-                self.remember_error(nexus.initiator, if lost { Sense::NONE } else { sense });
+                if !absent {
+                    self.remember_error(nexus.initiator, if lost { Sense::NONE } else { sense });
+                }
                 (Some(0x02), Vec::new())
             }
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
             Err(Refusal::ReservationConflict) => {
+                if self.has(Defect::SenseOverConflict) {
+                    self.kept(nexus.initiator).sense = sense_before;
+                }
                 if self.has(Defect::ReserveConflictSense) {
                     self.keep_sense(nexus.initiator, Sense::OPCODE);
                 }
@@ -430,6 +492,8 @@ impl Target {
         let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         let residual =
             if out.is_empty() { length(expected_in) - length(sent.len()) } else { length(out.len() - taken) };
+        let short = task.opcode() == 0x5a && residual > 0 && self.has(Defect::ModeResidualZero);
+        let residual = if short { 0 } else { residual };
         sent.truncate(expected_in);
         Response { status, data: sent, residual, elapsed: self.clock.saturating_sub(before) }
     }
@@ -438,6 +502,9 @@ impl Target {
     fn pass_absent(&mut self, initiator: Initiator) {
         if self.has(Defect::SenseLostToAbsent) {
             self.kept(initiator).sense = None;
+        }
+        if self.has(Defect::LunEndsPrevent) {
+            self.kept(initiator).prevents_removal = false;
         }
         if self.has(Defect::AttentionLostToAbsent) {
             self.kept(initiator).attention = None;
@@ -458,9 +525,25 @@ impl Target {
         };
         self.traces.error_before = Some(told);
         self.traces.was_out_of_range |= told == Sense::RANGE;
+        let told = self.mistold(initiator, told);
+        let told = self.retold(initiator, self.memory.opcode, told);
         let is_range = told == Sense::RANGE && initiator == Initiator::B;
         let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
         self.keep_sense(initiator, told.seen_by(self.defect));
+    }
+
+    /// What is kept in the place of an error's sense: the same, where the firmware is sound.
+    fn mistold(&mut self, initiator: Initiator, sense: Sense) -> Sense {
+        self.memory.errors += 1;
+        let foreign = self.reserved_by.is_some_and(|holder| holder != initiator);
+        let before = self.memory.pointer;
+        self.memory.pointer = sense.field.or(before);
+        match self.defect {
+            Some(Defect::SenseThirtieth) if self.memory.errors.is_multiple_of(30) => Sense::NONE,
+            Some(Defect::SenseReservedEmpty) if foreign => Sense::NONE,
+            Some(Defect::SenseStalePointer) => Sense { field: sense.field.or(before), ..sense },
+            _ => sense,
+        }
     }
 
     /// Sense lasts until it is read or the next command of the same initiator (7.6).

@@ -113,7 +113,8 @@ impl Sense {
     pub(super) fn bytes(self, defect: Option<Defect>) -> Vec<u8> {
         let valid = self.block.is_some() && defect != Some(Defect::SenseValidNever)
             || (defect == Some(Defect::SenseValidAlways) && self.key != 0);
-        let deferred = defect == Some(Defect::SenseDeferred) && self.key != 0;
+        let deferred = defect == Some(Defect::SenseDeferred) && self.key != 0
+            || defect == Some(Defect::SenseDeferredRange) && self.code == Self::RANGE.code;
         let segment = u8::from(defect == Some(Defect::SenseSegmentSet) && self.key != 0);
         let mut bytes = vec![0x70 | u8::from(deferred) | u8::from(valid) << 7, segment, self.key];
         let mask = if defect == Some(Defect::SenseBlockCut) { 0xffff } else { u32::MAX };

@@ -76,6 +76,8 @@ pub(super) struct Traces {
     pub(super) writer: Option<(Initiator, u32)>,
     /// MODE SELECT commands.
     pub(super) selects: u32,
+    /// How often it was switched on.
+    pub(super) power_cycles: u32,
     /// Read commands.
     pub(super) reads: u32,
     /// Where the heads were sent last.

@@ -44,6 +44,7 @@ impl Target {
             Spindle::Stopped if task.opcode() == 0x2f && self.has(Defect::StoppedVerifyServed) => Ok(()),
             Spindle::Stopped if task.opcode() == 0x0b && self.has(Defect::StoppedSeekServed) => Ok(()),
             Spindle::Formatting(..) if task.opcode() == 0x28 && self.has(Defect::FormatReadsServed) => Ok(()),
+            Spindle::Formatting(..) if self.passes_format(task) => Ok(()),
             Spindle::Formatting(..) if self.formatting().is_some() => {
                 Err(self.formatting().unwrap_or(Sense::FORMATTING).into())
             }
@@ -55,6 +56,13 @@ impl Target {
                 if self.has(Defect::StopForOne) && self.traces.stopped_by != Some(task.initiator) =>
             {
                 Ok(())
+            }
+            Spindle::Stopped if task.opcode() == 0x00 && self.has(Defect::StoppedReadySlow) => {
+                self.clock += Duration::from_secs(20);
+                Err(Sense::STOPPED.into())
+            }
+            Spindle::Stopped if task.opcode() == 0x35 && self.has(Defect::SyncStoppedHangs) => {
+                Err(Refusal::Silence)
             }
             Spindle::Stopped if !self.has(Defect::StoppedReads) => Err(Sense::STOPPED.into()),
             Spindle::Stopped => Ok(()),
@@ -219,6 +227,9 @@ impl Target {
         let foreign = holder.is_some_and(|holder| holder != task.initiator);
         let blocked = match task.opcode() {
             0x12 => self.has(Defect::ReserveBlocksInquiry),
+            0x1b if task.bit(4, 1) && self.has(Defect::ReserveEjectAllowed) => false,
+            0x2f if self.has(Defect::ReserveVerifyAllowed) => false,
+            0x35 if self.has(Defect::ReserveSyncAllowed) => false,
             REQUEST_SENSE => self.has(Defect::SenseBlockedByReservation),
             0x17 => self.has(Defect::ReleaseConflict),
             0x1e if !task.bit(4, 0) => self.has(Defect::AllowConflict),

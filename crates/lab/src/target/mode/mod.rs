@@ -173,6 +173,9 @@ impl Target {
         let count = if self.has(Defect::ModeBlocksWrong) { self.medium.last() } else { self.medium.blocks };
         let count = if form == Form::Ten && self.has(Defect::Mode10BlockCount) { 0 } else { count };
         let blocks = if count > 0x00ff_ffff { 0 } else { count };
+        if self.memory.device_reset && self.has(Defect::ModeLengthAfterReset) {
+            return vec![0; DESCRIPTOR];
+        }
         let shift = if self.has(Defect::ModeBlockLengthWrong) { 8 } else { 0 };
         let length = u32::try_from(BLOCK_BYTES).unwrap_or(0) << shift;
         [blocks.to_be_bytes(), length.to_be_bytes()].concat()

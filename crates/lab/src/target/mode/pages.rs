@@ -157,6 +157,13 @@ impl Pages {
         }
     }
 
+    /// Loses what was saved of every page, and leaves the current values.
+    pub(in crate::target) fn lose_all_saved(&mut self) {
+        for page in &mut self.pages {
+            page.saved.clone_from(&page.default);
+        }
+    }
+
     pub(in crate::target) fn restore_default(&mut self) {
         for page in &mut self.pages {
             page.current.clone_from(&page.default);
@@ -226,6 +233,7 @@ impl Pages {
         let clamped = self.has(Defect::SelectRetriesClamped);
         let rcd_lost = self.has(Defect::SelectRcdLost);
         let excludes = self.has(Defect::SelectRcdExcludes);
+        let zero_kept = self.has(Defect::SelectZeroKept);
         if code == 0x02
             && self.has(Defect::SelectClobbers)
             && let Some(retries) = self.find(0x01).and_then(|page| page.current.get_mut(6))
@@ -242,7 +250,9 @@ impl Pages {
                 0x05 if rcd_lost => WCE,
                 mask => *mask,
             };
-            *current = *current & !mask | new & mask;
+            if *new != 0 || !zero_kept {
+                *current = *current & !mask | new & mask;
+            }
         }
         if code == 0x01 && swapped && page.current.len() > 6 {
             page.current.swap(1, 6);
@@ -269,7 +279,7 @@ impl Pages {
     }
 
     /// Saves the current values of these pages.
-    pub(super) fn save(&mut self, codes: &[u8]) {
+    pub(in crate::target) fn save(&mut self, codes: &[u8]) {
         let drops = self.has(Defect::SelectSaveDropsOthers);
         for page in &mut self.pages {
             if codes.contains(&page.code) {

@@ -160,6 +160,9 @@ impl Target {
             match self.pages.check(code, *length, new) {
                 Ok(()) => pages.push((code, new.to_vec())),
                 Err(PageFault::Unknown) if self.has(Defect::SelectUnknownIgnored) => {}
+                Err(PageFault::Unknown) if self.has(Defect::SelectUnknownCode) => {
+                    return Err(Sense::field(4).into());
+                }
                 // PS is reserved here (8.3.3), and such a code is not found.
                 Err(PageFault::Unknown | PageFault::Length | PageFault::Fixed) => {
                     return Err(Sense::PARAMETER.into());
