@@ -27,6 +27,7 @@ const DISK: &[(&str, &str)] = &[
     ("diag-selftest-data", "SEND DIAGNOSTIC is not implemented"),
     ("flg-reladr-each", "RelAdr is not looked at"),
     ("inq-caps-honest", "the link bit is taken, linked commands are not claimed"),
+    ("inq-reserved-bits", "HiSup is set, which SPC has in byte 3"),
     ("len-zero", "SEND DIAGNOSTIC is not implemented"),
     ("ms-dpofua-bit", "FUA is taken by READ(10) though DPOFUA is clear"),
     ("ms-page-08", "the caching page has the length 12h of SBC"),
