@@ -122,7 +122,7 @@ slotwise attach q35.toml bench 02:00.0 || exit 96
 slotwise detach q35.toml bench 01:00.0 2>&1 || exit 95
 slotwise attach q35.toml bench 01:00.0 || exit 94
 kill -INT $run; wait $run; cat /tmp/run.log
-driver() { basename $(readlink /sys/bus/pci/devices/0000:$1/driver); }
+driver() { basename \"$(readlink /sys/bus/pci/devices/0000:$1/driver)\"; }
 echo \"ends on $(driver 01:00.0) and $(driver 02:00.0)\"
 slotwise status
 ";
