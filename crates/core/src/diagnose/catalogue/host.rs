@@ -133,6 +133,19 @@ pub(super) const ROWS: &[Pattern] = &[
         "a program may not open a USB device",
     ),
     row(
+        "numvfs-refused",
+        &[
+            "cannot configure SR-IOV",
+            "does not support SR-IOV configuration via sysfs",
+            "doesn't support SRIOV configuration via sysfs",
+            "VFs already enabled. Disable before enabling",
+            "VFs requested; only",
+        ],
+        r"SR-?IOV|VFs already|requested; only 0 ",
+        "Linux sriov_numvfs_store",
+        "the kernel refused to make virtual functions",
+    ),
+    row(
         "numvfs-enomem",
         &["sriov_numvfs", "annot allocate memory", "nable PCI sriov", "nable SR-IOV"],
         r"sriov_numvfs.{0,120}cannot allocate memory|cannot allocate memory.{0,120}sriov_numvfs|failed to enable (?:pci )?sr-?iov\D{0,40}-12\b",

@@ -276,6 +276,23 @@ pub(super) const ROWS: &[Pattern] = &[
         "invalidations of the device's address cache time out",
     ),
     told(
+        "told-lockdown-pci",
+        &[
+            &["lockdown", "lock-down", "locked down", "lock down"],
+            &[
+                "not allowed",
+                "block",
+                "prevent",
+                "cannot be",
+                "incompatible",
+                "not compatible",
+                "doesn't work",
+            ],
+            &["vfio", "pci", "mmap", "register mapping", "setpci"],
+        ],
+        "kernel lockdown is said to forbid access to a PCI device",
+    ),
+    told(
         "told-lockdown",
         &[
             &["lockdown", "secure boot", "secureboot"],
@@ -463,8 +480,19 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-mac",
         &[
             &["apparmor", "selinux", "avc"],
-            &["denied", "denial", "block", "prevent", "not allow"],
-            &["vfio", "pci", "sysfs", "hostdev", "mdev", "mdevctl", "passthrough", "/sys/bus"],
+            &["denied", "denial", "block", "prevent", "not allow", "not accessible", "not visible"],
+            &[
+                "vfio",
+                "pci",
+                "sysfs",
+                "hostdev",
+                "mdev",
+                "passthrough",
+                "/sys/bus",
+                "rom path",
+                "romfile",
+                "vbios",
+            ],
         ],
         "a security policy is said to deny QEMU or libvirt what passthrough needs",
     ),
