@@ -86,7 +86,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "vbios-ppgtt",
         &["amdgpu: ", "amdgpu 0"],
-        r"(?:psp|smu|atom|ring|GPU reset|ras).{0,60}(?:fail|timeout|error|hang)|BACO|Unable to (?:locate|get) (?:a )?(?:VBIOS|BIOS ROM)",
+        r"(?:psp|smu|atom|GPU reset|ras).{0,60}(?:fail|timeout|error|hang)|ring .{0,40}(?:test.{0,20}fail|fail)|BACO|Unable to (?:locate|get) (?:a )?(?:VBIOS|BIOS ROM)",
         "Linux amdgpu",
         "the AMD GPU driver cannot start or reset the GPU",
     ),

@@ -101,7 +101,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "code-43-gone",
         &["43"],
-        r"(?:without|\bno|not get\w*|n't (?:get|have|see)|avoid\w*|fix\w*|solv\w*|get\w* rid of|no more|no longer) (?:the |an? |any |that |this |windows |driver |nvidia )*\W?(?:code|error)\W{0,3}43|(?:code|error)\W{0,3}43\W? (?:issue |error |problem )?(?:is|was|has been) (?:now )?(?:gone|fixed|solved|resolved)",
+        r"(?:without|\bno|not get\w*|n't (?:get|have|see)|avoid\w*|fix\w*|solv\w*|get\w* rid of|no more|no longer) (?:the |an? |any |that |this |windows |driver |nvidia )*\W?(?:code|error)\W{0,3}43|\b(?:if|in case) (?:you|i|we|it|of) (?:get |see |have |shows? |hit )?(?:the |an? )?(?:code|error)\W{0,3}43|(?:code|error)\W{0,3}43\W? (?:issue |error |problem )?(?:is|was|has been) (?:now )?(?:gone|fixed|solved|resolved)",
         "reports",
         "the driver of the guest is said to run",
     ),
@@ -118,6 +118,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "",
         "liburing, libbpf, libibverbs, reports",
         "another program than QEMU locks memory",
+    ),
+    row(
+        "usb-guest-node",
+        &["/dev/ttyUSB", "/dev/ttyACM", "/dev/serial/by-id"],
+        "",
+        "reports",
+        "a serial port of a system that has the USB device already is named",
     ),
     row(
         "hotplug-said",
@@ -252,7 +259,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "numa-mismatch-said",
         &["NUMA", "numa"],
-        r"numa.{0,160}(?:slow|bandwidth|latenc|throughput|halv)|(?:slow|bandwidth|latenc|throughput).{0,160}numa|(?:different|wrong|other|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect)[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|different|wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|not (?:properly |correctly )?(?:mapped|aligned|placed|pinned|bound) .{0,40}numa|TopologyAffinityError|Resources cannot be allocated with Topology locality",
+        r"numa[^.\n]{0,160}(?:slow|bandwidth|latenc|throughput|halv)|(?:slow|bandwidth|latenc|throughput)[^.\n]{0,160}numa|(?:different|wrong|other|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect)[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|different|wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|not (?:properly |correctly )?(?:mapped|aligned|placed|pinned|bound) .{0,40}numa|TopologyAffinityError|Resources cannot be allocated with Topology locality",
         "reports, Kubernetes topology manager",
         "the device and the guest sit on different NUMA nodes",
     ),

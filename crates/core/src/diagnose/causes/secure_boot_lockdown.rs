@@ -10,7 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("secure-boot-lockdown"),
     clues: &[
         primary("lockdown", 3.2),
-        primary("module-key", 2.2),
+        primary("module-key", 2.2).unless(&["guest-hypervisor"]),
         primary("told-lockdown", 1.5),
         primary("told-lockdown-pci", 1.5),
     ],

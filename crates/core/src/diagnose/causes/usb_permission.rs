@@ -15,7 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("libusb-denied", 2.6).with(&["hypervisor-named"]),
         primary("libusb-denied", 3.0).with(&["usb-handed"]),
         against("mac-vfio-path", 0.8),
-        primary("told-usb-permission", 2.0),
+        primary("told-usb-permission", 2.0).unless(&["usb-guest-node"]),
     ],
     look_alikes: &[
         LookAlike {
