@@ -167,6 +167,20 @@ const BESIDE: &[&str] = &[
     "vif vif-5-0: Guest Rx stalled\nxen-blkback: backend/vbd/5/51712: prepare for reconnect\npciback: vpci: assign to virtual slot 0",
     "xapi: SR_BACKEND_FAILURE_47 The SR is not available; the VM with other-config:pci=0/0000:03:00.0 does not start",
     "HVM: xl: Unable to find bootable device; pci=['03:00.0'] NIC passed for PXE later",
+    "VFs are made at each boot by a udev rule; after a reboot the guest's static route has to be added again, the VF passed through works.",
+    "After a reboot the containers are gone since the docker volume was on tmpfs; the VM with SR-IOV NIC works.",
+    "The vfs module of samba (vfs_fruit) disappeared after an update; smbd does not start on reboot",
+    "CONFIG_KVM_AMD is not set in the guest kernel; nested VMs do not start. GPU passthrough works.",
+    "Kernel config: CONFIG_VFIO=m, CONFIG_KVM_VFIO=y, CONFIG_SND missing; no sound on the host",
+    "make menuconfig: kvm and vfio enabled; CONFIG_R8169 not set so there is no network",
+    "ulimit -l unlimited is set for qemu, passthrough works; ulimit -n is too low for nginx",
+    "The audio interface is renamed to \"USB Audio\" by Windows after I installed the card driver; GPU passed through works",
+    "I moved the VM disk from local-lvm to nfs, now backups are slow; the GPU at 01:00.0 stays passed through",
+    "I replaced the thermal paste of the GPU; the VM with passthrough runs cooler",
+    "I removed the old SSD and the RAID is degraded; the VM with the passed NIC works",
+    "The snapshot tab is empty for VMs with PCI passthrough, is that normal?",
+    "vendor-reset builds fine on 6.8 and my RX 580 resets without trouble",
+    "gcc: error building vendor-reset: implicit declaration of function 'PDE_DATA'",
 ];
 
 #[test]

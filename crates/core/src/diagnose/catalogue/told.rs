@@ -380,7 +380,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "interface name",
                 "network interface",
                 "ethernet interface",
-                "interface",
+                "interfaces",
                 "network device",
                 "enp",
             ],

@@ -39,6 +39,32 @@ const MIGRATION_FAILS: &[&str] = &[
 
 pub(super) const ROWS: &[Pattern] = &[
     told(
+        "told-vf-reboot",
+        &[
+            &["vf ", "vf,", "vfs", "virtual function"],
+            &[
+                "after every reboot",
+                "after each reboot",
+                "after a reboot",
+                "after the reboot",
+                "after reboot",
+                "on reboot",
+                "every boot",
+                "each boot",
+            ],
+            &[
+                "are gone",
+                "disappear",
+                "vanish",
+                "have to create",
+                "recreate",
+                "brings them back",
+                "not there any",
+            ],
+        ],
+        "virtual functions are said not to outlive a boot",
+    ),
+    told(
         "told-migration",
         &[
             &[

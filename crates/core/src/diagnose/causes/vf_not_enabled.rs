@@ -18,6 +18,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("numvfs-enomem", 2.0),
         against("pf-unload-vfs", 1.5),
         primary("told-no-vf", 1.6),
+        primary("told-vf-reboot", 1.6),
     ],
     look_alikes: &[
         LookAlike { cause: "sriov-mmio", tell: "then creating them fails for lack of address space" },
