@@ -10,7 +10,9 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("reset-broken-amd"),
     clues: &[
         primary("amd-completion-timeout", 1.2).with(&["amd-gpu"]),
-        primary("vendor-reset", 0.8),
+        primary("vendor-reset", 1.1).unless(&["said-works", "said-harmless"]),
+        primary("vendor-reset", 0.8).with(&["said-works"]),
+        primary("vendor-reset-failed", 2.4),
         primary("vendor-reset", 2.2).with(&["said-fails"]),
         primary("vendor-reset", 2.2).with(&["said-gpu-second-boot"]),
         primary("vendor-reset", 2.2).with(&["told-amd-reset"]),
