@@ -12,6 +12,7 @@
 pub mod catalogue;
 mod cause;
 mod causes;
+mod escapes;
 mod explain;
 mod feed;
 mod gate;

@@ -109,12 +109,17 @@ impl Scan {
                 self.note(row, lines, span, Found::default());
             }
         }
+        let matching = |row: usize| catalogue::ALL.get(row).and_then(|pattern| window.matches(row, pattern));
+        let prepared = rows
+            .iter()
+            .copied()
+            .filter(|row| catalogue::is_prepared(*row))
+            .any(|row| matching(row).is_some());
         for row in rows {
-            if catalogue::is_said(row) && (!prose || logged) {
+            if catalogue::is_said(row) && (!prose || logged) || prepared && catalogue::is_subject(row) {
                 continue;
             }
-            let Some(pattern) = catalogue::ALL.get(row) else { continue };
-            if let Some(found) = window.matches(row, pattern) {
+            if let Some(found) = matching(row) {
                 self.note(row, lines, span, found);
             }
         }
@@ -157,7 +162,7 @@ impl Window {
         if let Some(previous) = lines.previous(start) {
             let previous = lines.normalised(previous, start - 1);
             if text::may_continue(&previous, &window.own) {
-                window.before = previous;
+                window.before = joinable(previous);
             }
         }
         let mut last = window.own.clone();
@@ -168,12 +173,14 @@ impl Window {
             if !text::may_continue(&last, &next) {
                 break;
             }
+            let part = joinable(next.clone());
             window.after.push(' ');
-            window.after.push_str(&next);
-            window.glued.push_str(&next);
+            window.after.push_str(&part);
+            window.glued.push_str(&part);
             at = next_end;
             last = next;
         }
+        window.own = joinable(window.own);
         window
     }
 
@@ -246,6 +253,11 @@ impl Window {
         }
         addresses(&self.before)
     }
+}
+
+/// A line as another one can be joined to it.
+fn joinable(line: String) -> String {
+    text::without_soft_break(&line).map(str::to_owned).unwrap_or(line)
 }
 
 fn tail(text: &str, bytes: usize) -> &str {

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use crate::facts::REFERENCES;
+use super::escapes::{StripAnsi, unescape};
+use crate::pci::PciAddress;
 
 /// Longest piece of a line that is matched at once, in bytes; longer lines are looked at in overlapping pieces.
 pub(super) const LINE_CAP: usize = 4096;
@@ -211,99 +212,22 @@ pub(super) fn normalise(raw: &[u8]) -> String {
     out
 }
 
-/// Undoes what forums, web archives and JSON logs make of a text: HTML entities and tags of layout, and the escapes of
-/// JSON strings (RFC 8259 §7), which logs of logs have several times over.
-fn unescape(text: &str) -> Cow<'_, str> {
-    const MARKS: [char; 3] = ['&', '<', '\\'];
-    // A log in a log in a web page.
-    const MOST_LAYERS: usize = 3;
-    // Beside the character references: tags and the escapes of JSON.
-    const PLAIN: &[(&str, &str)] = &[
-        ("<br>", " "),
-        ("<br/>", " "),
-        ("<br />", " "),
-        ("<p>", " "),
-        ("</p>", " "),
-        ("<pre>", " "),
-        ("</pre>", " "),
-        ("<code>", " "),
-        ("</code>", " "),
-        ("\\\\", "\\"),
-        ("\\\"", "\""),
-        ("\\/", "/"),
-        ("\\n", " "),
-        ("\\t", " "),
-        ("\\u0027", "'"),
-        ("\\u003e", ">"),
-    ];
-    if !text.contains(MARKS) {
-        return Cow::Borrowed(text);
-    }
-    let mut out = text.to_owned();
-    for _ in 0..MOST_LAYERS {
-        let before = out.len();
-        for (escaped, plain) in REFERENCES.iter().chain(PLAIN) {
-            if out.contains(escaped) {
-                out = out.replace(escaped, plain);
-            }
-        }
-        // Every replacement is shorter than what it replaces.
-        if out.len() == before {
-            break;
-        }
-    }
-    Cow::Owned(out)
-}
-
-/// Characters of a text without terminal escape sequences (ECMA-48 CSI and OSC), and without the caret form that
-/// pagers leave behind (`^[[31m`).
-struct StripAnsi<'a> {
-    characters: std::iter::Peekable<std::str::Chars<'a>>,
-}
-
-impl<'a> StripAnsi<'a> {
-    fn new(text: &'a str) -> Self {
-        Self { characters: text.chars().peekable() }
-    }
-
-    fn skip_sequence(&mut self) {
-        match self.characters.peek() {
-            Some('[') => {
-                self.characters.next();
-                while let Some(next) = self.characters.next_if(|c| matches!(c, '\u{20}'..='\u{3f}')) {
-                    let _ = next;
-                }
-                self.characters.next_if(|c| matches!(c, '\u{40}'..='\u{7e}'));
-            }
-            Some(']') => while self.characters.next_if(|c| *c != '\u{7}' && *c != '\u{1b}').is_some() {},
-            _ => {}
-        }
-    }
-}
-
-impl Iterator for StripAnsi<'_> {
-    type Item = char;
-
-    fn next(&mut self) -> Option<char> {
-        loop {
-            let character = self.characters.next()?;
-            if character != '\u{1b}' && character != '\u{9b}' {
-                return Some(character);
-            }
-            self.skip_sequence();
-        }
-    }
-}
-
 /// Whether `next` may be the rest of `line`, broken off by a mail program or a console: the line is long enough to
 /// have been broken, and what follows does not begin like a record of its own.
 pub(super) fn may_continue(line: &str, next: &str) -> bool {
-    line.len() >= 48 && !next.is_empty() && !starts_record(next)
+    !next.is_empty() && (without_soft_break(line).is_some() || line.len() >= 48 && !starts_record(next))
+}
+
+/// A line without the `=` with which mail in quoted-printable breaks what is longer than 76 characters (RFC 2045 §6.7), if
+/// it ends with one: what follows belongs to it however it begins.
+pub(super) fn without_soft_break(line: &str) -> Option<&str> {
+    line.strip_suffix('=').filter(|rest| rest.len() >= 56)
 }
 
 /// Whether a line begins like one that the kernel, a syslog daemon, Xen or QEMU wrote.
 pub(super) fn is_logged(line: &str) -> bool {
     const NO_LOG: &[&str] = &["#", "- ", "* ", "```", "$", "root@"];
+    let line = without_number(line);
     let stamp =
         line.strip_prefix('[').is_none_or(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
     starts_record(line) && stamp && !NO_LOG.iter().any(|head| line.starts_with(head))
@@ -333,7 +257,26 @@ pub(super) fn is_listed(raw: &[u8], line: &str) -> bool {
         "Kernel driver in use: ",
         "Kernel modules: ",
     ];
-    raw.starts_with(b"\t") || HEADS.iter().any(|head| line.starts_with(head))
+    // Somebody's sentence may be indented as well; a register has its name before a colon.
+    let named = line.bytes().take(40).any(|byte| byte == b':') || raw.starts_with(b"\t\t");
+    raw.starts_with(b"\t") && named || HEADS.iter().any(|head| line.starts_with(head))
+}
+
+/// A line without what numbers it or sets it off: `nl` and `grep -n`, the marks of Markdown.
+fn without_number(line: &str) -> &str {
+    let line = line.trim_start_matches(['\'', '*']);
+    let line = match line.strip_prefix('/').and_then(|rest| rest.split_once(':')) {
+        Some((path, rest)) if !path.contains(' ') => rest,
+        _ => line,
+    };
+    let number = line.bytes().take_while(u8::is_ascii_digit).count();
+    match line.as_bytes().get(number) {
+        Some(b':' | b' ' | b'|') if (1..=6).contains(&number) => {
+            let rest = line.get(number + 1..).unwrap_or_default().trim_start();
+            if rest.starts_with(|first: char| first.is_ascii_digit()) { line } else { rest }
+        }
+        _ => line,
+    }
 }
 
 /// Whether a line begins with what programs put before each message.
@@ -384,15 +327,43 @@ fn starts_record(line: &str) -> bool {
         "File \"",
         "{\"",
     ];
-    if HEADS.iter().any(|head| line.starts_with(head)) {
-        return true;
-    }
-    if is_field(line) {
+    let line = without_number(line);
+    if HEADS.iter().any(|head| line.starts_with(head)) || is_field(line) || is_stamped(line) {
         return true;
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
     let after = line.as_bytes().get(digits).copied();
     (digits == 4 && after == Some(b'-')) || (digits == 2 && after == Some(b':') && line.len() > 8)
+}
+
+/// Whether a line begins with a time of day, after a date in whatever language, or names the kernel's driver and its device.
+fn is_stamped(line: &str) -> bool {
+    let is_clock = |at: usize, time: &[u8]| {
+        let digits = time.iter().enumerate().all(|(position, byte)| match position % 3 {
+            2 => *byte == b':',
+            _ => byte.is_ascii_digit(),
+        });
+        // `00:01:00` is part of a PCI address.
+        let begins = at.checked_sub(1).and_then(|before| line.as_bytes().get(before));
+        digits
+            && begins
+                .is_none_or(|before| !before.is_ascii_alphanumeric() && *before != b':' || *before == b'T')
+    };
+    let head = line.as_bytes().get(..line.len().min(28)).unwrap_or_default();
+    let is_kernel = |head: &str| head.contains(" kernel: ");
+    if head.windows(8).enumerate().any(|(at, time)| is_clock(at, time))
+        || line.get(..line.len().min(64)).is_some_and(is_kernel)
+    {
+        return true;
+    }
+    let Some((driver, rest)) = line.split_once(' ') else { return false };
+    let is_name =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    !driver.is_empty()
+        && driver.bytes().all(is_name)
+        && rest
+            .split_once(": ")
+            .is_some_and(|(device, _)| device.len() == 12 && device.parse::<PciAddress>().is_ok())
 }
 
 /// Whether a line is a field of the journal's export format (systemd.io/JOURNAL_EXPORT_FORMATS).
@@ -440,6 +411,34 @@ mod tests {
         assert!(starts_record("MESSAGE=vfio 0000:01:00.0: group 1 is not viable"));
         assert!(starts_record("_BOOT_ID=00"));
         assert!(!starts_record("A=b"));
+    }
+
+    #[test]
+    fn records_are_known_behind_numbers_and_marks_and_in_other_languages() {
+        for line in [
+            "12  [    1.5] pci 0000:00:1c.0: bridge window",
+            "/var/log/syslog:12:Mar  4 12:33:01 host kernel: usb 1-1: new device",
+            "**[    1.5] usb 1-1: new device**",
+            "'[    1.5] usb 1-1: new device'",
+            "jan. 29 20:50:17 kevin kernel: usb 1-1: new device",
+            "myhost kernel: usb 1-1: new device",
+            "nvme 0000:01:00.0: AER: can't recover",
+            "2024-03-04T12:33:01.1+01:00 host kernel: usb 1-1: new device",
+        ] {
+            assert!(is_logged(line), "{line}");
+        }
+        for line in
+            ["10 devices do not start", "The card 0000:01:00.0: hangs", "3: it fails", "(0000:01:00.0)) vs."]
+        {
+            assert!(!is_logged(line), "{line}");
+        }
+    }
+
+    #[test]
+    fn soft_breaks_of_mail_are_continued_whatever_follows() {
+        let long = "qemu-system-x86_64: -device vfio-pci,host=0000:03:04.0,id=hostdev0,b=";
+        assert!(may_continue(long, "[us=pci.5"));
+        assert_eq!(without_soft_break("iommu="), None);
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl Told {
     pub(super) fn hear(&mut self, line: &str) -> Vec<usize> {
         let known = &*CATALOGUE;
         let mut complete = Vec::new();
-        for sentence in sentences(line) {
+        let line = without_marks(line);
+        for sentence in sentences(&line) {
             let mut heard = vec![0_u8; known.rows.len()];
             known.words.each(sentence, |word, range| {
                 let before = sentence.get(..range.start).unwrap_or_default();
@@ -90,6 +91,25 @@ impl Told {
         }
         complete
     }
+}
+
+/// A line without quotation marks and those of Markdown around its words; the apostrophe of `can't` stays.
+fn without_marks(line: &str) -> String {
+    let mut out = String::with_capacity(line.len());
+    let mut characters = line.chars().peekable();
+    let mut in_word = false;
+    while let Some(character) = characters.next() {
+        let is_mark = match character {
+            '"' | '*' => true,
+            '\'' => !(in_word && characters.peek().is_some_and(|next| next.is_alphanumeric())),
+            _ => false,
+        };
+        if !is_mark {
+            in_word = character.is_alphanumeric();
+            out.push(character);
+        }
+    }
+    out
 }
 
 /// Whether what stands before a word turns it round.
@@ -133,6 +153,14 @@ mod tests {
         assert!(heard(&["The FLR of this card", "one", "two", "three", "makes it hang."]).is_empty());
         assert_eq!(heard(&["The device in D3cold is stuck"]), ["told-d3"]);
         assert!(heard(&["The device is not stuck in D3cold"]).is_empty());
+    }
+
+    #[test]
+    fn marks_around_words_are_not_heard() {
+        assert_eq!(
+            without_marks("`it` is **not** \"bound\" to 'vfio-pci', can't"),
+            "`it` is not bound to vfio-pci, can't"
+        );
     }
 
     #[test]

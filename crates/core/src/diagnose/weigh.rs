@@ -27,12 +27,16 @@ const CURED: f32 = 0.2;
 const CEILING: f32 = 7.0;
 /// Least score of a fault that is worth a verdict: better than two to one.
 const FAULT_FLOOR: f32 = 0.8;
-/// What a candidate loses where nothing shows that the log is about a passthrough.
+/// What a candidate loses where nothing shows that the log is about a passthrough. Where only lines speak for it that any
+/// machine prints about devices of its own, it is none.
 const NO_SUBJECT: f32 = 2.0;
-/// The same for lines that any machine prints about devices of its own.
-const NO_SUBJECT_ANY_MACHINE: f32 = 3.4;
 /// What a candidate loses where a VM is named and nothing else of a passthrough.
 const VM_ONLY: f32 = 0.8;
+/// The same for lines that any machine prints about devices of its own.
+const VM_ONLY_ANY_MACHINE: f32 = 1.0;
+/// What a candidate loses that only lines about the machine's other devices speak for, where some device is made ready
+/// for a VM: these machines fail like all others.
+const PREPARED_ONLY: f32 = 2.8;
 /// Weight from which a primary clue is decisive whatever the log is about.
 const DECISIVE: f32 = 3.0;
 /// Least confidence of a further fault that is listed below the first.
@@ -149,14 +153,23 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     let (first, further) = primaries.split_first()?;
     let on_subject = cause.kind != Kind::Fault
         || counted.iter().any(|(clue, _)| catalogue::is_about_passthrough(clue.row))
-        || catalogue::SUBJECT.iter().any(|row| scan.seen(row).is_some());
+        || catalogue::SUBJECT.iter().any(|row| scan.seen(row).is_some())
+        || names_prepared(&counted, scan);
     let of_any_machine = strongest_is(&counted, catalogue::is_of_any_machine);
-    let penalty = match (on_subject, of_any_machine, scan.seen(catalogue::VM_NAMED).is_some()) {
+    let is_prepared = scan.seen(catalogue::PREPARED).is_some();
+    // A USB device that is handed to another system is no host's own trouble either.
+    let is_handed = scan.seen(catalogue::VM_NAMED).is_some() || scan.seen("usb-handed").is_some();
+    let penalty = match (on_subject, of_any_machine, is_handed) {
         (true, _, _) => 0.0,
-        (false, true, true) => VM_ONLY,
-        (false, true, false) => NO_SUBJECT_ANY_MACHINE,
+        (false, true, _) if is_prepared => PREPARED_ONLY,
+        (false, true, true) => VM_ONLY_ANY_MACHINE,
+        (false, true, false) => return None,
+        (false, false, _) if is_prepared && strongest_is(&counted, catalogue::is_told) => PREPARED_ONLY,
         (false, false, _) if *first >= DECISIVE => 0.0,
+        (false, false, _) if is_prepared => VM_ONLY,
         (false, false, true) => VM_ONLY,
+        // What is told of cards and firmware on the whole is told of machines that host nothing as well.
+        (false, false, false) if strongest_is(&counted, catalogue::is_told) => return None,
         (false, false, false) => NO_SUBJECT,
     };
     let further = further.iter().sum::<f32>() * FURTHER;
@@ -173,6 +186,14 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
         candidate.score -= SAID_HARMLESS;
     }
     Some(candidate)
+}
+
+/// Whether a line that counts names a device that the machine is set up to pass.
+fn names_prepared(counted: &[(&Clue, &Seen)], scan: &Scan) -> bool {
+    let devices = |seen: &Seen| seen.hits.iter().flat_map(|hit| hit.devices.clone()).collect::<Vec<_>>();
+    let passed = scan.seen(catalogue::PREPARED).map(devices).unwrap_or_default();
+    let primaries = counted.iter().filter(|(clue, _)| clue.role == Role::Primary);
+    primaries.flat_map(|(_, seen)| devices(seen)).any(|device| passed.contains(&device))
 }
 
 /// Whether the line that speaks loudest for a candidate is of a kind.

@@ -52,6 +52,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "a reserved region of the DMAR table fails the kernel's sanity check",
     ),
     row(
+        "dmar-rmrr-unmapped",
+        &["apping reserved region failed"],
+        r"(?:IOMMU|DMAR): ?mapping reserved",
+        "Linux init_dmars (before 5.3)",
+        "a reserved region of the DMAR table cannot be mapped",
+    ),
+    row(
         "dmar-no-width",
         &["No supported address widths", "Cannot get a valid agaw", "Cannot get a valid max agaw"],
         "",

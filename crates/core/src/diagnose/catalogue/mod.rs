@@ -119,7 +119,15 @@ pub(super) fn is_prose(id: &str) -> bool {
 /// Whether the row called `id` is a message that a machine without a single VM prints as well, about its own devices.
 pub(super) fn is_of_any_machine(id: &str) -> bool {
     // A driver that refuses to run in a VM speaks of a VM; a GPU without room for its BARs is of no use to anybody.
-    const NOT: &[&str] = &["code-43", "assign-failed-large", "window-failed-large", "cant-enable-unassigned"];
+    // So is a device that the IOMMU waits for in vain.
+    const NOT: &[&str] = &[
+        "code-43",
+        "assign-failed-large",
+        "window-failed-large",
+        "cant-enable-unassigned",
+        "ats-timeout-intel",
+        "ats-timeout-amd",
+    ];
     !NOT.contains(&id) && is_of_machine(id)
 }
 
@@ -134,8 +142,13 @@ pub(super) fn is_of_machine(id: &str) -> bool {
         "dma-fault-intr",
         "dma-fault-amd",
         "dma-fault-smmu",
+        "ats-timeout-intel",
+        "ats-timeout-amd",
         "amd-completion-timeout",
         "fault-status-ite",
+        "iommu-oops",
+        "libusb-denied",
+        "module-key",
     ];
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
     [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)
@@ -145,8 +158,21 @@ pub(super) fn is_of_machine(id: &str) -> bool {
 pub(super) const SUBJECT: &[&str] =
     &["passthrough-named", "hostpci-option", "vfio-group-node", "said-iommu-off"];
 
+/// Row that shows that the machine is set up to pass devices, which says nothing about what the log complains of.
+pub(super) const PREPARED: &str = "vfio-prepared";
+
 /// Row that shows that the log is about a VM at least.
 pub(super) const VM_NAMED: &str = "vm-named";
+
+/// Whether the row at `index` of [`ALL`] is [`PREPARED`].
+pub(super) fn is_prepared(index: usize) -> bool {
+    ALL.get(index).is_some_and(|pattern| pattern.id == PREPARED)
+}
+
+/// Whether the row at `index` of [`ALL`] is one of [`SUBJECT`].
+pub(super) fn is_subject(index: usize) -> bool {
+    ALL.get(index).is_some_and(|pattern| SUBJECT.contains(&pattern.id))
+}
 
 /// Every row.
 pub(super) static ALL: LazyLock<Vec<&'static Pattern>> =

@@ -142,7 +142,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "power-own-driver",
         &["power state", "device inaccessible", "ms after resume"],
-        r"\b(?:pcieport|nvme|xhci_hcd|thunderbolt|iwlwifi|ath1\dk\w*|e1000e|igc|r8169|mt7921e|brcmfmac|rtw\d\w*|ahci|sdhci-pci|rtsx_pci|i915|nouveau) %B: ",
+        r"\b(?:pcieport|nvme|xhci_hcd|thunderbolt|iwlwifi|ath1\dk\w*|e1000e|igc|r8169|mt7921e|brcmfmac|rtw\d\w*|ahci|sdhci-pci|rtsx_pci|i915|nouveau|snd_hda_intel|mpt\w+|mlx\d_core|ixgbe|i40e|ice) [0-9a-fx:.]+: ",
         "Linux pci_power_up under a driver of the host",
         "the host's own driver, not VFIO, cannot wake the device",
     ),

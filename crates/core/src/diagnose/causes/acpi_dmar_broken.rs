@@ -13,8 +13,11 @@ pub(super) const CAUSE: Cause = Cause {
         primary("dmar-table-overrun", 3.5),
         primary("dmar-bios-broken", 3.5),
         primary("xen-dmar-failed", 4.5),
+        primary("told-dmar", 3.0),
+        primary("dmar-rmrr-unmapped", 1.4),
         supporting("dmar-none", 0.5),
-        against("vtd-on", 2.0),
+        // Linux says so at the end of its initialisation, whatever it could not map.
+        against("vtd-on", 2.0).unless(&["dmar-rmrr-unmapped"]),
     ],
     look_alikes: &[
         LookAlike {

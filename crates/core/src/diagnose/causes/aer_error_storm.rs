@@ -16,7 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("unrecoverable", 3.0),
         primary("aer-norecover", 2.4),
         supporting("said-aer", 0.8),
-        supporting("said-fails", 0.5),
+        supporting("said-fails", 0.7),
         against("aer-own-driver", 2.0),
         against("fell-off-bus", 0.8),
         against("link-down", 0.8),

@@ -11,6 +11,8 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("fault-status-ite", 3.0),
         against("vendor-reset", 3.0),
+        // Intel's VMD resets the ports behind it while their devices are not there yet.
+        against("vmd-named", 3.0).unless(&["passthrough-named"]),
         against("said-gpu-second-boot", 1.0),
         primary("ats-timeout-intel", 2.9),
         primary("ats-timeout-amd", 2.9),

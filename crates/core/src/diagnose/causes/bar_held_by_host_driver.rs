@@ -17,6 +17,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("framebuffer-fixed", 1.5),
         primary("mmap-failed", 1.2).unless(&["bar-reserve"]),
         against("msix-pba", 1.5),
+        primary("told-mapping-left", 1.7),
     ],
     look_alikes: &[
         LookAlike {

@@ -38,7 +38,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("aer-fatal", 0.8),
         against("reset-recovery", 0.6),
         against("said-gpu-second-boot", 0.4),
-        primary("told-d3", 1.7).with(&["passthrough-named"]),
+        primary("told-d3", 1.7),
         primary("ats-timeout-amd", 1.6).with(&["d3cold-named"]),
         primary("ats-timeout-intel", 1.6).with(&["d3cold-named"]),
     ],

@@ -27,7 +27,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("flags-mismatch-vfio", 2.5),
         against("intx-busy", 1.5),
         against("xen-rmrr", 2.0),
-        primary("told-in-use", 1.5),
+        primary("told-in-use", 1.7),
     ],
     look_alikes: &[
         LookAlike { cause: "intx-shared", tell: "then the busy thing is `INTX-0`, not `/dev/vfio/N`" },

@@ -46,7 +46,10 @@ pub(super) const CAUSE: Cause = Cause {
         against("type1-no-ir", 1.5),
         against("dmar-no-width", 1.5),
         against("not-coherent", 2.0),
-        primary("told-iommu-off", 1.5).with(&["passthrough-named"]).unless(&["un-vfio-user"]),
+        primary("told-iommu-off", 1.5).unless(&["un-vfio-user"]),
+        primary("told-iommu-absent", 1.5),
+        // Who asks for VFIO without an IOMMU knows that there is none.
+        against("noiommu-named", 2.0).unless(&["noiommu-taint"]),
         primary("told-iommu-param", 1.8),
         primary("told-no-group", 1.7),
         primary("mon-no-group", 3.6),

@@ -13,6 +13,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("dmar-no-width", 3.2),
         primary("said-unsupported", 1.8),
         against("told-iommu-param", 1.5),
+        against("noiommu-named", 2.0),
         supporting("host-no-passthrough", 0.5),
         supporting("pve-no-iommu", 0.5),
         primary("told-no-iommu-hardware", 1.9),

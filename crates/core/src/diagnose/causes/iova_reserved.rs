@@ -20,6 +20,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("map-high-iova", 1.2),
         against("map-39-bits", 1.2).with(&["vendor-intel"]),
         against("fw-1to1", 2.0),
+        primary("told-iova", 1.8),
     ],
     look_alikes: &[
         LookAlike {
