@@ -11,6 +11,20 @@ pub(super) const ROWS: &[Pattern] = &[
         "the Windows driver stopped the device",
     ),
     row(
+        "code-43-other",
+        &["43"],
+        r"(?:usb|wi-?fi|wlan|bluetooth|ethernet|webcam|camera|network adapter)\b[^\n]{0,80}(?:code|error)\W{0,3}43|(?:code|error)\W{0,3}43[^\n]{0,60}\b(?:usb|wi-?fi|wlan|bluetooth|ethernet|webcam|camera|network adapter)\b",
+        "Windows Device Manager",
+        "the device that Windows stopped is no GPU",
+    ),
+    row(
+        "code-12",
+        &["ree resources", "ode 12", "CODE 12"],
+        r"code\W{0,3}12\b[^\n]*(?:resource|conflict)|cannot find enough free resources",
+        "Windows Device Manager",
+        "Windows found no address space for the device",
+    ),
+    row(
         "guest-hypervisor",
         &[
             "Hypervisor detected",

@@ -86,7 +86,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "vbios-ppgtt",
         &["amdgpu: ", "amdgpu 0"],
-        r"(?:psp|smu|atom|ring|GPU reset|ras).{0,60}(?:fail|timeout|error|hang)|BACO|Unable to (?:locate|get) (?:a )?(?:VBIOS|BIOS ROM)",
+        r"(?:psp|smu|atom|GPU reset|ras).{0,60}(?:fail|timeout|error|hang)|ring .{0,40}(?:test.{0,20}fail|fail)|BACO|Unable to (?:locate|get) (?:a )?(?:VBIOS|BIOS ROM)",
         "Linux amdgpu",
         "the AMD GPU driver cannot start or reset the GPU",
     ),
@@ -131,6 +131,19 @@ pub(super) const ROWS: &[Pattern] = &[
         r"libusb.{0,80}(?:permission denied|access\b|insufficient permission|libusb_error_access)",
         "libusb",
         "a program may not open a USB device",
+    ),
+    row(
+        "numvfs-refused",
+        &[
+            "cannot configure SR-IOV",
+            "does not support SR-IOV configuration via sysfs",
+            "doesn't support SRIOV configuration via sysfs",
+            "VFs already enabled. Disable before enabling",
+            "VFs requested; only",
+        ],
+        r"SR-?IOV|VFs already|requested; only 0 ",
+        "Linux sriov_numvfs_store",
+        "the kernel refused to make virtual functions",
     ),
     row(
         "numvfs-enomem",

@@ -166,24 +166,23 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "mac-vfio-path",
         &["apparmor=\"DENIED\"", "avc:  denied", "avc: denied", "SELinux is preventing"],
-        r#"(?:vfio|/sys/bus/pci|/sys/devices/pci|/dev/bus/usb|/dev/iommu|\.rom"|romfile|sysfs_t|hugepages|usb_device_t|vbios|iommu)"#,
+        // Of `/sys/devices/pci…` only what lies right below a function is: its disks and interfaces lie deeper.
+        r#"(?:vfio|/sys/bus/pci|/sys/devices/pci[0-9a-f:]+(?:/[0-9a-f:]+\.[0-7])*/?(?:\w*["\s]|(?:mdev|iommu)\w*/)|/dev/bus/usb|/dev/iommu|\.rom"|romfile|sysfs_t|hugepages|usb_device_t|vbios|iommu)"#,
         "Linux AppArmor, SELinux",
         "the denied object is a VFIO node or a sysfs file",
     ),
     row(
+        "mac-shm-said",
+        &["/dev/shm", "shm/looking", "looking-glass"],
+        "",
+        "Looking Glass, reports",
+        "a shared memory file is named, which is no device",
+    ),
+    row(
         "memlock-set",
-        &[
-            "annot limit locked memory",
-            "nable to set locked memory",
-            "ailed to set RLIMIT_MEMLOCK",
-            "prlimit",
-            "RLIMIT_MEMLOCK",
-            "LimitMEMLOCK",
-            "memlock",
-            "locked memory",
-        ],
-        r"(?:cannot|unable|fail\w*|not).{0,40}(?:limit locked memory|locked memory|RLIMIT_MEMLOCK|memlock)|(?:locked memory|memlock|RLIMIT_MEMLOCK).{0,60}(?:too (?:low|small)|not (?:high|enough)|Operation not permitted|exceed|insufficient|increase|raise|unlimited|permission denied)|(?:increase|raise|set).{0,30}(?:memlock|RLIMIT_MEMLOCK|locked memory)",
-        "libvirt virProcessSetMaxMemLock, reports",
+        &["annot limit locked memory", "nable to set locked memory", "annot get locked memory"],
+        "",
+        "libvirt virProcessSetMaxMemLock",
         "the limit of locked memory is too low or may not be raised",
     ),
     row(

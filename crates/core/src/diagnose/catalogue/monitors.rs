@@ -127,4 +127,11 @@ pub(super) const ROWS: &[Pattern] = &[
         "ACRN acrn-dm, Cloud Hypervisor",
         "the MSI-X structures of the device keep a BAR from being mapped",
     ),
+    row(
+        "mon-move-bar",
+        &["ailed allocating new"],
+        r"failed allocating new (?:\d+ bits )?(?:MMIO|IO) range",
+        "Cloud Hypervisor AddressManager::move_bar",
+        "the monitor has no address space for a BAR that the guest moved",
+    ),
 ];

@@ -4,6 +4,13 @@ use super::{Pattern, row};
 
 pub(super) const ROWS: &[Pattern] = &[
     row(
+        "vendor-reset-failed",
+        &["AMD_NAVI", "AMD_POLARIS", "AMD_VEGA"],
+        r"AMD_\w+: .*(?:could not|fail|time.?out|timed out|unable|error)",
+        "vendor-reset module",
+        "the module that works around the reset bug could not reset the GPU",
+    ),
+    row(
         "not-ready-flr",
         &[
             "ms after FLR; giving up",

@@ -78,7 +78,8 @@ pub(super) const DEVICE: &[&str] =
 /// AMD graphics, by the names of its generations.
 const RADEON: &[&str] = &[
     "amd gpu", "amd card", "radeon", "rx 4", "rx 5", "rx 6", "rx 7", "rx 9", "rx4", "rx5", "rx6", "rx7",
-    "rx9", "navi", "vega", "polaris", "rdna", "amdgpu", "780m", "680m", "raphael", "instinct",
+    "rx9", "5500xt", "5600xt", "5700xt", "5700 xt", "6600xt", "6700xt", "6800xt", "6900xt", "7800xt",
+    "7900xt", "navi", "vega", "polaris", "rdna", "amdgpu", "780m", "680m", "raphael", "instinct",
 ];
 
 pub(super) const ROWS: &[Pattern] = &[
@@ -86,16 +87,7 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-vfio-permission",
         &[
             &["/dev/vfio", "vfio"],
-            &[
-                "permission",
-                "eacces",
-                "access denied",
-                "mode 0600",
-                "is 0600",
-                "not permitted",
-                "unprivileged",
-                "non-root",
-            ],
+            &["permission", "eacces", "access denied", "mode 0600", "is 0600", "not permitted", "non-root"],
             FAILS,
         ],
         "VFIO nodes may not be opened",
@@ -126,7 +118,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "not getting using",
                 "not being loaded",
                 "still using the",
-                "instead of vfio",
+                "instead of vfio-pci",
                 "without /dev/vfio",
                 "no /dev/vfio",
                 "driverless",
@@ -396,36 +388,6 @@ pub(super) const ROWS: &[Pattern] = &[
         "the hardware is said to have no IOMMU for the device",
     ),
     told(
-        "told-migration",
-        &[
-            &[
-                "migrat",
-                "snapshot",
-                "savevm",
-                "managedsave",
-                "suspend the vm",
-                "hibernate the vm",
-                "save the vm",
-            ],
-            &[
-                "vfio",
-                "gpu",
-                "passthrough",
-                "pass-through",
-                "pci device",
-                "host device",
-                "hostdev",
-                "mdev",
-                "gvt",
-                "sr-iov",
-                "sriov",
-                "vgpu",
-            ],
-            FAILS,
-        ],
-        "a VM with a passed device cannot be migrated or saved",
-    ),
-    told(
         "told-msix",
         &[
             &["msi-x", "msix", "pba"],
@@ -441,7 +403,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "interface name",
                 "network interface",
                 "ethernet interface",
-                "interface",
+                "interfaces",
                 "network device",
                 "enp",
             ],
@@ -561,6 +523,11 @@ pub(super) const ROWS: &[Pattern] = &[
                 "access denied",
                 "libusb_error_access",
                 "[access]",
+                "not owned",
+                "owned by user",
+                "owned by root",
+                "owned by the user",
+                "ownership",
             ],
             &["passthrough", "pass-through", "pass through", "qemu", "guest", "virt", "hostdev"],
         ],

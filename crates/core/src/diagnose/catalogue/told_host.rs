@@ -116,7 +116,7 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-d3",
         &[
             &["d3cold", "d3hot", "power state", "disable_idle_d3", "d3cold_allowed"],
-            &["wake", "inaccessible", "unable", "stuck", "refus", "numb"],
+            &["wake", "inaccessible", "unable", "stuck in", "refus", "goes numb", "went numb", "is numb"],
         ],
         "the device is said not to wake from a low power state",
     ),
@@ -332,6 +332,23 @@ pub(super) const ROWS: &[Pattern] = &[
         "invalidations of the device's address cache time out",
     ),
     told(
+        "told-lockdown-pci",
+        &[
+            &["lockdown", "lock-down", "locked down", "lock down"],
+            &[
+                "not allowed",
+                "block",
+                "prevent",
+                "cannot be",
+                "incompatible",
+                "not compatible",
+                "doesn't work",
+            ],
+            &["vfio", "pci", "mmap", "register mapping", "setpci"],
+        ],
+        "kernel lockdown is said to forbid access to a PCI device",
+    ),
+    told(
         "told-lockdown",
         &[
             &["lockdown", "secure boot", "secureboot"],
@@ -519,8 +536,19 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-mac",
         &[
             &["apparmor", "selinux", "avc"],
-            &["denied", "denial", "block", "prevent", "not allow"],
-            &["vfio", "pci", "sysfs", "hostdev", "mdev", "mdevctl", "passthrough", "/sys/bus"],
+            &["denied", "denial", "block", "prevent", "not allow", "not accessible", "not visible"],
+            &[
+                "vfio",
+                "pci",
+                "sysfs",
+                "hostdev",
+                "mdev",
+                "passthrough",
+                "/sys/bus",
+                "rom path",
+                "romfile",
+                "vbios",
+            ],
         ],
         "a security policy is said to deny QEMU or libvirt what passthrough needs",
     ),

@@ -22,6 +22,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "KVM itself cannot be used: processor virtualisation is another switch than the IOMMU",
     ),
     row(
+        "un-vfio-user",
+        &["vfio-user", "vfio_user", "VFIOUSER"],
+        "",
+        "SPDK, libvfio-user, Cloud Hypervisor",
+        "an emulated device behind the vfio-user protocol, which no IOMMU has a part in",
+    ),
+    row(
         "un-image-lock",
         &[
             "ailed to get \"write\" lock",

@@ -62,7 +62,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "xen-rmrr-map",
         &["map reserved region", "cannot be reserved for RDM", "RDM"],
-        r"map reserved region|\bRDM\b.{0,40}(?:conflict|fail|overlap)|conflict.{0,40}\bRDM\b",
+        r"map reserved region|for RDM\b|\bRDM\b.{0,40}(?:conflict|fail|overlap)|conflict.{0,40}\bRDM\b",
         "Xen intel_iommu_assign_device, libxl rdm",
         "guest memory collides with a reserved region",
     ),
@@ -222,7 +222,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "xen-pciback-hide",
-        &["pciback.hide", "xen-pciback.hide", "pciback hide"],
+        &["pciback.hide", "xen-pciback.hide", "pciback hide", "qubes.hide_pci", "qubes.hide_all_usb"],
         "",
         "kernel command line of dom0",
         "devices are named for pciback at boot",

@@ -23,7 +23,10 @@ pub(super) const CAUSE: Cause = Cause {
         against("hotplug-no-bus", 1.5),
         against("hotplug-said", 1.2),
         against("pciehp-add", 1.5),
+        primary("mon-move-bar", 2.0).with(&["passthrough-named"]),
+        primary("code-12", 1.6).with(&["passthrough-named"]),
         primary("told-guest-window", 1.8),
+        against("memlock-said", 1.2),
         primary("told-guest-below-4g", 1.6),
     ],
     look_alikes: &[

@@ -29,7 +29,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("xen-iov-off", 3.2),
         primary("xen-no-passthrough", 3.0),
         primary("sysfs-no-groups", 3.0),
-        primary("said-iommu-off", 0.9).with(&["passthrough-named"]),
+        primary("said-iommu-off", 0.9).with(&["passthrough-named"]).unless(&["un-vfio-user"]),
         primary("ivrs-error", 1.4),
         supporting("igfx-off", 0.8),
         against("vtd-on", 1.6),
@@ -46,7 +46,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("type1-no-ir", 1.5),
         against("dmar-no-width", 1.5),
         against("not-coherent", 2.0),
-        primary("told-iommu-off", 1.5),
+        primary("told-iommu-off", 1.5).unless(&["un-vfio-user"]),
         primary("told-iommu-absent", 1.5),
         // Who asks for VFIO without an IOMMU knows that there is none.
         against("noiommu-named", 2.0).unless(&["noiommu-taint"]),

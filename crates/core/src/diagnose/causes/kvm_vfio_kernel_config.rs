@@ -8,7 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The kernel configuration keeps the KVM-VFIO device from taking the group.",
     kind: Kind::Fault,
     rule: None,
-    clues: &[primary("kvm-vfio-device", 4.2)],
+    clues: &[primary("kvm-vfio-device", 4.2), primary("kvm-vfio-unset", 1.6)],
     look_alikes: &[LookAlike {
         cause: "group-not-viable",
         tell: "then QEMU names the group, not the KVM device",

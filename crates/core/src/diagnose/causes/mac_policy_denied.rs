@@ -16,7 +16,9 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("open-group-eacces", 0.6),
         against("un-apparmor-other", 2.0),
         against("un-image-open", 1.0),
-        primary("told-mac", 1.8),
+        // A quoted denial of something else is told of, too.
+        primary("told-mac", 1.8).unless(&["apparmor-denied", "mac-shm-said"]),
+        primary("told-mac", 1.8).with(&["mac-vfio-path"]),
     ],
     look_alikes: &[
         LookAlike {

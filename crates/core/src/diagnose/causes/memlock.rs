@@ -10,7 +10,9 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("memlock"),
     clues: &[
         primary("memlock-kernel", 4.6),
-        primary("memlock-set", 1.8),
+        primary("memlock-set", 3.0),
+        // Whoever uses io_uring or BPF meets the limit as well.
+        primary("memlock-said", 1.8).with(&["passthrough-named"]).unless(&["memlock-other"]),
         primary("map-enomem", 3.0),
         against("hugepage-cma", 1.5),
         against("un-vm-ram", 0.6),

@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("host-memory"),
     clues: &[
         primary("un-kvm-perm", 2.6),
+        primary("un-vfio-user", 1.6),
         primary("un-image-lock", 3.0),
         primary("un-image-open", 2.2),
         primary("un-disk-full", 1.8),

@@ -14,6 +14,8 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("nvidia-gpu", 1.8),
         supporting("kvm-hidden", 0.8),
         against("amd-gpu", 1.6),
+        against("intel-gpu", 2.4).unless(&["nvidia-gpu"]),
+        against("code-43-other", 2.0).unless(&["nvidia-gpu"]),
         against("rom-unreadable", 1.0),
         against("bar-reserve", 2.0),
         against("rom-signature", 0.8),
@@ -21,6 +23,12 @@ pub(super) const CAUSE: Cause = Cause {
         against("vendor-reset", 1.0),
         against("dma-fault-intel", 0.8),
         against("said-works", 0.2),
+        against("code-43-gone", 3.0),
+        // Where QEMU did not even start, no driver of the guest refuses anything.
+        against("un-vm-ram", 2.0),
+        against("un-image-open", 2.0),
+        against("un-kvm-perm", 2.0),
+        against("un-usage", 1.6),
     ],
     look_alikes: &[
         LookAlike {

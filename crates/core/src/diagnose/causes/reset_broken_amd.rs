@@ -10,7 +10,12 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("reset-broken-amd"),
     clues: &[
         primary("amd-completion-timeout", 1.2).with(&["amd-gpu"]),
-        primary("vendor-reset", 2.2),
+        primary("vendor-reset", 1.1).unless(&["said-works", "said-harmless"]),
+        primary("vendor-reset", 0.8).with(&["said-works"]),
+        primary("vendor-reset-failed", 2.4),
+        primary("vendor-reset", 2.2).with(&["said-fails"]),
+        primary("vendor-reset", 2.2).with(&["said-gpu-second-boot"]),
+        primary("vendor-reset", 2.2).with(&["told-amd-reset"]),
         primary("reset-recovery", 1.2).with(&["amd-gpu"]).times(2),
         primary("header-127", 1.2).with(&["amd-gpu"]),
         primary("not-ready-bus", 2.5).with(&["amd-gpu"]),

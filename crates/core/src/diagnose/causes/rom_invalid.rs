@@ -14,7 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("romfile-open", 2.4).unless(&["un-qemu-rom"]),
         primary("guest-radeon-rom", 3.0),
         primary("no-rom", 0.1).with(&["said-fails", "rom-signature"]),
-        primary("code-43", 0.8).with(&["no-rom"]),
+        primary("code-43", 0.8).with(&["no-rom"]).unless(&["code-43-gone"]),
         supporting("no-rom", 0.8),
         supporting("said-fails", 0.6),
         supporting("nvidia-gpu", 0.2),

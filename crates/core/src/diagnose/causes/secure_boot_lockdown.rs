@@ -8,7 +8,12 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "Kernel lockdown (Secure Boot) forbids raw PCI access.",
     kind: Kind::Fault,
     rule: Some("secure-boot-lockdown"),
-    clues: &[primary("lockdown", 3.2), primary("module-key", 2.2), primary("told-lockdown", 1.5)],
+    clues: &[
+        primary("lockdown", 3.2),
+        primary("module-key", 2.2).unless(&["guest-hypervisor"]),
+        primary("told-lockdown", 1.5),
+        primary("told-lockdown-pci", 1.5),
+    ],
     look_alikes: &[
         LookAlike { cause: "vfio-permission", tell: "then the denied node is `/dev/vfio/N`" },
         LookAlike {

@@ -12,10 +12,10 @@ pub(super) const CAUSE: Cause = Cause {
         primary("usb-open-denied", 3.6).with(&["vm-named"]),
         primary("usb-open-denied", 3.6).with(&["usb-handed"]),
         primary("usb-open-denied", 3.0).with(&["passthrough-named"]),
-        primary("libusb-denied", 2.6).with(&["vm-named"]),
+        primary("libusb-denied", 2.6).with(&["hypervisor-named"]),
         primary("libusb-denied", 3.0).with(&["usb-handed"]),
         against("mac-vfio-path", 0.8),
-        primary("told-usb-permission", 2.0),
+        primary("told-usb-permission", 2.0).unless(&["usb-guest-node"]),
     ],
     look_alikes: &[
         LookAlike {

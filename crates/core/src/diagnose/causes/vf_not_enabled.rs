@@ -13,10 +13,12 @@ pub(super) const CAUSE: Cause = Cause {
         against("told-pf", 2.2),
         against("pf-reset", 1.0),
         primary("no-vf", 2.8),
+        primary("numvfs-refused", 3.2),
         against("sriov-no-mmio", 2.5),
         against("numvfs-enomem", 2.0),
         against("pf-unload-vfs", 1.5),
         primary("told-no-vf", 1.6),
+        primary("told-vf-reboot", 1.6),
     ],
     look_alikes: &[
         LookAlike { cause: "sriov-mmio", tell: "then creating them fails for lack of address space" },
