@@ -9,10 +9,11 @@
 //! A defect counts as found where a case fails by the device's fault. That the suite's own setup fails counts too: no
 //! case would run then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use slotwise_lab::target::{DEFECTS, Defect, DefectRow, MediumKind, Model, Target};
@@ -154,22 +155,61 @@ fn told(by: &[&str]) -> String {
     }
 }
 
+/// Which cases find much for few commands: where it only matters whether a defect is found, they are tried first.
+#[derive(Debug, Default)]
+pub(crate) struct Order(Mutex<BTreeMap<String, Worth>>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Worth {
+    /// Defects found.
+    found: usize,
+    /// Commands sent at most.
+    commands: usize,
+}
+
+impl Order {
+    fn worths(&self) -> MutexGuard<'_, BTreeMap<String, Worth>> {
+        // Whatever thread died: each change is to one number.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Best first; of those that found nothing, the shortest.
+    fn sort(&self, cases: &mut [&Case]) {
+        let worths = self.worths();
+        let worth = |case: &&Case| worths.get(case.id()).copied().unwrap_or_default();
+        cases.sort_by(|a, b| {
+            let (a, b) = (worth(a), worth(b));
+            // As fractions found / commands, without dividing.
+            (b.found * (a.commands + 1))
+                .cmp(&(a.found * (b.commands + 1)))
+                .then_with(|| a.commands.cmp(&b.commands))
+        });
+    }
+
+    fn note(&self, case: &Case, commands: usize, found: bool) {
+        let mut worths = self.worths();
+        let worth = worths.entry(case.id().to_owned()).or_default();
+        worth.commands = worth.commands.max(commands);
+        worth.found += usize::from(found);
+    }
+}
+
 /// Whether the suite finds a defect.
-pub(crate) fn finds(suite: &Suite, defect: Defect) -> bool {
-    attempt(suite, Some(defect), Until::Found).blames_device()
+pub(crate) fn finds(suite: &Suite, defect: Defect, order: &Order) -> bool {
+    attempt(suite, Some(defect), Until::Found(order)).blames_device()
 }
 
 /// How far a trial goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Until {
+#[derive(Clone, Copy, Debug)]
+enum Until<'o> {
     End,
     /// Until the device is blamed: that it is found, and not by which cases, is wanted.
-    Found,
+    Found(&'o Order),
 }
 
 /// Runs the suite against one firmware; as long as the device is not blamed, again with every case on the removable disk, and
 /// with the initiators exchanged.
-fn attempt(suite: &Suite, defect: Option<Defect>, until: Until) -> Trial {
+fn attempt(suite: &Suite, defect: Option<Defect>, until: Until<'_>) -> Trial {
     let mut trial = Trial::default();
     let [.., removable] = MODELS;
     attempt_in(Places::AsNamed, &MODELS, suite, defect, until, &mut trial);
@@ -188,19 +228,27 @@ fn attempt_in(
     models: &[Model],
     suite: &Suite,
     defect: Option<Defect>,
-    until: Until,
+    until: Until<'_>,
     trial: &mut Trial,
 ) {
     let mut left: Vec<&Case> = suite.cases().iter().collect();
+    if let Until::Found(order) = until {
+        order.sort(&mut left);
+    }
     for &model in models {
         let mut skipped = Vec::new();
         for case in left {
-            if until == Until::Found && trial.blames_device() {
-                return;
-            }
             let rig = DirectTransport::new(Target::new(model, defect)).with_places(places);
+            let before = trial.commands;
             if let Err(reason) = attempt_case(suite, case, rig, trial) {
                 skipped.push((case, reason));
+            }
+            if let Until::Found(order) = until {
+                let found = trial.blames_device();
+                order.note(case, trial.commands - before, found);
+                if found {
+                    return;
+                }
             }
         }
         trial.skipped = skipped.iter().map(|(case, reason)| (case.id().to_owned(), reason.clone())).collect();
@@ -269,7 +317,8 @@ mod tests {
     #[test]
     fn at_least_95_of_100_defects_are_found() {
         let suite = Suite::whole(SUITE).unwrap();
-        let tried = of_each(&DEFECTS.iter().collect::<Vec<_>>(), |row| finds(&suite, row.defect));
+        let order = Order::default();
+        let tried = of_each(&DEFECTS.iter().collect::<Vec<_>>(), |row| finds(&suite, row.defect, &order));
         let missed: Vec<_> = tried.into_iter().filter_map(|(row, found)| (!found).then_some(row)).collect();
         let found = DEFECTS.len() - missed.len();
         assert!(found * 100 >= SCORE_WANTED * DEFECTS.len(), "{missed:#?}");
