@@ -29,6 +29,8 @@ pub(in crate::diagnose) const FAILS: &[&str] = &[
     "hang",
     "hung",
     "stuck",
+    "stuck in",
+    "is stuck",
     "freez",
     "crash",
     "broken",

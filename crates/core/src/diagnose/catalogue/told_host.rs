@@ -116,7 +116,17 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-d3",
         &[
             &["d3cold", "d3hot", "power state", "disable_idle_d3", "d3cold_allowed"],
-            &["wake", "inaccessible", "unable", "stuck in", "refus", "goes numb", "went numb", "is numb"],
+            &[
+                "wake",
+                "inaccessible",
+                "unable",
+                "stuck in",
+                "is stuck",
+                "refus",
+                "goes numb",
+                "went numb",
+                "is numb",
+            ],
         ],
         "the device is said not to wake from a low power state",
     ),
