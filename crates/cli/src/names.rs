@@ -9,6 +9,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read};
 
 use pci_ids::FromId as _;
+use slotwise_core::facts::Facts;
 use slotwise_core::pci::{ClassCode, PciId};
 use slotwise_core::report::Names;
 use slotwise_core::topology::Topology;
@@ -55,19 +56,35 @@ enum Place {
     Class(u8, Option<u8>),
 }
 
-impl PciNames {
-    /// The names of everything in `topology`; only those are kept.
-    pub(crate) fn of(topology: &Topology) -> Self {
-        let mut wanted = Wanted::default();
-        for function in topology.functions() {
+impl Wanted {
+    fn of(facts: &Facts) -> Self {
+        let mut wanted = Self::default();
+        for function in facts.functions.values() {
             wanted.classes.extend(function.class.known());
             if let Some(id) = function.id.known() {
                 wanted.vendors.insert(id.vendor);
                 wanted.devices.insert(*id);
             }
         }
+        wanted
+    }
+}
+
+impl PciNames {
+    /// The names of everything in `topology`; only those are kept.
+    pub(crate) fn of(topology: &Topology) -> Self {
+        Self::system(&Wanted::of(topology.facts()))
+    }
+
+    /// The graph of a host, and the names of everything in it: made at the same time.
+    pub(crate) fn and_topology(facts: Facts) -> (Self, Topology) {
+        let wanted = Wanted::of(&facts);
+        rayon::join(|| Self::system(&wanted), || Topology::new(facts))
+    }
+
+    fn system(wanted: &Wanted) -> Self {
         let list = PLACES.iter().find_map(|place| File::open(place).ok());
-        list.map_or_else(Self::default, |list| Self::from_list(list.take(MOST_BYTES), &wanted))
+        list.map_or_else(Self::default, |list| Self::from_list(list.take(MOST_BYTES), wanted))
     }
 
     /// Reads the list piece by piece: memory for all of it would cost more than looking through it does. What cannot be read

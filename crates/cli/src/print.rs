@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anstyle::{AnsiColor, Style};
+use rayon::prelude::*;
 use serde::Serialize;
+use slotwise_core::report::wire::v1::InspectPart;
 use slotwise_core::report::{Role, Text};
 
 use crate::error::Failure;
@@ -13,6 +15,9 @@ use crate::error::Failure;
 const fn colour(colour: AnsiColor) -> Style {
     Style::new().fg_color(Some(anstyle::Color::Ansi(colour)))
 }
+
+/// So many parts of a text for each thread are made before they are written.
+const PARTS_OF_A_THREAD: usize = 8;
 
 /// Colours that stand for IOMMU groups, in turn.
 const GROUPS: [AnsiColor; 6] = [
@@ -90,14 +95,22 @@ pub(crate) fn json(value: &impl Serialize) -> Result<(), Failure> {
 
 /// Writes parts of one JSON text to standard output, one after the other. JSON has nothing that steers a terminal: it
 /// escapes all control characters (RFC 8259 §7).
-pub(crate) fn json_parts(parts: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Failure> {
+///
+/// Some parts are made at once and their room is used again: the text of a large host takes more room than its facts.
+pub(crate) fn json_parts(parts: &[InspectPart<'_, '_>]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    let write = || {
-        parts.into_iter().try_for_each(|part| out.write_all(&part))?;
-        writeln!(out)?;
-        out.flush()
-    };
-    heard(write())
+    let mut texts = vec![Vec::new(); parts.len().min(PARTS_OF_A_THREAD * rayon::current_num_threads())];
+    for some in parts.chunks(texts.len().max(1)) {
+        let made = some.par_iter().zip(&mut texts).map(|(part, text)| {
+            text.clear();
+            part.write(text)
+        });
+        made.collect::<Result<(), _>>()?;
+        if let written @ Err(_) = texts.iter().take(some.len()).try_for_each(|text| out.write_all(text)) {
+            return heard(written);
+        }
+    }
+    heard(writeln!(out).and_then(|()| out.flush()))
 }
 
 /// Writes a value as JSON on one line of standard output.

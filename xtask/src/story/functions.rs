@@ -108,12 +108,14 @@ fn come_and_go(lab: &Lab) -> Result {
         "module vfio_pci stays for now: 0000:02:00.0 uses it",
         "detached: 0000:01:00.0 from VM bench; the host has it back",
         "undone: unload module vfio_pci",
-        "ends on nvme and e1000e",
+        "the drivers are those of before",
     ];
     texts.into_iter().try_for_each(|text| has(&said, text, 0))
 }
 
 const HOTPLUG: &str = "
+drivers() { for slot in 01:00.0 02:00.0; do readlink /sys/bus/pci/devices/0000:$slot/driver || echo none; done; }
+before=$(drivers)
 slotwise run --without 01:00.0 --without 02:00.0 --until never --deadline 240 q35.toml bench >/tmp/run.log 2>&1 & run=$!
 until_true 'grep -q \"ready on\" /tmp/run.log || ! kill -0 $run'
 kill -0 $run || { cat /tmp/run.log; exit 98; }
@@ -122,8 +124,7 @@ slotwise attach q35.toml bench 02:00.0 || exit 96
 slotwise detach q35.toml bench 01:00.0 2>&1 || exit 95
 slotwise attach q35.toml bench 01:00.0 || exit 94
 kill -INT $run; wait $run; cat /tmp/run.log
-driver() { basename \"$(readlink /sys/bus/pci/devices/0000:$1/driver)\"; }
-echo \"ends on $(driver 01:00.0) and $(driver 02:00.0)\"
+test \"$before\" = \"$(drivers)\" && echo the drivers are those of before || echo $before became $(drivers)
 slotwise status
 ";
 

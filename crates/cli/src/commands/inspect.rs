@@ -1,11 +1,10 @@
 mod watch;
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
-use rayon::prelude::*;
 use slotwise_core::facts::FunctionFacts;
 use slotwise_core::pci::{ClassCode, IdPattern, PciAddress, PciId, Selector, SlotPattern};
-use slotwise_core::report::wire::v1::InspectPart;
 use slotwise_core::report::{Names, picture, text, wire};
 use slotwise_core::topology::Topology;
 use slotwise_host::uevent::Uevents;
@@ -74,28 +73,20 @@ impl Arguments {
 /// Draws the functions that are shown of a host.
 type Draw = fn(&Topology, &dyn Names, &dyn Fn(PciAddress) -> bool) -> String;
 
-/// Parts of a text that one processor has written before another has started to.
-const FEW: usize = 4;
-
-fn written(parts: &[InspectPart<'_, '_>]) -> Result<Vec<Vec<u8>>, serde_json::Error> {
-    if parts.len() <= FEW {
-        parts.iter().map(InspectPart::text).collect()
-    } else {
-        parts.par_iter().map(InspectPart::text).collect()
-    }
-}
-
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
     // Before reading, so that nothing is missed in between.
     let events = if arguments.watch { Some(Uevents::open()?) } else { None };
-    let topology = Topology::new(source::facts(arguments.from.as_deref())?);
+    // This thread works with the others instead of waiting for them. A pool that is there already does as well.
+    let _ = rayon::ThreadPoolBuilder::new().use_current_thread().build_global();
+    let (names, topology) = PciNames::and_topology(source::facts(arguments.from.as_deref())?);
+    // Not dropped: to free many small things before the process ends takes a fortieth of its time.
+    let topology = ManuallyDrop::new(topology);
     let selected = |address: PciAddress| topology.function(address).is_some_and(|f| arguments.selects(f));
     if !arguments.watch && !arguments.only.is_empty() && !topology.functions().any(|f| arguments.selects(f)) {
         return Err(
             Failure::new("no function is selected").hint("`slotwise inspect` without a selector shows all")
         );
     }
-    let names = PciNames::of(&topology);
     if let Some(events) = events {
         return watch::run(&events, &names, arguments.json, |e| arguments.means(e.address, e.id, e.class));
     }
@@ -107,7 +98,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome, Failure> {
         }
     } else if arguments.json {
         let inspect = wire::v1::Inspect::new(&topology, &names, &selected);
-        print::json_parts(written(&inspect.parts())?)?;
+        print::json_parts(&inspect.parts())?;
     } else if arguments.table || !arguments.selects_all() {
         print::text(&text::table(&topology, &names, &selected))?;
     } else {

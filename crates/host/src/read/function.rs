@@ -21,6 +21,9 @@ const SLOTS: &str = "/sys/bus/pci/slots";
 /// some to spare.
 const RESOURCE_ROWS: usize = 32;
 
+/// The row of a resource that a function has not (`resource_show`).
+const NO_RESOURCE: &str = "0x0000000000000000 0x0000000000000000 0x0000000000000000";
+
 /// Ids of capabilities in the standard list (PCI Code and ID Assignment 1.15 §2).
 const MSI: u16 = 0x05;
 const MSI_X: u16 = 0x11;
@@ -232,6 +235,10 @@ fn parent(path: &str, link: Result<String, ReadError>) -> Fact<PciAddress> {
 fn resources(text: &str) -> Option<Vec<Resource>> {
     let mut found = Vec::new();
     for (index, row) in text.lines().take(RESOURCE_ROWS).enumerate() {
+        // Most rows are; to compare is quicker than to parse.
+        if row == NO_RESOURCE {
+            continue;
+        }
         let mut columns = row.split_ascii_whitespace().map(hex);
         let (start, end, flags) = (columns.next()??, columns.next()??, columns.next()??);
         let flags = ResourceFlags(flags);

@@ -128,10 +128,14 @@ impl<'g> GroupFiles<'g> {
         note(read, &mut self.faults).map(|()| trimmed(self.buffer))
     }
 
-    /// `type` (Linux 5.11 and later) and `name` of a group; the latter is set by VFIO's no-IOMMU mode and few others.
+    /// `type` (Linux 5.11 and later) and `name` of a group; the latter is set by VFIO's no-IOMMU mode and few others, whose
+    /// groups have no domain of an IOMMU (`drivers/iommu/iommu.c: iommu_group_show_type`: "unknown").
     fn group(&mut self) -> GroupFacts {
         let default_domain = self.text("type").map(Cow::into_owned);
-        GroupFacts { default_domain, name: self.text("name").map(Cow::into_owned) }
+        let translated =
+            default_domain.as_deref().is_some_and(|kind| matches!(kind, "DMA" | "DMA-FQ" | "identity"));
+        let name = if translated { None } else { self.text("name").map(Cow::into_owned) };
+        GroupFacts { default_domain, name }
     }
 
     /// Rows of first byte, last byte, type (`drivers/iommu/iommu.c: iommu_group_show_resv_regions`).

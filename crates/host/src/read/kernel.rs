@@ -71,10 +71,12 @@ pub(super) fn kernel(
 fn wanted(functions: &BTreeMap<PciAddress, FunctionFacts>) -> BTreeSet<ModuleName> {
     let mut wanted: BTreeSet<ModuleName> =
         OF_INTEREST.iter().filter_map(|name| ModuleName::new(name).ok()).collect();
-    for function in functions.values() {
-        wanted.extend(function.driver.known().and_then(|driver| ModuleName::new(driver.as_str()).ok()));
-        wanted.extend(function.modules.iter().cloned());
-    }
+    // Many functions have the same few.
+    let drivers: BTreeSet<&str> =
+        functions.values().filter_map(|function| Some(function.driver.known()?.as_str())).collect();
+    wanted.extend(drivers.into_iter().filter_map(|driver| ModuleName::new(driver).ok()));
+    let modules: BTreeSet<&ModuleName> = functions.values().flat_map(|function| &function.modules).collect();
+    wanted.extend(modules.into_iter().cloned());
     wanted
 }
 

@@ -37,7 +37,9 @@ mod zfs_pools;
 pub(crate) use handles::is_refusal;
 pub(crate) use hardware::CPU_ROWS;
 use rayon::prelude::*;
-use slotwise_core::facts::{Fact, Facts, FaultKind, Origin, ReadFault};
+use slotwise_core::facts::{
+    BootFacts, Fact, Facts, FaultKind, InterruptLine, Origin, PlatformFacts, ReadFault, UsageFacts,
+};
 
 use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
 
@@ -48,29 +50,55 @@ use crate::kernel::{ReadError, ReadErrorKind, ReadHost};
 #[must_use]
 pub fn read(host: &dyn ReadHost, origin: Origin) -> Facts {
     let mut facts = Facts::empty(origin);
-    let mut faults = Vec::new();
-    facts.functions = function::functions(host, &mut faults);
-    facts.interrupts = interrupts::interrupts(host, &mut faults);
+    // Neither needs the other's facts; faults keep an order of their own all the same.
+    let (functions, rest) = rayon::join(
+        || noting(|faults| function::functions(host, faults)),
+        || noting(|faults| rest(host, &facts.origin, faults)),
+    );
+    let mut faults;
+    (facts.functions, faults) = functions;
+    let (rest, later_faults) = rest;
+    (facts.interrupts, facts.usage, facts.platform, facts.boot) =
+        (rest.interrupts, rest.usage, rest.platform, rest.boot);
     facts.iommu = iommu::iommu(host, &facts, &mut faults);
     facts.kernel = kernel::kernel(host, &mut facts.functions, &mut faults);
-    facts.usage.mounts = mounts::mounts(host, &mut faults);
-    facts.usage.block = block::block_devices(host, &mut faults);
-    facts.usage.swaps = mounts::swaps(host, &facts.usage);
-    let volumes = zfs_pools::volumes(host, &facts.usage);
-    facts.usage.pools = block::pools(host, &facts.usage, &volumes, &mut faults);
-    zfs_pools::put_volumes(&volumes, &mut facts.usage);
-    facts.usage.network = network::interfaces(host, &mut faults);
-    facts.usage.sessions = sessions::sessions(host, &mut faults);
-    facts.usage.attached = attached::attached(host, &mut faults);
-    let usb = facts.usage.attached.usb.known().map_or(&[][..], Vec::as_slice);
-    let handles = handles::handles(host, usb);
-    facts.usage.machines = machines::machines(host, &handles.monitors, &mut faults);
-    facts.usage.open_handles = handles.open;
-    facts.usage.handles_seen = handles.seen;
-    facts.platform = platform::platform(host, &facts.origin, &mut faults);
-    facts.boot = boot::boot(host, &mut faults);
+    faults.extend(later_faults);
     facts.faults = faults;
     facts
+}
+
+/// What `read` makes, and the faults that it notes.
+fn noting<T>(read: impl FnOnce(&mut Vec<ReadFault>) -> T) -> (T, Vec<ReadFault>) {
+    let mut faults = Vec::new();
+    (read(&mut faults), faults)
+}
+
+/// What can be told without knowing the functions.
+struct Rest {
+    interrupts: Fact<Vec<InterruptLine>>,
+    usage: UsageFacts,
+    platform: PlatformFacts,
+    boot: Fact<BootFacts>,
+}
+
+fn rest(host: &dyn ReadHost, origin: &Origin, faults: &mut Vec<ReadFault>) -> Rest {
+    let interrupts = interrupts::interrupts(host, faults);
+    let mut usage = UsageFacts { mounts: mounts::mounts(host, faults), ..UsageFacts::default() };
+    usage.block = block::block_devices(host, faults);
+    usage.swaps = mounts::swaps(host, &usage);
+    let volumes = zfs_pools::volumes(host, &usage);
+    usage.pools = block::pools(host, &usage, &volumes, faults);
+    zfs_pools::put_volumes(&volumes, &mut usage);
+    usage.network = network::interfaces(host, faults);
+    usage.sessions = sessions::sessions(host, faults);
+    usage.attached = attached::attached(host, faults);
+    let usb = usage.attached.usb.known().map_or(&[][..], Vec::as_slice);
+    let handles = handles::handles(host, usb);
+    usage.machines = machines::machines(host, &handles.monitors, faults);
+    usage.open_handles = handles.open;
+    usage.handles_seen = handles.seen;
+    let platform = platform::platform(host, origin, faults);
+    Rest { interrupts, usage, platform, boot: boot::boot(host, faults) }
 }
 
 /// What reading needs of a file that holds more than that, for captures; none for a file that is needed as it is.
@@ -94,7 +122,7 @@ const ATTRIBUTE_BYTES: usize = 1 << 16;
 const TEXT_BYTES: usize = 1 << 26;
 
 /// From so many things of one kind on, their files are read by several threads.
-const MANY: usize = 128;
+const MANY: usize = 32;
 
 /// What `read` makes of each, in their order; it is handed a buffer to use for one file after the other.
 ///

@@ -22,7 +22,7 @@ use written::{Addresses, Hex};
 const SCHEMA: &str = "slotwise.inspect/1";
 
 /// Functions that one part of the text holds: enough to be worth handing to a processor.
-const PER_PART: usize = 64;
+const PER_PART: usize = 16;
 
 /// A host, or some of its functions; groups are always whole.
 pub struct Inspect<'t> {
@@ -158,15 +158,14 @@ impl<'t> Inspect<'t> {
 }
 
 impl InspectPart<'_, '_> {
-    /// The text of this part, in UTF-8.
+    /// Adds the text of this part, in UTF-8.
     ///
     /// # Errors
     /// If something has no form in JSON, which nothing of a host is.
-    pub fn text(&self) -> Result<Vec<u8>, serde_json::Error> {
-        let mut text = Vec::new();
+    pub fn write(&self, text: &mut Vec<u8>) -> Result<(), serde_json::Error> {
         match self.what {
             Piece::Head => {
-                pretty(&self.host.head(), 0, &mut text)?;
+                pretty(&self.host.head(), 0, text)?;
                 // The object goes on.
                 text.truncate(text.len().saturating_sub("\n}".len()));
                 text.extend_from_slice(b",\n  \"functions\": [");
@@ -175,7 +174,7 @@ impl InspectPart<'_, '_> {
                 for (n, facts) in functions.iter().enumerate() {
                     let separator = if first && n == 0 { "\n    " } else { ",\n    " };
                     text.extend_from_slice(separator.as_bytes());
-                    pretty(&self.host.function(facts), 2, &mut text)?;
+                    pretty(&self.host.function(facts), 2, text)?;
                 }
             }
             Piece::Tail => {
@@ -183,11 +182,11 @@ impl InspectPart<'_, '_> {
                 text.extend_from_slice(end.as_bytes());
                 // The object has begun.
                 let from = text.len();
-                pretty(&self.host.tail(), 0, &mut text)?;
+                pretty(&self.host.tail(), 0, text)?;
                 text.remove(from);
             }
         }
-        Ok(text)
+        Ok(())
     }
 }
 
@@ -253,8 +252,9 @@ mod tests {
     use crate::topology::fixture::{BENCH, topology};
 
     fn in_parts(inspect: &Inspect<'_>) -> String {
-        let parts = inspect.parts().iter().map(InspectPart::text).collect::<Result<Vec<_>, _>>();
-        String::from_utf8(parts.expect("a text").concat()).expect("UTF-8")
+        let mut text = Vec::new();
+        inspect.parts().iter().try_for_each(|part| part.write(&mut text)).expect("a text");
+        String::from_utf8(text).expect("UTF-8")
     }
 
     #[test]
