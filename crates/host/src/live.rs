@@ -4,33 +4,24 @@
 //! saved tree, absolute or with `..`, leads out of it. Only regular files are read, so that nothing in such a tree
 //! can block a reader. What the files mean is not known here.
 
+mod directory;
+mod lookup;
 mod write;
 
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use rustix::buffer::spare_capacity;
-use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags};
-use rustix::io::Errno;
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, ResolveFlags};
 
-use crate::kernel::{
-    BootId, Directory, FileMode, Live, MAX_NAMES, MAX_PARTIAL_BYTES, NodeStatus, OpenFile, ReadError,
-    ReadErrorKind, ReadHost, WholeFile,
-};
+use self::directory::LiveDirectory;
+use self::lookup::{led_to, open_under, read_all, read_kind, read_link, read_names};
+use crate::kernel::{BootId, Directory, FileMode, Live, NodeStatus, ReadError, ReadErrorKind, ReadHost};
 use write::LiveWriter;
 
 /// `SYSFS_MAGIC` of `include/uapi/linux/magic.h`.
 const SYSFS_MAGIC: u64 = 0x6265_6572;
 /// `PROC_SUPER_MAGIC` of `include/uapi/linux/magic.h`.
 const PROC_MAGIC: u64 = 0x9fa0;
-/// How often a lookup is tried again that raced with a rename; the manual page asks for it.
-const LOOKUPS: usize = 32;
-/// Room for an attribute, in bytes: a page, which few fill, and one more to see that there is no more.
-const ATTRIBUTE_ROOM: usize = 4097;
-/// Room for names of a directory, in bytes; a device's fit at once.
-const NAMES_ROOM: usize = 8192;
-
 /// A host that is read through the file system.
 #[derive(Debug)]
 pub struct LiveHost {
@@ -127,133 +118,6 @@ impl LiveHost {
     }
 }
 
-/// Whether a file system is of the type with that number.
-fn is_type(found: &fs::StatFs, magic: u64) -> bool {
-    // `f_type` is signed or not, and of 32 or 64 bits, as the architecture has it.
-    u64::try_from(found.f_type).is_ok_and(|number| number == magic)
-}
-
-/// Opens `path` relative to `dir` under the rule `resolve`.
-fn open_under(
-    dir: BorrowedFd<'_>,
-    path: &str,
-    flags: OFlags,
-    resolve: ResolveFlags,
-) -> Result<OwnedFd, Errno> {
-    // Non-blocking, so that opening a fifo of a saved tree returns. `openat2` takes neither flag with `O_PATH`.
-    let quick =
-        if flags.contains(OFlags::PATH) { OFlags::empty() } else { OFlags::NOCTTY | OFlags::NONBLOCK };
-    let flags = flags | quick | OFlags::CLOEXEC;
-    let resolve = resolve | ResolveFlags::NO_MAGICLINKS;
-    for _ in 0..LOOKUPS {
-        match fs::openat2(dir, path, flags, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            answer => return answer,
-        }
-    }
-    Err(Errno::AGAIN)
-}
-
-/// Opens `name` in `dir`, and nothing outside of it.
-///
-/// A path without `..` leads out only over a link. Where there is none, as of nearly all attributes, that is all there is to
-/// see to; `RESOLVE_BENEATH` follows links as far as they stay within, but takes a lock of the whole system for each file
-/// (`fs/namespace.c: path_is_under`), which several threads would wait for.
-fn open_in(dir: BorrowedFd<'_>, name: &str, flags: OFlags) -> Result<OwnedFd, Errno> {
-    if !name.starts_with('/') && !name.contains("..") {
-        match open_under(dir, name, flags, ResolveFlags::NO_SYMLINKS) {
-            Err(Errno::LOOP) => {}
-            answer => return answer,
-        }
-    }
-    open_under(dir, name, flags, ResolveFlags::BENEATH)
-}
-
-/// What an error number means for a reader.
-fn read_kind(errno: Errno) -> ReadErrorKind {
-    match errno {
-        Errno::NOENT | Errno::NOTDIR => ReadErrorKind::NotFound,
-        Errno::ACCESS | Errno::PERM => ReadErrorKind::Denied,
-        Errno::NODEV | Errno::NXIO => ReadErrorKind::Vanished,
-        other => ReadErrorKind::Other(std::io::Error::from(other).to_string()),
-    }
-}
-
-/// Everything in `file`, in the place of what is in `into`.
-fn read_all(file: &OwnedFd, limit: usize, into: &mut Vec<u8>) -> Result<(), ReadErrorKind> {
-    let stat = fs::fstat(file).map_err(read_kind)?;
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-        return Err(ReadErrorKind::Other("not a regular file".to_owned()));
-    }
-    into.clear();
-    let failure = loop {
-        into.reserve(if into.is_empty() { ATTRIBUTE_ROOM } else { into.len() });
-        match rustix::io::read(file, spare_capacity(into)) {
-            Ok(0) => return Ok(()),
-            Ok(_) if into.len() > limit => break ReadErrorKind::TooLarge { limit_bytes: limit },
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => break read_kind(errno),
-        }
-    };
-    into.clear();
-    Err(failure)
-}
-
-/// Everything in the attribute `file`, in the place of what is in `into`.
-///
-/// Takes one read where [`read_all`] takes three calls: sysfs hands an attribute out whole
-/// (`Documentation/filesystems/sysfs.rst`: "the entire attribute"), as a disk does a small file, so what is short of
-/// the room is all there is. Reading at an offset refuses what could hold up a reader: fifos, sockets, terminals
-/// (`ESPIPE` of `pread(2)`).
-fn read_attribute(file: &OwnedFd, limit: usize, into: &mut Vec<u8>) -> Result<(), ReadErrorKind> {
-    into.clear();
-    into.reserve(ATTRIBUTE_ROOM);
-    let failure = loop {
-        let (room, offset) = (into.capacity() - into.len(), into.len() as u64);
-        match rustix::io::pread(file, spare_capacity(into), offset) {
-            Ok(_) if into.len() > limit => break ReadErrorKind::TooLarge { limit_bytes: limit },
-            Ok(count) if count < room => return Ok(()),
-            Ok(_) => into.reserve(ATTRIBUTE_ROOM),
-            Err(Errno::INTR) => {}
-            Err(errno) => break read_kind(errno),
-        }
-    };
-    into.clear();
-    Err(failure)
-}
-
-/// The target of the link `name` in `dir`.
-fn read_link(dir: BorrowedFd<'_>, name: &str) -> Result<String, ReadErrorKind> {
-    match fs::readlinkat(dir, name, Vec::new()) {
-        Ok(text) => Ok(text
-            .into_string()
-            .unwrap_or_else(|error| String::from_utf8_lossy(error.into_cstring().as_bytes()).into_owned())),
-        // What is there is no link.
-        Err(Errno::INVAL | Errno::NOENT) => Err(ReadErrorKind::NotFound),
-        Err(errno) => Err(read_kind(errno)),
-    }
-}
-
-/// The sorted names in the directory `dir`, which was opened to be listed once.
-fn read_names(dir: BorrowedFd<'_>) -> Result<Vec<String>, ReadErrorKind> {
-    let mut names = Vec::new();
-    let mut room = [MaybeUninit::uninit(); NAMES_ROOM];
-    let mut entries = RawDir::new(dir, &mut room);
-    while let Some(entry) = entries.next() {
-        let entry = entry.map_err(read_kind)?;
-        let name = entry.file_name().to_string_lossy();
-        if name == "." || name == ".." {
-            continue;
-        }
-        if names.len() == MAX_NAMES {
-            return Err(ReadErrorKind::TooLarge { limit_bytes: MAX_NAMES });
-        }
-        names.push(name.into_owned());
-    }
-    names.sort_unstable();
-    Ok(names)
-}
-
 impl ReadHost for LiveHost {
     fn read(&self, path: &str, limit: usize) -> Result<Vec<u8>, ReadError> {
         let file = self.open(path, OFlags::RDONLY)?;
@@ -302,113 +166,10 @@ impl ReadHost for LiveHost {
     }
 }
 
-/// Where a link at `path` with the text `target` leads, relative to the root, as long as nothing on the way is a link; `None`
-/// if the text leaves the root or begins there.
-///
-/// To resolve such a path within the root takes a lock of the whole system (see [`open_in`]) and walks the links again; one
-/// without links and `..` stays within by itself.
-fn led_to(path: &str, target: &str) -> Option<String> {
-    let (directory, _) = path.strip_prefix('/')?.rsplit_once('/')?;
-    if target.starts_with('/') {
-        return None;
-    }
-    let mut place: Vec<&str> = directory.split('/').collect();
-    for part in target.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(place.pop()?),
-            name => place.push(name),
-        }
-    }
-    (!place.is_empty()).then(|| place.join("/"))
-}
-
-/// A directory of a [`LiveHost`] that stays open.
-#[derive(Debug)]
-struct LiveDirectory {
-    /// Where names start from (`O_PATH`).
-    dir: OwnedFd,
-    path: String,
-    kernel: bool,
-}
-
-impl LiveDirectory {
-    fn error(&self, name: &str, kind: ReadErrorKind) -> ReadError {
-        ReadError::new(format!("{}/{name}", self.path.trim_end_matches('/')), kind)
-    }
-
-    fn open(&self, name: &str, flags: OFlags) -> Result<OwnedFd, ReadError> {
-        open_in(self.dir.as_fd(), name, flags).map_err(|errno| self.error(name, read_kind(errno)))
-    }
-
-    /// Whether what one read gives is all there is: not so in procfs, which hands out records.
-    fn is_of_attributes(&self) -> bool {
-        !self.path.starts_with("/proc")
-    }
-}
-
-impl Directory for LiveDirectory {
-    fn read(&self, name: &str, limit: usize, into: &mut Vec<u8>) -> Result<(), ReadError> {
-        let file = self.open(name, OFlags::RDONLY)?;
-        let read = if self.is_of_attributes() { read_attribute } else { read_all };
-        read(&file, limit, into).map_err(|kind| self.error(name, kind))
-    }
-
-    fn link(&self, name: &str) -> Result<String, ReadError> {
-        // A name that is one component cannot lead out of the directory.
-        let answer = if name.contains('/') {
-            let file = self.open(name, OFlags::PATH | OFlags::NOFOLLOW)?;
-            read_link(file.as_fd(), "")
-        } else {
-            read_link(self.dir.as_fd(), name)
-        };
-        answer.map_err(|kind| self.error(name, kind))
-    }
-
-    fn list(&self) -> Result<Vec<String>, ReadError> {
-        let dir = open_in(self.dir.as_fd(), ".", OFlags::RDONLY | OFlags::DIRECTORY);
-        dir.map_err(read_kind)
-            .and_then(|dir| read_names(dir.as_fd()))
-            .map_err(|kind| ReadError::new(self.path.clone(), kind))
-    }
-
-    fn list_below(&self, name: &str) -> Result<Vec<String>, ReadError> {
-        let dir = self.open(name, OFlags::RDONLY | OFlags::DIRECTORY)?;
-        read_names(dir.as_fd()).map_err(|kind| self.error(name, kind))
-    }
-
-    fn open_file(&self, name: &str) -> Result<Box<dyn OpenFile + '_>, ReadError> {
-        if !self.kernel {
-            let mut content = Vec::new();
-            self.read(name, MAX_PARTIAL_BYTES, &mut content)?;
-            return Ok(Box::new(WholeFile::new(content)));
-        }
-        let file = self.open(name, OFlags::RDONLY)?;
-        Ok(Box::new(LiveFile { file, directory: self, name: name.to_owned() }))
-    }
-}
-
-/// A file of a [`LiveDirectory`] that stays open.
-#[derive(Debug)]
-struct LiveFile<'d> {
-    file: OwnedFd,
-    directory: &'d LiveDirectory,
-    name: String,
-}
-
-impl OpenFile for LiveFile<'_> {
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> Result<usize, ReadError> {
-        let mut done = 0;
-        while let Some(rest) = into.get_mut(done..).filter(|rest| !rest.is_empty()) {
-            match rustix::io::pread(&self.file, rest, offset.saturating_add(done as u64)) {
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(Errno::INTR) => {}
-                Err(errno) => return Err(self.directory.error(&self.name, read_kind(errno))),
-            }
-        }
-        Ok(done)
-    }
+/// Whether a file system is of the type with that number.
+fn is_type(found: &fs::StatFs, magic: u64) -> bool {
+    // `f_type` is signed or not, and of 32 or 64 bits, as the architecture has it.
+    u64::try_from(found.f_type).is_ok_and(|number| number == magic)
 }
 
 /// The permission bits of the file at `path`, in the running host.
