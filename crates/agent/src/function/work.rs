@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
 use slotwise_testbench::wire::{Command, Direction, HexBytes, Nexus};
 
 use super::{Brought, Done, Function};
@@ -50,17 +51,14 @@ impl Function {
         match &served {
             None => {}
             Some(Served::Disk(node)) => {
-                let disk = open(node, OFlags::RDONLY | OFlags::DIRECT, Mode::empty())
-                    .map(File::from)
-                    .map_err(|error| format!("cannot open {}: {error}", node.display()))?;
+                let disk = opened(node, OFlags::RDONLY | OFlags::DIRECT, PATIENCE)?;
                 for _ in 0..rounds {
                     data = read(&disk).map_err(|error| format!("cannot read the disk: {error}"))?;
                     done += 1;
                 }
             }
             Some(Served::Scsi(node)) => {
-                let device = File::options().read(true).write(true).open(node);
-                let device = device.map_err(|error| format!("cannot open {}: {error}", node.display()))?;
+                let device = opened(node, OFlags::RDWR, PATIENCE)?;
                 for _ in 0..rounds {
                     data = inquire(&device)?;
                     done += 1;
@@ -145,6 +143,19 @@ fn without_path(name: &str) -> String {
     path().unwrap_or_else(|| name.to_owned())
 }
 
+/// Opens a node that has just appeared. The kernel makes it before there is something to open behind it (`block/genhd.c:
+/// device_add_disk` adds the device, with its node, before the inode that opening looks for): until then it answers `ENXIO`.
+fn opened(node: &Path, flags: OFlags, within: Duration) -> Result<File, String> {
+    let begin = Instant::now();
+    loop {
+        match open(node, flags | OFlags::CLOEXEC, Mode::empty()) {
+            Ok(file) => return Ok(File::from(file)),
+            Err(Errno::NXIO | Errno::NOENT | Errno::INTR) if begin.elapsed() < within => thread::sleep(POLL),
+            Err(error) => return Err(format!("cannot open {}: {error}", node.display())),
+        }
+    }
+}
+
 /// Reads a page at the start of a disk. Reading past the cache takes a buffer at the start of a block
 /// (`open(2)`, `O_DIRECT`).
 fn read(disk: &File) -> io::Result<Vec<u8>> {
@@ -188,6 +199,21 @@ mod tests {
         for whole in ["nvme0n1", "sda", "nvmec"] {
             assert_eq!(without_path(whole), whole);
         }
+    }
+
+    #[test]
+    fn a_node_that_is_not_there_yet_is_waited_for_and_one_that_never_comes_is_told() {
+        let node = std::env::temp_dir().join(format!("slotwise-agent-late-node-{}", std::process::id()));
+        let later = node.clone();
+        let maker = thread::spawn(move || {
+            thread::sleep(3 * POLL);
+            fs::write(later, "there")
+        });
+        assert!(opened(&node, OFlags::RDONLY, PATIENCE).is_ok());
+        maker.join().unwrap().unwrap();
+        fs::remove_file(&node).unwrap();
+        let error = opened(&node, OFlags::RDONLY, POLL).unwrap_err();
+        assert!(error.starts_with("cannot open /"), "{error}");
     }
 
     #[test]
