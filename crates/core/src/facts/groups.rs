@@ -108,8 +108,13 @@ impl Reader {
 
     /// What a line says of its device.
     fn title(&mut self, facts: &mut Facts, address: PciAddress, text: &str) {
-        title(entry(facts, address), text);
+        // `… [1022:1483]   Driver: pcieport`
+        let (text, driver) = text.rsplit_once("Driver: ").unwrap_or((text, ""));
+        title(entry(facts, address), text.trim_end());
         self.described.push_str(&format!("{address} {text}\n"));
+        if !driver.is_empty() {
+            self.described.push_str(&format!("\tKernel driver in use: {driver}\n"));
+        }
     }
 
     /// A row of a table, be it drawn or Markdown: `pvesh get /nodes/NODE/hardware/pci`, and what people make of listings.

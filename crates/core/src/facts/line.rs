@@ -50,7 +50,8 @@ const MOST_STAMP_BYTES: usize = 24;
 /// The kernel message in `line`: mail quoting, syslog and journal heads, `<6>`, time stamps and `dmesg -x` levels are
 /// taken off, in whatever order they come, and with a time stamp whatever stands before it.
 pub(super) fn message(line: &str) -> &str {
-    let line = unquoted(line);
+    // Some quote with a bar; no message of the kernel begins with one.
+    let line = unquoted(line).trim_start_matches(['|', ' ']);
     let mut rest = stamped(line).unwrap_or(line).trim_start();
     // Each round takes at least one byte off; no log has more than a handful of heads.
     for _ in 0..8 {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 /// Tags that forums and bug trackers put into what people paste, within a line.
-const INLINE: [&str; 10] = ["code", "span", "font", "b", "i", "tt", "strong", "em", "a", "td"];
+const INLINE: [&str; 11] = ["code", "span", "font", "b", "i", "tt", "strong", "em", "a", "td", "o:p"];
 /// And those that begin a line of their own.
 const BLOCKS: [&str; 13] =
     ["br", "p", "pre", "div", "ul", "ol", "li", "tr", "table", "tbody", "blockquote", "details", "summary"];
@@ -36,6 +36,9 @@ const BRACKETED: [&str; 24] = [
     "[/icode]",
     "[/url]",
 ];
+
+/// And those with a value; not `[size=3]`, since lspci has `[size=256]`.
+const VALUED: [&str; 6] = ["[color=", "[font=", "[url=", "[code=", "[quote=", "[spoiler="];
 
 /// Character references that stand for what a log or a listing may hold. The ampersand comes first, so that replacing one
 /// after the other takes back what was escaped twice.
@@ -99,7 +102,13 @@ fn tag(from: &[u8], begun: bool) -> Option<(Option<&'static [u8]>, usize)> {
 fn bracketed(from: &[u8]) -> Option<(Option<&'static [u8]>, usize)> {
     let is =
         |tag: &&&str| from.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag.as_bytes()));
-    BRACKETED.iter().find(is).map(|tag| (Some(&b""[..]), tag.len()))
+    let plain = BRACKETED.iter().find(is).map(|tag| tag.len());
+    let valued = || {
+        VALUED.iter().find(is)?;
+        let end = from.iter().take(MOST_TAG_BYTES).position(|byte| matches!(byte, b']' | b'\n'))?;
+        (from.get(end) == Some(&b']')).then_some(end + 1)
+    };
+    plain.or_else(valued).map(|length| (Some(&b""[..]), length))
 }
 
 /// What the character reference at the start of `from` stands for, and how long it is.
@@ -129,6 +138,7 @@ mod tests {
             "Group 1: \n00:01.0 a\n01:00.0 b\n"
         );
         assert_eq!(shown("<p>a</p><p>b</p>\n<div>c</div>\n<div>d</div>"), "a\nb\nc\nd");
+        assert_eq!(shown("[COLOR=#070F14][FONT=Verdana]a[/FONT][/COLOR] [size=256]"), "a [size=256]");
         assert_eq!(shown("[list]\n[*]00:01.0 a\n[*][B]01:00.0[/B] b\n[/LIST]"), "\n00:01.0 a\n01:00.0 b\n");
     }
 

@@ -23,11 +23,16 @@ const ZSTD_MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 /// ```
 #[must_use]
 pub fn recognise(bytes: &[u8]) -> Option<SourceKind> {
+    parts(bytes).first().copied()
+}
+
+/// The kinds of source that are in `bytes`, that with the most lines first.
+pub(super) fn parts(bytes: &[u8]) -> Vec<SourceKind> {
     if bytes.starts_with(&ZSTD_MAGIC) {
-        return Some(SourceKind::Capture);
+        return vec![SourceKind::Capture];
     }
     if is_table(bytes) {
-        return Some(SourceKind::Acpi);
+        return vec![SourceKind::Acpi];
     }
     let head = bytes.get(..LOOKED_AT).unwrap_or(bytes);
     let text = String::from_utf8_lossy(head);
@@ -35,7 +40,7 @@ pub fn recognise(bytes: &[u8]) -> Option<SourceKind> {
     for line in text.lines() {
         counts.line(unquoted(line));
     }
-    counts.kind()
+    counts.kinds()
 }
 
 /// Lines by the kind that they speak for.
@@ -115,17 +120,21 @@ impl Counts {
         }
     }
 
-    fn kind(&self) -> Option<SourceKind> {
-        let counts = [
+    fn kinds(&self) -> Vec<SourceKind> {
+        let mut counts = [
             (self.udevadm, SourceKind::Udevadm),
             (self.groups, SourceKind::Groups),
             (self.lspci, SourceKind::Lspci),
             (self.log, SourceKind::Log),
         ];
-        let (most, kind) = counts.into_iter().rev().max_by_key(|(count, _)| *count)?;
+        counts.sort_by_key(|(count, _)| std::cmp::Reverse(*count));
+        let there = counts.into_iter().filter(|(count, _)| *count > 0);
+        let mut kinds: Vec<SourceKind> = there.map(|(_, kind)| kind).collect();
         // Tables join whatever they are pasted beside, however long they are.
-        let tables = (self.acpi > 0).then_some(SourceKind::Acpi);
-        if most > 0 { Some(kind) } else { tables }
+        if kinds.is_empty() && self.acpi > 0 {
+            kinds.push(SourceKind::Acpi);
+        }
+        kinds
     }
 }
 
@@ -165,7 +174,12 @@ fn is_log(line: &str, text: &str) -> bool {
         "vfio-pci ",
         "genirq: ",
         "(XEN) ",
+        "[Firmware Bug]: AMD-Vi",
+        "Your BIOS is broken; DMAR reported",
+        "arm-smmu",
     ];
+    // A bar before a line may be a table's as well.
+    let text = text.trim_start_matches(['|', ' ']);
     message.len() < text.len()
         || prefixes.iter().any(|prefix| message.starts_with(prefix))
         || about_function(message).is_some()

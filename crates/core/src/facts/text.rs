@@ -5,7 +5,10 @@ use std::borrow::Cow;
 use super::acpi::{from_acpi, from_acpidump, is_table, join};
 use super::kernel_log::from_log;
 use super::markup::without_markup;
-use super::{Facts, SourceKind, from_groups, from_lspci, from_udevadm, recognise};
+use super::numbers::without_numbers;
+use super::recognise::parts;
+use super::transfer::decoded;
+use super::{Facts, SourceKind, beside, from_groups, from_lspci, from_udevadm};
 use crate::diagnose::decode_bytes;
 
 /// Reads a text of whatever kind it is; `name` is what the user calls it. None if it is no source of facts.
@@ -27,21 +30,42 @@ pub fn from_text(bytes: &[u8], name: &str) -> Option<Facts> {
     let bytes = decode_bytes(bytes);
     let bytes = without_colours(&bytes);
     let bytes = with_line_feeds(&bytes);
+    let bytes = decoded(&bytes);
     let bytes = without_markup(&bytes);
     let bytes = with_plain_spaces(&bytes);
-    let text = || String::from_utf8_lossy(&bytes);
-    let mut facts = match recognise(&bytes)? {
-        // Other forms of lspci (`-mm`, `-t`) have addresses too.
-        SourceKind::Lspci => Some(from_lspci(&bytes, name)).filter(|facts| !facts.functions.is_empty()),
-        SourceKind::Groups => Some(from_groups(&text(), name)),
-        SourceKind::Udevadm => Some(from_udevadm(&text(), name)),
-        SourceKind::Log => Some(from_log(&text(), name)),
-        SourceKind::Acpi => return Some(from_acpi(&bytes, name)),
-        SourceKind::Live | SourceKind::Capture | SourceKind::Directory => None,
-    }?;
+    let bytes = without_numbers(&bytes);
+    let text = String::from_utf8_lossy(&bytes);
+    let mut parts = parts(&bytes).into_iter();
+    let main = parts.next()?;
+    if main == SourceKind::Acpi {
+        return Some(from_acpi(&bytes, name));
+    }
+    let mut facts = read(main, &bytes, &text, name).or_else(|| {
+        // Links of sysfs begin with addresses as lspci's lines do.
+        let links = main == SourceKind::Lspci;
+        let facts = links.then(|| from_groups(&text, name));
+        facts.filter(|facts| !facts.functions.is_empty())
+    })?;
+    for part in parts {
+        if let Some(other) = read(part, &bytes, &text, name) {
+            beside::join(&mut facts, other);
+        }
+    }
     // People paste tables below what they paste them for.
-    join(&mut facts, &from_acpidump(&text()));
+    join(&mut facts, &from_acpidump(&text));
     Some(facts)
+}
+
+/// What of `kind` is in the text; none if nothing.
+fn read(kind: SourceKind, bytes: &[u8], text: &str, name: &str) -> Option<Facts> {
+    match kind {
+        // Other forms of lspci (`-mm`, `-t`) have addresses too.
+        SourceKind::Lspci => Some(from_lspci(bytes, name)).filter(|facts| !facts.functions.is_empty()),
+        SourceKind::Groups => Some(from_groups(text, name)),
+        SourceKind::Udevadm => Some(from_udevadm(text, name)),
+        SourceKind::Log => Some(from_log(text, name)),
+        SourceKind::Acpi | SourceKind::Live | SourceKind::Capture | SourceKind::Directory => None,
+    }
 }
 
 fn with_line_feeds(bytes: &[u8]) -> Cow<'_, [u8]> {

@@ -58,8 +58,9 @@ const EARLY: [&str; 5] = [
 /// Words of success. Intel: the end of `intel_iommu_init`. AMD: `print_iommu_info` after all units are enabled; before Linux
 /// 3.x `enable_iommus` named each, by another name before 2.6.32. A fault (`intel/dmar.c: dmar_fault_do_one`,
 /// `amd/iommu.c: iommu_print_event`) and a device that is mapped (`intel/iommu.c: iommu_need_mapping`, Linux 4.x to 5.8) need
-/// translation at work. Xen: `xen/drivers/passthrough/iommu.c: iommu_setup`.
-const ON: [&str; 9] = [
+/// translation at work. Xen: `xen/drivers/passthrough/iommu.c: iommu_setup`, and with `iommu=verbose`
+/// `vtd/iommu.c: iommu_enable_translation`; each unit of AMD's is found by [`is_unit_enabled`].
+const ON: [&str; 10] = [
     "Intel(R) Virtualization Technology for Directed I/O",
     "AMD-Vi: Found IOMMU ",
     "AMD-Vi: Enabling IOMMU at ",
@@ -69,6 +70,7 @@ const ON: [&str; 9] = [
     "DMAR: 32bit DMA uses non-identity mapping",
     "DMAR: Using iommu dma mapping",
     "I/O virtualisation enabled",
+    "[VT-D]iommu_enable_translation: iommu->reg",
 ];
 
 /// Words that come when nobody has switched the IOMMU off. Intel: `intel/iommu.c: intel_iommu_init` behind the test of
@@ -105,13 +107,16 @@ const REFUSED: [&str; 7] = [
     "parse DMAR table failure",
 ];
 
-/// Other words of failure: `amd/init.c: state_next, early_amd_iommu_init` and, before 2.6.32, `amd_iommu_init`; Xen.
-const OFF: [&str; 5] = [
+/// Other words of failure: `amd/init.c: state_next, early_amd_iommu_init` and, before 2.6.32, `amd_iommu_init`; Xen; and
+/// a unit that is not where the table says it is, after which Intel's driver is not started (`intel/dmar.c:
+/// dmar_validate_one_drhd, detect_intel_iommu`).
+const OFF: [&str; 6] = [
     "AMD-Vi: Disable IOMMU on Stoney Ridge",
     "IOMMU not currently supported when SME is active",
     "AMD IOMMU disabled",
     "I/O virtualisation disabled",
     "(XEN) AMD-Vi: Error initialization",
+    "Your BIOS is broken; DMAR reported at address",
 ];
 
 #[derive(Debug, Default)]
@@ -205,7 +210,7 @@ impl State {
         let has = |words: &[&str]| words.iter().any(|words| message.contains(words));
         let fault = (message.contains("DMAR:[DMA ") || message.contains("DMAR: [DMA "))
             && message.contains("fault addr");
-        if fault || has(&ON) {
+        if fault || has(&ON) || is_unit_enabled(message) {
             self.on.get_or_insert_with(|| message.to_owned());
         }
         if has(&BEGUN) {
@@ -271,6 +276,7 @@ impl State {
             || message.contains("Intel VT-d iommu ")
             || message.contains("Intel VT-d Interrupt Remapping ")
             || message.contains("[VT-D]")
+            || message.contains("Your BIOS is broken; DMAR reported")
         {
             Hint::Intel
         } else if table("IVRS")
@@ -323,7 +329,7 @@ impl State {
         {
             Switch::On
         } else if says("Failed to enable irq remapping")
-            || says("AMD-Vi: Disabling interrupt remapping")
+            || says("Disabling interrupt remapping")
             || says("interrupt remapping is being disabled")
             || says("interrupt remapping will be disabled")
             || xen == Some("Interrupt remapping disabled")
@@ -406,6 +412,14 @@ impl State {
             None => IommuVendor::Unknown,
         };
     }
+}
+
+/// `(XEN) AMD-Vi: IOMMU 0 Enabled.` (`xen/drivers/passthrough/amd/iommu_init.c: enable_iommu`).
+fn is_unit_enabled(message: &str) -> bool {
+    let unit = message.split_once("AMD-Vi: IOMMU ").and_then(|(_, rest)| rest.split_once(' '));
+    unit.is_some_and(|(number, rest)| {
+        rest.starts_with("Enabled") && !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit())
+    })
 }
 
 #[cfg(test)]

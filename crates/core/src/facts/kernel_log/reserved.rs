@@ -27,6 +27,7 @@ impl Ranges {
         }
         rmrr(facts, message)
             .or_else(|| broken_rmrr(facts, message))
+            .or_else(|| misplaced_rmrr(facts, message))
             .or_else(|| identity_map(facts, message))
             .or_else(|| self.ivmd(facts, message))
             .or_else(|| self.xen(facts, message))
@@ -130,6 +131,18 @@ fn broken_rmrr(facts: &mut Facts, message: &str) -> Option<&'static str> {
     let range = after.1.split(']').next()?.split_once('-');
     let range = range.and_then(|(start, end)| hex(start).zip(hex(end)));
     let Some((start, end)) = range else { return Some("expected RMRR [0x…-0x…]") };
+    region(facts, ReservedKind::Rmrr, start, end);
+    None
+}
+
+/// `[VT-D]  RMRR address range 8d800000..8fffffff not in reserved memory; need "iommu_inclusive_mapping=1"?`
+/// (`xen/drivers/passthrough/vtd/dmar.c: register_one_rmrr`). It is in force all the same.
+fn misplaced_rmrr(facts: &mut Facts, message: &str) -> Option<&'static str> {
+    let (_, rest) = message.split_once("[VT-D]")?.1.split_once("RMRR address range ")?;
+    let range = rest.split(' ').next()?.split_once("..");
+    let Some((start, end)) = range.and_then(|(start, end)| hex(start).zip(hex(end))) else {
+        return Some("expected the first and last address of an RMRR");
+    };
     region(facts, ReservedKind::Rmrr, start, end);
     None
 }

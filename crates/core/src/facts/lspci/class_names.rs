@@ -122,8 +122,11 @@ const CLASSES: &[(&str, u16)] = &[
 
 /// The class that lspci prints as `name`.
 pub(super) fn by_name(name: &str) -> Option<u16> {
-    let at = CLASSES.binary_search_by_key(&name, |(name, _)| name).ok()?;
-    CLASSES.get(at).map(|(_, class)| *class)
+    if let Ok(at) = CLASSES.binary_search_by_key(&name, |(name, _)| name) {
+        return CLASSES.get(at).map(|(_, class)| *class);
+    }
+    // Names have changed in their case: `USB Controller` until 2012.
+    CLASSES.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, class)| *class)
 }
 
 #[cfg(test)]
@@ -136,6 +139,7 @@ mod tests {
         assert_eq!(by_name("VGA compatible controller"), Some(0x0300));
         assert_eq!(by_name("PCI bridge"), Some(0x0604));
         assert_eq!(by_name("Memory controller"), Some(0x0580));
+        assert_eq!(by_name("USB Controller"), Some(0x0c03));
         assert_eq!(by_name("Teapot"), None);
     }
 }

@@ -8,6 +8,9 @@ const MAX_NAME: usize = 256;
 
 /// Reads a title; none if the line does not start like one.
 pub(super) fn parse(line: &str, number: usize) -> Option<Result<LspciFunction, AddressError>> {
+    // A shell pattern of groups that matched none, and so all functions: there is no group.
+    let pattern = ["IOMMU Group * ", "IOMMU group * "];
+    let line = pattern.iter().find_map(|head| line.strip_prefix(head)).unwrap_or(line);
     let (address, rest) = line.split_once(' ').unwrap_or((line, ""));
     if !looks_like_address(address) || !rest.contains(':') {
         return None;
@@ -38,9 +41,15 @@ fn looks_like_address(text: &str) -> bool {
 fn read_description(function: &mut LspciFunction, text: &str) {
     let (class, device) = text.split_once(": ").unwrap_or((text.trim_end_matches(':'), ""));
     let (class_name, class_id) = split_id(class);
+    // `Class 0600` where lspci has no list of names (`lib/names.c: format_name`).
+    let class_id = class_id.or_else(|| class.strip_prefix("Class "));
     function.class = class_id.or(Some(class)).filter(|id| id.len() == 4).and_then(hex16);
     function.class_name =
-        if function.class.is_some() && class_id.is_none() { None } else { name(class_name) };
+        if function.class.is_some() && class_id.is_none_or(|_| class_name.starts_with("Class ")) {
+            None
+        } else {
+            name(class_name)
+        };
     let device = read_qualifiers(function, device);
     (function.id, function.name) = read_id(device);
 }
@@ -67,10 +76,21 @@ pub(super) fn read_id(text: &str) -> (Option<PciId>, Option<String>) {
     if id.is_some() {
         return (id, name(text_name));
     }
-    match text.parse::<PciId>() {
-        Ok(id) if text.len() == 9 => (Some(id), None),
-        _ => (None, name(text)),
+    match unnamed(text) {
+        Some(id) => (Some(id), None),
+        None => (None, name(text)),
     }
+}
+
+/// What lspci prints of what its list of names does not have: `8086:0154` (`-n`), `Device 8086:0154`, `Unknown device
+/// 8086:0154` before 3.0, and `Vendor 1234 Device 1111` (`lib/names.c: format_name_pair`).
+fn unnamed(text: &str) -> Option<PciId> {
+    let bare = ["Device ", "Unknown device "].iter().find_map(|head| text.strip_prefix(head)).unwrap_or(text);
+    let id = match bare.strip_prefix("Vendor ").and_then(|rest| rest.split_once(" Device ")) {
+        Some((vendor, device)) => format!("{vendor}:{device}"),
+        None => bare.to_owned(),
+    };
+    if id.len() == 9 { id.parse().ok() } else { None }
 }
 
 /// Splits `name [id]`.
