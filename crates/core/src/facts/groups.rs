@@ -7,6 +7,7 @@
 
 use super::line::{full_address, malformed, numbered, unquoted};
 use super::lspci::from_lspci;
+use super::wrapped::rejoined;
 use super::{Fact, Facts, FunctionFacts, GroupId, IommuVendor, Origin, SourceKind, Switch};
 use crate::pci::{ClassCode, PciAddress};
 
@@ -21,7 +22,7 @@ pub fn from_groups(text: &str, name: &str) -> Facts {
     let origin = Origin::Saved { kind: SourceKind::Groups, name: name.to_owned() };
     let mut facts = Facts::untold(origin, LISTING);
     let mut reader = Reader::default();
-    for (number, line) in numbered(text) {
+    for (number, line) in numbered(&rejoined(text)) {
         if let Some(expected) = reader.line(&mut facts, unquoted(line)) {
             malformed(&mut facts, number, expected);
         }

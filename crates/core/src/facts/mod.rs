@@ -34,6 +34,7 @@ mod transfer;
 mod udevadm;
 mod untold;
 mod usage;
+mod wrapped;
 
 use std::collections::BTreeMap;
 

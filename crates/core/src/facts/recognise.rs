@@ -5,6 +5,7 @@ use super::acpi::{dump_head, dump_row, is_table};
 use super::groups::{branch, device_line, group_line, is_table_head, is_tree_head};
 use super::line::{about_function, message, unquoted};
 use super::lspci::{is_machine_line, is_record_key, is_tree_line};
+use super::udevadm::walked;
 
 /// Bytes that are looked at: enough for any head, and for the first part of a mixed paste.
 const LOOKED_AT: usize = 1 << 20;
@@ -89,7 +90,10 @@ impl Counts {
         } else if is_tree_line(text) {
             self.lspci += 1;
             (self.in_device, self.in_group) = (false, false);
-        } else if text.starts_with("P: /devices/") || text.starts_with("E: ") && text.contains('=') {
+        } else if walked(text).is_some()
+            || text.starts_with("P: /devices/")
+            || text.starts_with("E: ") && text.contains('=')
+        {
             self.udevadm += 1;
         } else if text.contains("iommu_groups/") && text.contains("/devices")
             || is_tree_head(text)

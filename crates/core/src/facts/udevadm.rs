@@ -1,4 +1,5 @@
-//! `udevadm info --export-db` into [`Facts`].
+//! `udevadm info --export-db` into [`Facts`]; and `udevadm info --attribute-walk`, which prints a device and those above it as
+//! keys of rules (`ATTRS{vendor}=="0x8086"`).
 //!
 //! Records, separated by empty lines, of lines with a letter in front (`udevadm(8)`): `P:` the device's path in `/sys`,
 //! `E:` a property. The kernel itself sets `DRIVER`, `MODALIAS`, `PCI_CLASS`, `PCI_ID`, `PCI_SUBSYS_ID`, `PCI_SLOT_NAME`
@@ -32,7 +33,7 @@ pub fn from_udevadm(text: &str, name: &str) -> Facts {
             continue;
         }
         // A record that follows without an empty line.
-        if line.starts_with("P: ") && !record.path.is_empty() {
+        if (line.starts_with("P: ") || walked(line).is_some()) && !record.path.is_empty() {
             take(&mut facts, &mut usage, &mut units, &std::mem::take(&mut record), number);
         }
         record.line(line);
@@ -60,7 +61,23 @@ impl<'t> Record<'t> {
             self.path = path.trim();
         } else if let Some((key, value)) = line.strip_prefix("E: ").and_then(|line| line.split_once('=')) {
             self.properties.insert(key, value);
+        } else if let Some(path) = walked(line) {
+            self.path = path;
+        } else if let Some((key, value)) = line.split_once("==\"") {
+            let key = key.split_once('{').and_then(|(_, name)| name.strip_suffix('}')).unwrap_or(key);
+            let key = if matches!(key, "SUBSYSTEMS" | "DRIVERS") { key.trim_end_matches('S') } else { key };
+            self.properties.insert(key, value.trim_end_matches('"'));
         }
+    }
+
+    /// An attribute, which sysfs writes in hexadecimal.
+    fn hex(&self, name: &str) -> Option<u32> {
+        u32::from_str_radix(self.property(name)?.strip_prefix("0x")?, 16).ok()
+    }
+
+    fn ids(&self, vendor: &str, device: &str) -> Option<PciId> {
+        let id = |name| self.hex(name)?.try_into().ok();
+        Some(PciId { vendor: id(vendor)?, device: id(device)? })
     }
 
     fn property(&self, name: &str) -> Option<&'t str> {
@@ -77,9 +94,51 @@ impl<'t> Record<'t> {
     }
 }
 
+/// The path in `looking at parent device '/devices/pci0000:00/0000:00:1f.2':`.
+pub(super) fn walked(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("looking at ")?;
+    let rest = rest.strip_prefix("parent ").unwrap_or(rest).strip_prefix("device '")?;
+    rest.starts_with("/devices/").then_some(())?;
+    rest.split_once('\'').map(|(path, _)| path)
+}
+
+/// The functions that the path of another device leads through, where nothing else is told of them.
+fn passed(facts: &mut Facts, record: &Record<'_>) {
+    let mut above: Option<PciAddress> = None;
+    for address in record.parts().filter_map(|part| part.parse::<PciAddress>().ok()) {
+        facts.functions.entry(address).or_insert_with(|| {
+            let mut function = FunctionFacts::untold(address, DATABASE);
+            function.parent = above.into();
+            function
+        });
+        above = Some(address);
+    }
+    // `udev-builtin-net_id` and `75-net-description.rules` name the function itself.
+    let bus = record.property("ID_BUS") == Some("pci");
+    if let (true, Some(address), Some(id)) = (bus, above, record.ids("ID_VENDOR_ID", "ID_MODEL_ID"))
+        && let Some(function) = facts.functions.get_mut(&address)
+        && function.id.is_unreadable()
+    {
+        function.id = Fact::Known(id);
+    }
+    // A paravirtual interface has a device of another bus between, and another driver.
+    let mut upwards = record.parts().rev().skip(1);
+    let directly = upwards.next() == Some("net")
+        && upwards.next().is_some_and(|part| part.parse::<PciAddress>().is_ok());
+    if let (true, Some(address), Some(name)) = (directly, above, record.property("ID_NET_DRIVER"))
+        && let (Some(function), Ok(driver)) = (facts.functions.get_mut(&address), DriverName::new(name))
+        && function.driver.is_unreadable()
+    {
+        function.driver = Fact::Known(driver);
+    }
+}
+
 type Usage = (Vec<BlockDevice>, Vec<NetworkInterface>);
 
 fn take(facts: &mut Facts, usage: &mut Usage, units: &mut Vec<String>, record: &Record<'_>, number: usize) {
+    if record.property("SUBSYSTEM") != Some("pci") {
+        passed(facts, record);
+    }
     match record.property("SUBSYSTEM") {
         Some("pci") => match function(record) {
             Some(function) => {
@@ -110,14 +169,21 @@ fn function(record: &Record<'_>) -> Option<FunctionFacts> {
     let mut function = FunctionFacts::untold(address, DATABASE);
     function.parent = parts.next().and_then(|above| above.parse().ok()).into();
     let id = |name| record.property(name)?.parse::<PciId>().ok();
-    function.id = id("PCI_ID").map_or_else(untold, Fact::Known);
+    function.id = id("PCI_ID").or_else(|| record.ids("vendor", "device")).map_or_else(untold, Fact::Known);
     function.subsystem = id("PCI_SUBSYS_ID")
+        .or_else(|| record.ids("subsystem_vendor", "subsystem_device"))
         .filter(|id| *id != PciId { vendor: 0, device: 0 })
         .map_or(Fact::Absent, Fact::Known);
     // Printed without leading zeros.
     let class = record.property("PCI_CLASS").and_then(|text| u32::from_str_radix(text, 16).ok());
+    let class = class.or_else(|| record.hex("class"));
+    function.numa_node = match record.property("numa_node").map(str::parse::<i64>) {
+        Some(Ok(node)) => u32::try_from(node).ok().into(),
+        _ => untold(),
+    };
+    function.irq = record.property("irq").and_then(|irq| irq.parse().ok()).map_or_else(untold, Fact::Known);
     function.class = class.map_or_else(untold, |class| Fact::Known(ClassCode::from_bits(class)));
-    function.driver = match record.property("DRIVER") {
+    function.driver = match record.property("DRIVER").filter(|name| !name.is_empty()) {
         Some(name) => DriverName::new(name).map_or_else(|_| untold(), Fact::Known),
         None => Fact::Absent,
     };
@@ -177,6 +243,35 @@ mod tests {
         assert_eq!(function.driver.known().map(DriverName::as_str), Some("aic7xxx"));
         assert_eq!(function.parent.known().map(ToString::to_string).as_deref(), Some("0000:00:1e.0"));
         assert!(function.group.is_unreadable());
+    }
+
+    #[test]
+    fn walk_up_the_tree_tells_each_function() {
+        let text = "  looking at device '/devices/pci0000:80/0000:80:03.2/0000:82:00.0/net/eth0':\n    KERNEL==\"eth0\"\n    SUBSYSTEM==\"net\"\n\n\
+            \x20 looking at parent device '/devices/pci0000:80/0000:80:03.2/0000:82:00.0':\n    KERNELS==\"0000:82:00.0\"\n    SUBSYSTEMS==\"pci\"\n\
+            \x20   DRIVERS==\"bnxt_en\"\n    ATTRS{class}==\"0x020000\"\n    ATTRS{device}==\"0x16d7\"\n    ATTRS{numa_node}==\"1\"\n    ATTRS{vendor}==\"0x14e4\"\n\n\
+            \x20 looking at parent device '/devices/pci0000:80/0000:80:03.2':\n    SUBSYSTEMS==\"pci\"\n    DRIVERS==\"\"\n    ATTRS{class}==\"0x060400\"\n    ATTRS{device}==\"0x1453\"\n    ATTRS{vendor}==\"0x1022\"\n";
+        let facts = super::super::from_text(text.as_bytes(), "test").expect("a source");
+        assert_eq!((facts.origin.kind(), facts.faults.as_slice()), (SourceKind::Udevadm, &[][..]));
+        let [port, card] = &facts.functions.values().collect::<Vec<_>>()[..] else { panic!("{facts:?}") };
+        assert_eq!(card.id.known().map(ToString::to_string).as_deref(), Some("14e4:16d7"));
+        assert_eq!(card.driver.known().map(DriverName::as_str), Some("bnxt_en"));
+        assert_eq!((card.numa_node.known(), card.parent.known()), (Some(&1), Some(&port.address)));
+        assert_eq!(
+            (&port.driver, port.class.known().map(ToString::to_string).as_deref()),
+            (&Fact::Absent, Some("060400"))
+        );
+    }
+
+    #[test]
+    fn path_of_an_interface_tells_its_function() {
+        let text = "P: /devices/pci0000:00/0000:00:11.0/0000:02:01.0/net/ens33\nE: SUBSYSTEM=net\nE: INTERFACE=ens33\nE: ID_BUS=pci\n\
+            E: ID_VENDOR_ID=0x8086\nE: ID_MODEL_ID=0x100f\nE: ID_NET_DRIVER=e1000\n";
+        let facts = from_udevadm(text, "test");
+        let [bridge, card] = &facts.functions.values().collect::<Vec<_>>()[..] else { panic!("{facts:?}") };
+        assert!(bridge.id.is_unreadable() && card.class.is_unreadable());
+        assert_eq!(card.id.known().map(ToString::to_string).as_deref(), Some("8086:100f"));
+        assert_eq!(card.driver.known().map(DriverName::as_str), Some("e1000"));
     }
 
     #[test]

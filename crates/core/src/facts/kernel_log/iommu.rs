@@ -132,6 +132,10 @@ pub(super) struct State {
     x86: bool,
     /// Whether this Linux runs where a hypervisor has the IOMMU, and shows it none.
     under_xen: bool,
+    /// Whether a unit of Intel's was found, and whether drivers were loaded later: AMD's IOMMUv2 module says so by words that
+    /// whoever looks for IOMMUs finds.
+    unit: bool,
+    modules: bool,
     no_iommu: BTreeSet<PciAddress>,
     ranges: Ranges,
     /// What the kernel says against the firmware's table.
@@ -170,6 +174,8 @@ impl State {
     fn progress(&mut self, message: &str) {
         self.began |= EARLY.iter().any(|words| message.starts_with(words));
         self.late |= LATE.iter().any(|words| message.starts_with(words));
+        self.unit |= message.contains("reg_base_addr");
+        self.modules |= message.starts_with("AMD IOMMUv2 ");
         self.x86 |= ["BIOS-e820", "BIOS-provided physical RAM map", "x86/", "smpboot:", "e820:"]
             .iter()
             .any(|words| message.starts_with(words));
@@ -380,6 +386,9 @@ impl State {
                 "Linux under Xen: the hypervisor has the IOMMU, and its log is not here".to_owned(),
             ),
             (None, None) if whole => (Switch::Off, "a whole boot without a function in a group".to_owned()),
+            (None, None) if self.begun.is_none() && self.unit && self.modules => {
+                (Switch::Off, "units were found, and modules loaded before any was started".to_owned())
+            }
             (None, None) if self.begun.is_some() => (Switch::On, self.begun.unwrap_or_default()),
             (None, None) => (
                 Switch::Unknown,

@@ -114,7 +114,10 @@ fn rmrr(facts: &mut Facts, message: &str) -> Option<&'static str> {
     }
     let mut words = rest.split_ascii_whitespace();
     let range = match (words.next(), words.next(), words.next()) {
-        (Some(start), Some("end:"), Some(end)) => hex(start).zip(hex(end)),
+        // What closes a quotation may stand behind.
+        (Some(start), Some("end:"), Some(end)) => {
+            hex(start).zip(hex(end.trim_end_matches(|c: char| !c.is_ascii_hexdigit())))
+        }
         _ => None,
     };
     let Some((start, end)) = range else { return Some("expected RMRR base: 0x… end: 0x…") };

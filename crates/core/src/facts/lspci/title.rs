@@ -10,6 +10,8 @@ const MAX_NAME: usize = 256;
 pub(super) fn parse(line: &str, number: usize) -> Option<Result<LspciFunction, AddressError>> {
     // A shell pattern of groups that matched none, and so all functions: there is no group.
     let pattern = ["IOMMU Group * ", "IOMMU group * "];
+    // A mark of code may open the first line of a listing.
+    let line = line.trim_start_matches('`');
     let line = pattern.iter().find_map(|head| line.strip_prefix(head)).unwrap_or(line);
     let (address, rest) = line.split_once(' ').unwrap_or((line, ""));
     if !looks_like_address(address) || !rest.contains(':') {
@@ -143,6 +145,21 @@ mod tests {
         );
         assert_eq!((names.class, names.id, names.revision), (None, None, Some(3)));
         assert_eq!(names.name.as_deref(), Some("Creative Labs EMU20k2 [Sound Blaster X-Fi Titanium Series]"));
+    }
+
+    #[test]
+    fn what_has_no_name_is_read_by_its_number() {
+        for line in [
+            "00:02.0 Class 0300: Device 1234:1111 (rev 02)",
+            "00:02.0 Class 0300: Unknown device 1234:1111 (rev 02)",
+            "00:02.0 0300: Vendor 1234 Device 1111 (rev 02)",
+            "IOMMU Group * 00:02.0 Class 0300: Device 1234:1111 (rev 02)",
+            "`IOMMU Group * 00:02.0 Class 0300: Device 1234:1111 (rev 02)",
+        ] {
+            let title = title(line);
+            assert_eq!((title.class, title.class_name, title.name), (Some(0x0300), None, None), "{line}");
+            assert_eq!((title.id, title.revision), (Some(PciId { vendor: 0x1234, device: 0x1111 }), Some(2)));
+        }
     }
 
     #[test]

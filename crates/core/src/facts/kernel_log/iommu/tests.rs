@@ -176,3 +176,48 @@ fn what_the_kernel_refused_and_complained_of_is_kept() {
     assert_eq!(iommu.interrupt_remapping, Switch::Off);
     assert!(iommu.evidence.iter().any(|(_, words)| words.contains("Your BIOS is broken")), "{iommu:?}");
 }
+
+#[test]
+fn units_that_xen_started_are_on() {
+    for words in [
+        "(XEN) AMD-Vi: IOMMU 0 Enabled.",
+        "(XEN) [VT-D]iommu_enable_translation: iommu->reg = ffff82c0001a6000",
+    ] {
+        assert_eq!(from_log(words, "test").iommu.state, Switch::On, "{words}");
+    }
+    let facts = from_log("(XEN) [VT-D]  RMRR address range 8d800000..8fffffff not in reserved\n", "test");
+    let range = facts.iommu.reserved.first().map(|region| (region.start, region.end));
+    assert_eq!(range, Some((0x8d80_0000, 0x8fff_ffff)));
+}
+
+#[test]
+fn unit_that_is_not_there_keeps_the_driver_off() {
+    let text = "Your BIOS is broken; DMAR reported at address fed64000 returns all ones!\n";
+    let facts = super::super::super::from_text(text.as_bytes(), "test").expect("a log");
+    assert_eq!((facts.iommu.state, facts.iommu.vendor), (Switch::Off, IommuVendor::Intel));
+}
+
+#[test]
+fn units_found_and_none_started_before_modules_is_off() {
+    let unit = "dmar: IOMMU 0: reg_base_addr fbffc000 ver 1:0 cap d2078c106f0466 ecap f020de\n";
+    let modules = "AMD IOMMUv2 functionality not available on this system\n";
+    assert_eq!(from_log(&format!("{unit}{modules}"), "test").iommu.state, Switch::Off);
+    assert_eq!(from_log(unit, "test").iommu.state, Switch::Unknown);
+    let begun = "IOMMU 0 0xfbffc000: using Queued invalidation\n";
+    assert_eq!(from_log(&format!("{unit}{begun}{modules}"), "test").iommu.state, Switch::On);
+}
+
+#[test]
+fn mark_that_closes_a_quotation_is_no_part_of_a_range() {
+    let facts = from_log("DMAR: RMRR base: 0x0000007a000000 end: 0x0000007c7fffff`\n", "test");
+    assert_eq!((facts.iommu.reserved.len(), facts.faults.len()), (1, 0));
+}
+
+#[test]
+fn bars_of_quotation_are_no_part_of_a_message() {
+    let facts = from_log(
+        "> |DMAR: Setting RMRR:\n> |DMAR: Setting identity map for device 0000:00:1a.0 [0x1000 - 0x1fff]\n",
+        "test",
+    );
+    assert_eq!((facts.iommu.state, facts.iommu.reserved.len()), (Switch::On, 1));
+}
