@@ -90,7 +90,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "reset-none",
         &["no FLR, PM reset or bus reset", "nable to reset PCI device"],
-        r"(?:reset PCI device (?P<device>%B))?.*(?:no FLR, PM reset|reset PCI device .*(?:internal error|no reset))",
+        r"(?:reset PCI device (?P<device>%B))?.*(?:no FLR, PM reset|PM reset or bus reset|reset PCI device .*(?:internal error|no reset))",
         "libvirt virPCIDeviceReset",
         "the device offers no reset that libvirt can use",
     ),

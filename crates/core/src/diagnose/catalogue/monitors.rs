@@ -47,7 +47,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "mon-region-unaligned",
         &["VfioMapRegion(", "region already in use or not aligned"],
-        r"VfioMapRegion\(.*Invalid argument",
+        r"VfioMapRegion\((?:MmapArea|.*Invalid argument)",
         "Cloud Hypervisor VfioPciDevice::map_mmio_regions, Linux __kvm_set_memory_region",
         "what is left of a BAR beside its MSI-X table begins or ends within a page",
     ),

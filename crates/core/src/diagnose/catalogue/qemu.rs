@@ -173,7 +173,7 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "stuck-d3",
-        &["nable to power on device"],
+        &["nable to power on device", "not power on device"],
         r"stuck in D(?P<state>\d)",
         "QEMU vfio_pci_pre_reset",
         "the device stays in a low power state",

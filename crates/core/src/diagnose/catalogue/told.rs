@@ -97,8 +97,9 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-not-bound",
         &[
-            &["vfio"],
+            &["vfio", "pptdevs", "passthru"],
             &[
+                "still takes over",
                 "not bound",
                 "isn't bound",
                 "not bind",
@@ -463,6 +464,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "not support flr",
                 "doesn't support flr",
                 "not support resetting",
+                "reset function isn't supported",
+                "reset function is not supported",
             ],
             DEVICE,
         ],

@@ -1,4 +1,4 @@
-//! What people tell of a failure, continued from [`super::told`]: the VM that is moved or saved, Xen and its dom0.
+//! What people tell of a failure, continued from [`super::told`]: the VM that is moved, saved or too large to map, Xen and its dom0.
 
 use super::{Pattern, told};
 
@@ -63,6 +63,24 @@ pub(super) const ROWS: &[Pattern] = &[
             ],
         ],
         "virtual functions are said not to outlive a boot",
+    ),
+    told(
+        "told-mappings",
+        &[
+            &[
+                "dma mapping",
+                "dma entries",
+                "dma_entry_limit",
+                "number of mappings",
+                "vfio region",
+                "vfio mapping",
+                "vfio register",
+                "vfio_iommu_map_dma",
+                "dma_map",
+            ],
+            &["limit", "run out", "running out", "runs out", "exhaust", "too many", "65535"],
+        ],
+        "the number of DMA mappings is used up",
     ),
     told(
         "told-migration",

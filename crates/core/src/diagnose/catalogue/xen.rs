@@ -75,10 +75,22 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "xen-already-assigned",
-        &["already assigned, or non-existent", "already in use", "already been assigned"],
+        &[
+            "already assigned, or non-existent",
+            "already assigned to a different guest",
+            "already in use",
+            "already been assigned",
+        ],
         r"(?P<device>%B).{0,40}(?:already assigned|already in use|been assigned)|already assigned, or non-existent",
         "Xen iommu_do_pci_domctl, libxl, xend",
         "another domain has the device",
+    ),
+    row(
+        "xen-no-iommu",
+        &["cannot be assigned - no IOMMU"],
+        r"(?:PCI device (?P<device>%B) )?cannot be assigned - no IOMMU",
+        "libxl libxl__device_pci_add",
+        "Xen has no IOMMU in use for a guest with its own page tables",
     ),
     row(
         "xen-irq-share",

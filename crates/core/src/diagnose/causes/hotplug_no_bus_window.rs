@@ -14,6 +14,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("assign-failed", 4.2).with(&["hotplug-said"]).cured_by(&["bar-assigned"]),
         primary("assign-failed", 4.0).with(&["pciehp-add"]).cured_by(&["bar-assigned"]),
         primary("told-hotplug-window", 1.4),
+        // An empty port has no window either where nothing is hot-added.
+        primary("bridge-no-window", 2.2).with(&["hotplug-said", "qemu-bridge"]),
     ],
     look_alikes: &[
         LookAlike { cause: "guest-mmio-window", tell: "then the device was there from the start" },

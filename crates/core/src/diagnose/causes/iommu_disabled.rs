@@ -27,6 +27,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("bind-einval", 1.2),
         primary("devbind-einval", 3.0),
         primary("xen-iov-off", 3.2),
+        primary("xen-no-iommu", 4.0),
         primary("xen-no-passthrough", 3.0),
         primary("sysfs-no-groups", 3.0),
         primary("said-iommu-off", 0.9).with(&["passthrough-named"]).unless(&["un-vfio-user"]),

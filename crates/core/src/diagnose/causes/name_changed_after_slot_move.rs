@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: Some("device-moved"),
     clues: &[
+        against("virtual-plugged", 4.5).unless(&["passthrough-named", "hostpci-option"]),
         primary("libxl-lstat", 2.6),
         against("pve-group-mismatch", 3.0),
         primary("unraid-not-found", 3.4),

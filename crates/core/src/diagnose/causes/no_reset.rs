@@ -33,6 +33,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("not-ready-bus", 1.0),
         against("d0-refused", 0.8),
         against("xen-map-irq", 1.5),
+        against("xen-rmrr", 2.0),
         against("xen-no-free-pirq", 1.5),
         against("code-43", 1.0),
         primary("told-no-reset", 1.7),

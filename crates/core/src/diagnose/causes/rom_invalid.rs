@@ -11,6 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("rom-unreadable", 2.2),
         primary("rom-signature", 0.7),
+        primary("rom-signature", 2.4).with(&["code-43", "igpu-handed"]).unless(&["code-43-gone"]),
         primary("romfile-open", 2.4).unless(&["un-qemu-rom"]),
         primary("guest-radeon-rom", 3.0),
         primary("no-rom", 0.1).with(&["said-fails", "rom-signature"]),
