@@ -70,6 +70,7 @@ impl Target {
         }
         row.check(task, self.defect)?;
         if let Err(conflict) = self.exclusion(row.access, task) {
+            self.executed_all_the_same(task, false);
             self.traces.conflicts += 1;
             if self.traces.conflicts >= 5 && self.has(Defect::ReserveWornOut) {
                 self.reserved_by = None;
@@ -144,6 +145,7 @@ impl Target {
 
     fn unknown(&mut self, task: &Task<'_>) -> Reply {
         self.refused_opcode = true;
+        self.executed_all_the_same(task, false);
         match self.defect {
             Some(Defect::UnknownGood) => nothing(),
             Some(Defect::UnknownHangs) => Err(Refusal::Silence),

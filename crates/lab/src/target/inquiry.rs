@@ -106,6 +106,7 @@ impl Target {
         }
         if self.has(Defect::InquiryNeedsReady)
             || matches!(self.spindle, Spindle::Formatting(..)) && self.has(Defect::InquiryFormatting)
+            || task.byte(2) == 0x80 && self.formatting().is_some() && self.has(Defect::VpdFormattingRefused)
         {
             self.ready(task)?;
         }

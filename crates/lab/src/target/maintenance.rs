@@ -52,6 +52,7 @@ impl Target {
             immediate = flags & 0x02 != 0;
         }
         self.medium.replace();
+        self.memory.has_formatted = true;
         if self.has(Defect::AttentionAfterFormat) {
             self.kept(task.initiator).attention = Some(Sense::MEDIUM_CHANGED);
         }

@@ -299,7 +299,7 @@ impl Target {
             self.medium.protection = Protection::Off;
         }
         let holder = self.reserved_by;
-        let before = self.remembered;
+        let (before, spindle) = (self.remembered, self.spindle);
         self.traces.unread_since_reset = true;
         self.traces.just_reset = reset == Reset::Bus;
         let second_prevents = self.kept(Initiator::B).prevents_removal;
@@ -355,6 +355,7 @@ impl Target {
             self.spindle = Spindle::Ready;
         }
         self.refused_opcode = false;
+        self.misreset(reset, spindle, before.map(|kept| kept.prevents_removal));
     }
 
     /// An initiator has left for good: what was kept or held for it goes; what it may have missed is told to whoever comes
@@ -371,7 +372,9 @@ impl Target {
     pub fn change_medium(&mut self) {
         if self.model.medium == MediumKind::Removable {
             self.medium.replace();
+            let pending = self.kept(Initiator::B).attention;
             self.medium_came();
+            self.mischanged(pending);
             if self.has(Defect::ChangeEndsReservation) {
                 self.reserved_by = None;
             }
@@ -442,6 +445,7 @@ impl Target {
                 }
                 self.traces.inquired_absent = task.opcode() == command::INQUIRY;
                 self.pass_absent(nexus.initiator);
+                self.executed_all_the_same(&task, true);
                 *reply
             }
         };
@@ -495,7 +499,8 @@ impl Target {
         let short = task.opcode() == 0x5a && residual > 0 && self.has(Defect::ModeResidualZero);
         let residual = if short { 0 } else { residual };
         sent.truncate(expected_in);
-        Response { status, data: sent, residual, elapsed: self.clock.saturating_sub(before) }
+        let response = Response { status, data: sent, residual, elapsed: self.clock.saturating_sub(before) };
+        self.misanswered(&task, response)
     }
 
     /// A command to an absent logical unit leaves LUN 0 as it was.
@@ -527,6 +532,7 @@ impl Target {
         self.traces.was_out_of_range |= told == Sense::RANGE;
         let told = self.mistold(initiator, told);
         let told = self.retold(initiator, self.memory.opcode, told);
+        let told = self.mispointed(told);
         let is_range = told == Sense::RANGE && initiator == Initiator::B;
         let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
         self.keep_sense(initiator, told.seen_by(self.defect));

@@ -27,6 +27,9 @@ impl Target {
     /// Whether medium access can go on; if not, why (8.2.16).
     pub(super) fn ready(&mut self, task: &Task<'_>) -> Result<(), Refusal> {
         self.polled += 1;
+        if let Some(answer) = self.misready(task) {
+            return answer;
+        }
         if !self.medium.present {
             let told = task.opcode() == 0x25 && self.has(Defect::EmptyCapacity);
             return if told { Ok(()) } else { Err(Sense::NO_MEDIUM.into()) };
@@ -245,6 +248,7 @@ impl Target {
             0x28 if self.has(Defect::ReserveRead10Allowed) => false,
             0x25 if self.has(Defect::ReserveCapacityAllowed) => false,
             0x1e if self.has(Defect::ReservePreventAllowed) => false,
+            other if self.passes_reservation(other) => false,
             _ => access != Access::Always && !self.has(Defect::ReserveIgnored),
         };
         let expired = self.has(Defect::ReserveExpires) && self.commands > self.traces.reserved_at + 100;

@@ -37,7 +37,8 @@ fn a_sound_disk_passes_every_case_that_can_run() {
         let beyond = ["needs ", "only where ", "its harm is "].iter().any(|begin| reason.starts_with(begin));
         assert!(beyond, "{}: {reason}", row.case);
     }
-    assert!(run.count(Outcome::Pass) > run.count(Outcome::Skip));
+    // Cases that need a second initiator or events only grow in number; these are those that run here.
+    assert!(run.count(Outcome::Pass) > 200, "{} pass", run.count(Outcome::Pass));
     assert_eq!(rig.starts, 1);
 }
 

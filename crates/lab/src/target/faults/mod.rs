@@ -3,7 +3,9 @@
 
 mod blocks;
 mod counts;
+mod events;
 mod options;
+mod pairs;
 mod settings;
 mod unit;
 
@@ -89,6 +91,22 @@ pub(super) struct Memory {
     pub(super) errors: u32,
     /// The field pointer that was told last.
     pub(super) pointer: Option<u8>,
+    /// Whether the command before was RELEASE, and nothing was reserved.
+    released_nothing: bool,
+    /// RELEASE commands since power-on.
+    releases: u32,
+    /// Write commands since power-on.
+    writes: u32,
+    /// Whether nothing was written since FORMAT UNIT.
+    unwritten_since_format: bool,
+    /// Whether there was a FORMAT UNIT since power-on.
+    pub(super) has_formatted: bool,
+    /// What is cached of the second block of a range.
+    under_same: Option<(u32, [u8; BLOCK_BYTES])>,
+    /// Whether the first command after a reset is slow.
+    slow_start: bool,
+    /// Whether there was no error since a RESERVATION CONFLICT.
+    conflicted: bool,
 }
 
 /// First block and number of blocks of a command that has them.
@@ -117,7 +135,8 @@ impl Target {
             .or_else(|| self.instead_of_unit(task))
             .or_else(|| self.instead_of_settings(task, now))
             .or_else(|| self.instead_of_counted(task, now))
-            .or_else(|| self.instead_of_options(task, now));
+            .or_else(|| self.instead_of_options(task, now))
+            .or_else(|| self.instead_of_pairs(task, now));
         let second = task.initiator == Initiator::B;
         if now.writes() {
             self.memory.unwritten_since_start = false;
@@ -147,6 +166,7 @@ impl Target {
                     .map(|data| self.spoiled_settings(task, now, data))
                     .map(|data| self.spoiled_counted(now, data))
                     .map(|data| self.spoiled_options(task, now, data))
+                    .map(|data| self.spoiled_pairs(task, now, data))
             }
             Err(refusal) => {
                 self.refused(task);

@@ -63,6 +63,7 @@ impl Target {
             0 => Values::Current,
             1 => Values::Changeable,
             2 => Values::Default,
+            _ if task.initiator == Initiator::B && self.has(Defect::ModeSavedSecond) => Values::Default,
             _ => Values::Saved,
         };
         if values == Values::Saved && self.has(Defect::ModeSavedRefused) {

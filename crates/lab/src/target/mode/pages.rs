@@ -7,6 +7,7 @@ use crate::target::{BLOCK_BYTES, MediumKind, Model};
 const PS: u8 = 0x80;
 const CACHING: u8 = 0x08;
 const WCE: u8 = 0x04;
+const RCD: u8 = 0x01;
 const HEADS: u32 = 16;
 const SECTORS_PER_TRACK: u16 = 63;
 const ROTATIONS_PER_MINUTE: u16 = 5400;
@@ -141,6 +142,19 @@ impl Pages {
         page.and_then(|page| page.current.first()).is_some_and(|byte| byte & WCE != 0)
     }
 
+    /// Whether reads may not come from the cache.
+    pub(in crate::target) fn read_cache_off(&self) -> bool {
+        let page = self.pages.iter().find(|page| page.code == CACHING);
+        page.and_then(|page| page.current.first()).is_some_and(|byte| byte & RCD != 0)
+    }
+
+    /// Switches the write cache off.
+    pub(in crate::target) fn clear_write_cache(&mut self) {
+        if let Some(flags) = self.find(CACHING).and_then(|page| page.current.first_mut()) {
+            *flags &= !WCE;
+        }
+    }
+
     pub(in crate::target) fn restore_saved(&mut self) {
         for page in &mut self.pages {
             if page.code != CACHING || self.defect != Some(Defect::ResetKeepsCachePage) {
@@ -230,6 +244,7 @@ impl Pages {
         let (all, defaults) = (self.has(Defect::SelectFixedChanged), self.has(Defect::SelectChangesDefault));
         let saves = self.has(Defect::SelectSavesAlways);
         let swapped = self.has(Defect::SelectRetriesSwapped);
+        let signed = self.has(Defect::SelectRetrySigned);
         let clamped = self.has(Defect::SelectRetriesClamped);
         let rcd_lost = self.has(Defect::SelectRcdLost);
         let excludes = self.has(Defect::SelectRcdExcludes);
@@ -253,6 +268,12 @@ impl Pages {
             if *new != 0 || !zero_kept {
                 *current = *current & !mask | new & mask;
             }
+        }
+        if code == 0x01
+            && signed
+            && let Some(retries) = page.current.get_mut(6).filter(|retries| **retries > 127)
+        {
+            *retries = 0;
         }
         if code == 0x01 && swapped && page.current.len() > 6 {
             page.current.swap(1, 6);
@@ -287,7 +308,8 @@ impl Pages {
                     page.changeable.fill(0);
                 }
                 page.saved.clone_from(&page.current);
-                if self.defect == Some(Defect::ModeDefaultSaved) {
+                let of_control = page.code == 0x0a && self.defect == Some(Defect::ModeDefaultA);
+                if of_control || self.defect == Some(Defect::ModeDefaultSaved) {
                     page.default.clone_from(&page.current);
                 }
             } else if drops {

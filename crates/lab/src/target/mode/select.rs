@@ -40,6 +40,12 @@ impl Target {
         if checked.is_err() && self.has(Defect::AttentionModeFailed) {
             self.tell_mode_changed(task);
         }
+        if checked.is_err()
+            && let [(code, new), _] = pages.as_slice()
+            && self.has(Defect::SelectThirdAtomic)
+        {
+            self.pages.set(*code, new);
+        }
         if checked.is_err() && !self.has(Defect::SelectNotAtomic) {
             checked?;
         }
@@ -66,9 +72,14 @@ impl Target {
         }
         self.traces.described |= list.get(if form == Form::Six { 3 } else { 7 }) == Some(&8);
         let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing)
-            || task.initiator == Initiator::B && self.has(Defect::SelectSecondUnsaved);
+            || task.initiator == Initiator::B && self.has(Defect::SelectSecondUnsaved)
+            || self.memory.has_formatted && self.has(Defect::FormatUnsavable);
         if task.bit(1, 0) && !unsaved && !self.has(Defect::SelectSavesNothing) {
-            let most = if self.has(Defect::SelectSavesFirst) { 1 } else { pages.len() };
+            let most = match self.defect {
+                Some(Defect::SelectSavesFirst) => 1,
+                Some(Defect::SelectThirdUnsaved) => 2,
+                _ => pages.len(),
+            };
             let codes: Vec<_> = pages.iter().take(most).map(|(code, _)| *code).collect();
             self.pages.save(&codes);
         }
@@ -80,6 +91,11 @@ impl Target {
 
     /// The other initiator learns that parameters changed (7.9).
     fn tell_mode_changed(&mut self, task: &Task<'_>) {
+        let untold = task.opcode() == 0x55 && self.has(Defect::AttentionMode10Missing)
+            || task.bit(1, 0) && self.has(Defect::AttentionModeSavedMissing);
+        if untold {
+            return;
+        }
         if self.has(Defect::AttentionModeToSelf) {
             self.kept(task.initiator).attention = Some(Sense::MODE_CHANGED);
         } else if task.initiator == Initiator::B && self.has(Defect::AttentionModeToFirst) {
@@ -96,11 +112,12 @@ impl Target {
             return if self.has(Defect::SelectShortHeader) { Ok(()) } else { Err(Sense::LIST_LENGTH.into()) };
         };
         let byte = |at: usize| header.get(at).copied().unwrap_or_default();
+        let reserved = !self.has(Defect::Select10ReservedIgnored);
         // Mode data length and reserved bytes; the device-specific parameter is ignored (9.3.3).
         let (length, medium_type, descriptors) = match form {
             Form::Six => (byte(0), byte(1), usize::from(byte(3))),
             Form::Ten => (
-                byte(0) | byte(1) | byte(4) | byte(5),
+                byte(0) | byte(1) | if reserved { byte(4) | byte(5) } else { 0 },
                 byte(2),
                 usize::from(byte(6)) << 8 | usize::from(byte(7)),
             ),
