@@ -4,19 +4,22 @@
 //! What the main part says stays; another part tells what it leaves open. Nothing is concluded from one part about what
 //! another does not show.
 
-use super::{Fact, Facts, FunctionFacts, IommuVendor, Switch};
+use super::{Fact, Facts, FunctionFacts, IommuVendor, SourceKind, Switch};
 
 /// The most faults that are kept of what stands beside.
 const MOST_FAULTS: usize = 200;
 
 /// Adds to `facts` what `other`, read from another part of the same text, tells more.
 pub(super) fn join(facts: &mut Facts, other: Facts) {
+    // A log names a few functions in passing; a listing is the list of them.
+    let listed = other.origin.kind() != SourceKind::Log;
     for (address, told) in other.functions {
         match facts.functions.get_mut(&address) {
             Some(function) => complete(function, told),
-            None => {
+            None if listed => {
                 facts.functions.insert(address, told);
             }
+            None => {}
         }
     }
     let (ours, theirs) = (&mut facts.iommu, other.iommu);
@@ -88,7 +91,7 @@ fn fill<T>(ours: &mut Fact<T>, theirs: Fact<T>) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{GroupId, SourceKind, from_text};
+    use super::super::{GroupId, from_text};
     use super::*;
     use crate::pci::ClassCode;
 
@@ -113,6 +116,19 @@ mod tests {
         assert_eq!((&vga.group, &sound.group), (&Fact::Known(GroupId(7)), &Fact::Known(GroupId(7))));
         assert_eq!(usb.class, Fact::Known(ClassCode::from_bits(0x0c_0300)));
         assert_eq!(facts.faults, []);
+    }
+
+    #[test]
+    fn function_that_only_the_log_names_is_not_added_to_a_listing() {
+        let facts = from_text(
+            b"[    0.5] pci 0000:00:00.2: AMD-Vi: Found IOMMU cap 0x40\n\
+              $ find /sys/kernel/iommu_groups -type l\n/sys/kernel/iommu_groups/1/devices/0000:00:01.0\n\
+              /sys/kernel/iommu_groups/2/devices/0000:00:02.0\n/sys/kernel/iommu_groups/3/devices/0000:00:03.0\n",
+            "post",
+        )
+        .expect("a source");
+        assert_eq!((facts.origin.kind(), facts.functions.len()), (SourceKind::Groups, 3));
+        assert_eq!(facts.iommu.vendor, IommuVendor::Amd);
     }
 
     #[test]
