@@ -10,7 +10,8 @@ const MOST_DIGITS: usize = 7;
 /// `bytes` without the numbers of lines.
 ///
 /// Lines one below the other whose numbers follow each other have them; not so where each of them begins with the address of a
-/// function, as those of buses with one function each do (`01:00.0`, `02:00.0`).
+/// function, as those of buses with one function each do (`01:00.0`, `02:00.0`), nor from 0 on, as IOMMU groups are numbered and
+/// lines are not.
 pub(super) fn without_numbers(bytes: &[u8]) -> Cow<'_, [u8]> {
     let lines: Vec<&[u8]> = bytes.split(|byte| *byte == b'\n').collect();
     let heads: Vec<Option<Head>> = lines.iter().map(|line| head(line)).collect();
@@ -18,8 +19,10 @@ pub(super) fn without_numbers(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut first = 0;
     while first < lines.len() {
         let run = run(heads.get(first..).unwrap_or_default());
-        let numbered =
-            run >= FEWEST && heads.iter().skip(first).take(run).flatten().any(|head| !head.of_address);
+        let heads_of_run = || heads.iter().skip(first).take(run).flatten();
+        let numbered = run >= FEWEST
+            && heads_of_run().all(|head| head.number > 0)
+            && heads_of_run().any(|head| !head.of_address);
         if numbered && plain.is_none() {
             let mut before = Vec::with_capacity(bytes.len());
             lines.iter().take(first).for_each(|line| push(&mut before, line));
@@ -128,6 +131,7 @@ mod tests {
             "00: 86 80\n10: 01 02\n20: 03 04\n",
             "1. a\n2. b\n4. c\n",
             "1 2 3\n",
+            "0: 00:00.0 a\n1: 00:01.0 b\n2: 00:02.0 c\n3: 00:03.0 d\n",
         ] {
             assert!(matches!(without_numbers(text.as_bytes()), Cow::Borrowed(_)), "{text}");
         }
