@@ -113,12 +113,7 @@ fn apply_killed(scene: &Scene<'_>) -> Result<String> {
         half_done += usize::from(killed_then_undone(scene, line, &script)?.contains("half done"));
     }
     let times = lines + 2;
-    // How many are caught depends on how soon a shell sees the line; some have to be, or nothing was tried.
-    what(
-        half_done * 3 >= times,
-        "a third of the applies were caught in the middle",
-        &Value::from(half_done),
-    )?;
+    what(half_done * 2 > times, "most applies were caught in the middle", &Value::from(half_done))?;
     Ok(format!("{times} times, {half_done} of them half done; undone each time"))
 }
 
