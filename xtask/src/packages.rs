@@ -25,6 +25,8 @@ const PACKAGES: &[Package] = &[
     Package { name: "pciutils", proof: "/usr/bin/lspci" },
     Package { name: "e2fsprogs", proof: "/usr/sbin/mke2fs" },
     Package { name: "gcc", proof: "/usr/bin/cc" },
+    // Kills a program in the lab at a system call.
+    Package { name: "strace", proof: "/usr/bin/strace" },
     // What the diagnosis is measured against.
     Package { name: "ripgrep", proof: "/usr/bin/rg" },
     // QEMU's iSCSI driver, and targets and tests of others.

@@ -51,17 +51,18 @@ vm_is_up() { [ -n "$(vm)" ]; }
 guest_works() { awk '/vfio-intx/ { n += $2 + $3 } END { exit n < 20 }' /proc/interrupts; }
 # Waits until nobody is at work on the host: a modprobe that outlives its killed owner keeps the lock.
 settled() { while slotwise undo 999999 2>&1 | grep -q 'at work'; do sleep 0.1; done; }
-# Kills a process the moment a journal has so many lines. No process is started in between: that takes too long.
-kill_at_line() {
-    while kill -0 "$1" 2>/dev/null; do
-        n=0
-        [ -e "$2" ] && while read -r _; do n=$((n + 1)); done <"$2"
-        [ "$n" -ge "$3" ] && { kill -KILL "$1"; return; }
-    done
+# Runs a program and kills it as its first thread enters its so many-th write. The kernel sees the signal before it carries
+# the call out (kernel/entry/common.c, syscall_trace_enter), so the kill is exact.
+killed_at_write() {
+    strace -qqq -o /dev/null -e trace=write -e inject=write:signal=KILL:when="$1" "${@:2}" >/dev/null 2>&1
+}
+# The numbers of a program's first and last write to a journal.
+writes() {
+    strace -y -qqq -e signal=none -o /tmp/writes -e trace=write "$@" >/dev/null 2>&1
+    awk '/[.]journal>/ { last = NR; first = first ? first : NR } END { print first, last }' /tmp/writes
 }
 journals=(/var/lib/slotwise/*.journal)
 newest=${journals[-1]}
-printf -v next '/var/lib/slotwise/%06d.journal' $((${#journals[@]} + 1))
 "#;
 
 /// What one misfortune is, and what it shows.

@@ -29,6 +29,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("setpriv", "util-linux"),
     ("prlimit", "util-linux"),
 ];
+/// Programs that a lab host has where this machine has them: they look into what went wrong in it.
+const PROGRAMS_WHERE_PRESENT: &[&str] = &["strace"];
 /// Names under which kmod is called.
 const KMOD_NAMES: &[&str] = &["modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod"];
 /// Firmware and boot ROMs guests need, in QEMU's data folders; those that end a guest's start when missing are
@@ -192,8 +194,10 @@ fn skeleton(tree: &mut Tree) {
 }
 
 fn programs(tree: &mut Tree) -> Result<(), ArtifactError> {
-    for (name, package) in PROGRAMS {
-        let path = find_program(name, package)?;
+    let needed = PROGRAMS.iter().map(|(name, package)| find_program(name, package));
+    let present = PROGRAMS_WHERE_PRESENT.iter().filter_map(|name| find_program(name, "").ok()).map(Ok);
+    for path in needed.chain(present) {
+        let path = path?;
         tree.insert(&path, Node::File(path.clone()));
         for library in shared_libraries(&path)? {
             tree.insert(&library, Node::File(library.clone()));

@@ -17,9 +17,9 @@ pub(super) const ALL: &[Misfortune] = &[
     Misfortune { title: "no QEMU on this host", befall: no_monitor },
     Misfortune { title: "not root", befall: not_root },
     Misfortune { title: "no room for the journal", befall: disk_full },
-    Misfortune { title: "apply killed at each line of its journal", befall: apply_killed },
+    Misfortune { title: "apply killed at each of its writes", befall: apply_killed },
     Misfortune { title: "apply after one that was killed", befall: apply_after_a_killed_one },
-    Misfortune { title: "undo killed at each line of its journal", befall: undo_killed },
+    Misfortune { title: "undo killed at each of its writes", befall: undo_killed },
     Misfortune { title: "a second slotwise; then Ctrl-C during run", befall: second_at_work },
     Misfortune { title: "SIGTERM during run", befall: run_terminated },
     Misfortune { title: "run killed while its VM runs", befall: run_killed },
@@ -74,72 +74,73 @@ fn disk_full(scene: &Scene<'_>) -> Result<String> {
     Ok("refused before the first write, exit 2 with a hint".into())
 }
 
-/// How many lines a journal has after an apply, and after its undo.
-fn journal_lines(scene: &Scene<'_>) -> Result<(usize, usize)> {
-    let said = scene.script(
-        "slotwise apply bench.toml >/dev/null && wc -l <$next && slotwise undo >/dev/null && wc -l <$next",
-    )?;
-    let counts: Vec<usize> = said.out.lines().filter_map(|line| line.trim().parse().ok()).collect();
+/// Of a program's writes: the first and the last of them to a journal. Those between are to it and to the host.
+struct Writes {
+    first: usize,
+    last: usize,
+}
+
+/// The writes of an apply, and of its undo.
+fn writes(scene: &Scene<'_>) -> Result<[Writes; 2]> {
+    let said = scene.script("writes slotwise apply bench.toml; writes slotwise undo")?;
+    let counts: Vec<usize> = said.out.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+    // Fewer would be no journal: a begin, an intent and a done for each of four steps, and an end.
     match counts[..] {
-        [applied, undone] if said.status == 0 => Ok((applied, undone)),
-        _ => Err(format!("apply and undo should work: {}{}", said.out, said.err).into()),
+        [first, last, undo_first, undo_last] if last > first + 8 && undo_last > undo_first + 4 => {
+            Ok([Writes { first, last }, Writes { first: undo_first, last: undo_last }])
+        }
+        _ => Err(format!("apply and undo should write a journal: {}{}", said.out, said.err).into()),
     }
 }
 
 /// Runs a script that ends with `slotwise status`, undoes what there is to undo, and holds the host to what it was. Gives
 /// the standing of the last apply, as the status shows it.
-fn killed_then_undone(scene: &Scene<'_>, line: usize, script: &str) -> Result<String> {
+fn killed_then_undone(scene: &Scene<'_>, script: &str) -> Result<String> {
     let said =
         scene.script(&format!("{script}\necho ---; slotwise undo; undo=$?; echo ---; @state\nexit $undo"))?;
     has(&said, "---", 0)?;
     let parts: Vec<&str> = said.out.split("---\n").collect();
     let [status, undone, state] = parts[..] else { return Err(format!("three parts: {}", said.out).into()) };
-    scene
-        .was(state)
-        .map_err(|error| format!("killed at line {line}: {error}\n{status}{undone}{}", said.err))?;
+    scene.was(state).map_err(|error| format!("after `{script}`: {error}\n{status}{undone}{}", said.err))?;
     let mut heads = status.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
     Ok(heads.next_back().unwrap_or_default().to_owned())
 }
 
 fn apply_killed(scene: &Scene<'_>) -> Result<String> {
-    let (lines, _) = journal_lines(scene)?;
+    let [Writes { first, last }, _] = writes(scene)?;
     let mut half_done = 0;
-    // Line 0: as soon as it has begun; past the last: after it has ended.
-    for line in 0..=lines + 1 {
-        let script = format!(
-            "slotwise apply bench.toml >/dev/null 2>&1 & kill_at_line $! $next {line}; wait $! 2>/dev/null; settled
-             slotwise status"
-        );
-        half_done += usize::from(killed_then_undone(scene, line, &script)?.contains("half done"));
+    for n in first..=last + 1 {
+        let script = format!("killed_at_write {n} slotwise apply bench.toml; settled; slotwise status");
+        half_done += usize::from(killed_then_undone(scene, &script)?.contains("half done"));
     }
-    let times = lines + 2;
-    what(half_done * 2 > times, "most applies were caught in the middle", &Value::from(half_done))?;
-    Ok(format!("{times} times, {half_done} of them half done; undone each time"))
+    // The write at which it is killed is not carried out. With the journal's first line alone nothing was begun.
+    what(half_done == last - first - 1, "each is caught in the middle", &half_done.into())?;
+    Ok(format!("{} times, {half_done} of them half done; undone each time", last + 2 - first))
 }
 
 fn apply_after_a_killed_one(scene: &Scene<'_>) -> Result<String> {
-    let script =
-        "slotwise apply bench.toml >/dev/null 2>&1 & kill_at_line $! $next 5; wait $! 2>/dev/null; settled
-        slotwise apply bench.toml";
-    scene.shows(script, 2, &["was ended in the middle", "hint: run `slotwise undo` first"])?;
+    let [Writes { first, .. }, _] = writes(scene)?;
+    let script = format!(
+        "killed_at_write {} slotwise apply bench.toml; settled; slotwise apply bench.toml",
+        first + 5
+    );
+    scene.shows(&script, 2, &["was ended in the middle", "hint: run `slotwise undo` first"])?;
     scene.shows("slotwise undo", 0, &["undone: "])?;
     Ok("refused until undone, exit 2 with a hint".into())
 }
 
 fn undo_killed(scene: &Scene<'_>) -> Result<String> {
-    let (from, to) = journal_lines(scene)?;
+    let [_, Writes { first, last }] = writes(scene)?;
     let mut cut_short = 0;
-    for line in from..=to {
+    for n in first..=last + 1 {
         let script = format!(
             "slotwise apply bench.toml >/dev/null || exit
-             slotwise undo >/dev/null 2>&1 & kill_at_line $! $next {line}; wait $! 2>/dev/null; settled
-             slotwise status"
+             killed_at_write {n} slotwise undo; settled; slotwise status"
         );
-        cut_short += usize::from(!killed_then_undone(scene, line, &script)?.contains("undone"));
+        cut_short += usize::from(!killed_then_undone(scene, &script)?.contains("undone"));
     }
-    let times = to - from + 1;
-    what(cut_short > 0, "some were caught in the middle", &Value::from(cut_short))?;
-    Ok(format!("{times} times, {cut_short} of them not at its end; undone by the next"))
+    what(cut_short == last + 1 - first, "each but the last is cut short", &cut_short.into())?;
+    Ok(format!("{} times, {cut_short} of them not at its end; undone by the next", last + 2 - first))
 }
 
 /// Starts a run in the background, does something while its VM runs, and gives its status and what it said.
