@@ -1,6 +1,5 @@
 //! The misfortunes, each with what the user is told of it. What a function gives is what it showed, for the list.
 
-use serde_json::Value;
 use slotwise_core::facts::{Origin, SourceKind};
 use slotwise_core::plan;
 use slotwise_core::report::wire;
