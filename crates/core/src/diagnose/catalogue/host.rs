@@ -121,7 +121,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "gpu-module-in-use",
         &["Module nv", "Module amdgpu", "Module radeon", "Module nouveau", "Module i915", "Module snd_hda"],
-        r"Module (?P<driver>nvidia\w*|amdgpu|radeon|nouveau|i915|snd_hda_intel) is in use\b",
+        r"Module \W?(?P<driver>nvidia\w*|amdgpu|radeon|nouveau|i915|snd_hda_intel)\W? (?:is )?(?:still )?in use\b",
         "modprobe -r, rmmod",
         "the GPU's host driver cannot be removed because something uses it",
     ),

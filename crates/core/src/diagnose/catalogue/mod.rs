@@ -149,6 +149,8 @@ pub(super) fn is_of_machine(id: &str) -> bool {
         "iommu-oops",
         "libusb-denied",
         "module-key",
+        "module-in-use",
+        "gpu-module-in-use",
     ];
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
     [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)

@@ -466,6 +466,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "not support resetting",
                 "reset function isn't supported",
                 "reset function is not supported",
+                // What Qubes OS calls going without a reset (`qvm-pci attach --option no-strict-reset=True`).
+                "no-strict-reset",
             ],
             DEVICE,
         ],
