@@ -124,6 +124,8 @@ pub(super) fn is_of_any_machine(id: &str) -> bool {
         "code-43",
         "assign-failed-large",
         "window-failed-large",
+        "window-cannot-fit",
+        "resize-failed",
         "cant-enable-unassigned",
         "ats-timeout-intel",
         "ats-timeout-amd",

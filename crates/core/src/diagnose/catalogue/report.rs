@@ -80,9 +80,16 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "said-iommu-off",
         &["IOMMU", "iommu", "VT-d", "vt-d", "AMD-Vi", "SMMU"],
-        r"(?:iommu|vt-?d|amd-vi|smmu)\w*\s+(?:is |was |has been |appears |seems )?(?:to be )?(?:not (?:enabled|activated|turned on|active|present|available|found|detected|working)|disabled|off\b|missing)|(?:forgot to|did not|did n.t) (?:enable|turn on|activate)\s+(?:\w+ ){0,3}(?:iommu|vt-?d|amd-vi)|no iommu (?:groups?|detected|found|support)|(?:iommu_groups|iommu groups).{0,30}(?:empty|missing|nothing|no )|(?:without|missing) .{0,10}(?:intel_iommu|amd_iommu|iommu=)|no VT-d",
+        r"(?:iommu|vt-?d|amd-vi|smmu)\w*\s+(?:is |was |has been |appears |seems )?(?:to be )?(?:not (?:enabled|activated|turned on|active|present|available|found|detected|working)|disabled|off\b|missing)|(?:forgot to|did not|did n.t) (?:enable|turn on|activate)\s+(?:\w+ ){0,3}(?:iommu|vt-?d|amd-vi)|no iommu (?:groups?|detected|found|support)|(?:iommu|vt-?d|amd-vi)\b.{0,40}\bdisabled in (?:the |your )?(?:bios|uefi|firmware)|(?:iommu_groups|iommu groups).{0,30}(?:empty|missing|nothing|no )|(?:without|missing) .{0,10}(?:intel_iommu|amd_iommu|iommu=)|no VT-d",
         "reports",
         "the IOMMU is said to be off",
+    ),
+    row(
+        "said-without-iommu",
+        &["IOMMU-less", "even if IOMMU", "even if the IOMMU", "even without IOMMU", "even without an IOMMU"],
+        "",
+        "reports",
+        "it is to work where there is no IOMMU",
     ),
     row(
         "said-gpu-second-boot",

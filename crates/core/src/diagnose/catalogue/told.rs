@@ -315,6 +315,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "no iommu group",
                 "no iommu found",
                 "no iommu detected",
+                "disabled in bios",
+                "disabled in the bios",
             ],
         ],
         "the IOMMU is said to be off",

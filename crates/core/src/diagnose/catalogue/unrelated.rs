@@ -67,7 +67,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "thin pool",
             "out of data space",
         ],
-        r"(?:write|writing|copy|copying|file|log|disk|image|storage|volume|pool|tmp|/var|/mnt|sqlite|rsync|cp:|tar:|dd:|qcow|msgget|resize|extend|ENOSPC|quota|io-error|data space).*",
+        r"(?:write|writing|copy|copying|file|log|disk|image|storage|volume|pool|tmp|/var|/mnt|sqlite|rsync|cp:|tar:|dd:|qcow|msgget|resize|extend|(?:^|[^-])ENOSPC|quota|io-error|data space).*",
         "host file system",
         "the host's disk is full",
     ),
