@@ -292,7 +292,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "numa-mismatch-said",
         &["NUMA", "numa"],
-        r"numa[^.\n]{0,160}(?:slow|bandwidth|latenc|throughput|halv)|(?:slow|bandwidth|latenc|throughput)[^.\n]{0,160}numa|(?:different|wrong|other|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect)[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|different|wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|not (?:properly |correctly )?(?:mapped|aligned|placed|pinned|bound) .{0,40}numa|TopologyAffinityError|Resources cannot be allocated with Topology locality",
+        r"numa[^.\n]{0,160}(?:slow|bandwidth|latenc|throughput|halv)|(?:slow|bandwidth|latenc|throughput)[^.\n]{0,160}numa|(?:\b(?:on|in|from|of|across|between|to the|to an?|an?|the) (?:different|other)|\b(?:wrong|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect))[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|(?:is|are|on a|to a) different|(?:is|are|was|were|the) wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|not (?:properly |correctly )?(?:mapped|aligned|placed|pinned|bound) .{0,40}numa|TopologyAffinityError|Resources cannot be allocated with Topology locality",
         "reports, Kubernetes topology manager",
         "the device and the guest sit on different NUMA nodes",
     ),
