@@ -57,6 +57,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the physical function's driver is unloaded or reconfigured under assigned virtual functions",
     ),
     row(
+        "pf-removed",
+        &["PF driver", "sriov_numvfs", "rmmod ", "modprobe -r "],
+        r"(?:remov|unload|reload|unbind)\w* (?:the )?PF driver|PF driver .{0,30}(?:remov|unload|reload|unbind)|echo 0 ?> ?\S*sriov_numvfs|(?:rmmod|modprobe -r) (?:ixgbe|igb|i40e|ice|mlx\w+|bnxt_en|qat\w*|hisi_\w+|hns3|xe|i915)\b",
+        "Linux Documentation/PCI/pci-iov-howto.rst",
+        "the driver of the physical function is taken away",
+    ),
+    row(
         "pf-reset",
         &[
             "PF reset",
