@@ -153,6 +153,7 @@ pub(super) fn is_of_machine(id: &str) -> bool {
         "module-key",
         "module-in-use",
         "gpu-module-in-use",
+        "nvrm-usage",
     ];
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
     [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)
