@@ -4,6 +4,13 @@ use super::{Pattern, row};
 
 pub(super) const ROWS: &[Pattern] = &[
     row(
+        "gasket-table-timeout",
+        &["MSI-X table init timed out", "Page table init timed out"],
+        "",
+        "gasket-driver apex_driver.c: apex_reset",
+        "registers that share a page with the MSI-X table do not answer",
+    ),
+    row(
         "code-43",
         &["Code 43", "code 43", "Error 43", "error 43", "CODE 43", "(43)", "Code43", "code43"],
         r"(?:code|error)\W{0,3}43|reported problems\W+\(?code 43",

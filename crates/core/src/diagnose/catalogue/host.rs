@@ -57,6 +57,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the physical function's driver is unloaded or reconfigured under assigned virtual functions",
     ),
     row(
+        "pf-removed",
+        &["PF driver", "sriov_numvfs", "rmmod ", "modprobe -r "],
+        r"(?:remov|unload|reload|unbind)\w* (?:the )?PF driver|PF driver .{0,30}(?:remov|unload|reload|unbind)|echo 0 ?> ?\S*sriov_numvfs|(?:rmmod|modprobe -r) (?:ixgbe|igb|i40e|ice|mlx\w+|bnxt_en|qat\w*|hisi_\w+|hns3|xe|i915)\b",
+        "Linux Documentation/PCI/pci-iov-howto.rst",
+        "the driver of the physical function is taken away",
+    ),
+    row(
         "pf-reset",
         &[
             "PF reset",
@@ -121,7 +128,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "gpu-module-in-use",
         &["Module nv", "Module amdgpu", "Module radeon", "Module nouveau", "Module i915", "Module snd_hda"],
-        r"Module (?P<driver>nvidia\w*|amdgpu|radeon|nouveau|i915|snd_hda_intel) is in use\b",
+        r"Module \W?(?P<driver>nvidia\w*|amdgpu|radeon|nouveau|i915|snd_hda_intel)\W? (?:is )?(?:still )?in use\b",
         "modprobe -r, rmmod",
         "the GPU's host driver cannot be removed because something uses it",
     ),

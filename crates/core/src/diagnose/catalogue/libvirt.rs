@@ -5,8 +5,8 @@ use super::{Pattern, row};
 pub(super) const ROWS: &[Pattern] = &[
     row(
         "header-127",
-        &["nknown PCI header type"],
-        r"nknown PCI header type '?(?:127|0x7f)'?(?: for device '?(?P<device>%B))?",
+        &["PCI header type"],
+        r"PCI header type '?(?:127|0x7f)'?(?: for device '?(?P<device>%B))?",
         "libvirt virPCIGetHeaderType",
         "the configuration space of the device reads ff",
     ),

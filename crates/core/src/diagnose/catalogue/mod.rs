@@ -119,14 +119,17 @@ pub(super) fn is_prose(id: &str) -> bool {
 /// Whether the row called `id` is a message that a machine without a single VM prints as well, about its own devices.
 pub(super) fn is_of_any_machine(id: &str) -> bool {
     // A driver that refuses to run in a VM speaks of a VM; a GPU without room for its BARs is of no use to anybody.
-    // So is a device that the IOMMU waits for in vain.
+    // So is a device that the IOMMU waits for in vain, and an IOMMU that is not where the table says.
     const NOT: &[&str] = &[
         "code-43",
         "assign-failed-large",
         "window-failed-large",
+        "window-cannot-fit",
+        "resize-failed",
         "cant-enable-unassigned",
         "ats-timeout-intel",
         "ats-timeout-amd",
+        "dmar-bios-broken",
     ];
     !NOT.contains(&id) && is_of_machine(id)
 }
@@ -149,6 +152,10 @@ pub(super) fn is_of_machine(id: &str) -> bool {
         "iommu-oops",
         "libusb-denied",
         "module-key",
+        "module-in-use",
+        "gpu-module-in-use",
+        "nvrm-usage",
+        "dmar-bios-broken",
     ];
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
     [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)

@@ -226,6 +226,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the window of a bridge is too small for what lies behind it",
     ),
     row(
+        "bar-resize-tried",
+        &["ttempting to resize bar", "resizing BAR", "resize BAR from"],
+        r"attempting to resize bar from|attempts to resize bar|resizing bar \d",
+        "Linux xe_vram_resize, intel_resize_bar; reports",
+        "a driver sets out to make a BAR larger",
+    ),
+    row(
         "bar-assigned",
         &[": assigned"],
         r"BAR (?P<bar>\d+)[^\n]*: assigned",
@@ -287,8 +294,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "resize-failed",
-        &["ailed to resize BAR", "resourc", "BAR resize"],
-        r"(?:Not enough|no) PCI address space for a large BAR|ailed to resize BAR|Unable to resize .*BAR|resource\d_resize.*(?:No space|busy)",
+        &["ailed to resize BAR", "resourc", "BAR resize", "-ENOSPC"],
+        r"(?:Not enough|no) PCI address space for a large BAR|ailed to resize BAR|Unable to resize .*BAR|\bresiz\w+ .{0,80}\bfails? with -ENOSPC|resource\d_resize.*(?:No space|busy)",
         "Linux amdgpu_device_resize_fb_bar, pci_resize_resource",
         "a BAR could not be resized",
     ),

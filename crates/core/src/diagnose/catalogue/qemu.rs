@@ -125,7 +125,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "get-device-eio",
         GET_DEVICE,
-        r"getting device (?:(?P<device>%B) )?from group (?P<group>\d+): (?:Input/output error|Connection timed out|Inappropriate)",
+        r"(?:%B: |vfio: |^\W{0,4})(?:error |failed )?getting device (?:(?P<device>%B) )?from group (?P<group>\d+): (?:Input/output error|Connection timed out|Inappropriate)",
         "QEMU vfio_device_get",
         "the device could not be woken",
     ),

@@ -2,13 +2,22 @@
 
 use super::{Pattern, row};
 
-const MAP: &[&str] = &["dma_map(", "dma_map = -", "VFIO_MAP_DMA", "DMA mapping failed", "IOMMU_IOAS_MAP"];
+const MAP: &[&str] = &[
+    "dma_map(",
+    "dma_map = -",
+    "dma_map' ret",
+    "dma_map ret",
+    "dma_map fail",
+    "VFIO_MAP_DMA",
+    "DMA mapping failed",
+    "IOMMU_IOAS_MAP",
+];
 
 pub(super) const ROWS: &[Pattern] = &[
     row(
         "map-enomem",
         MAP,
-        r"(?:(?:dma_map\(.*?(?P<iova>0x[0-9a-f]+), (?P<size>0x[0-9a-f]+)|dma_map\(\.\.\.\)|dma_map = -12|VFIO_MAP_DMA|IOAS_MAP|DMA mapping).*?(?:-12|Cannot allocate memory)|VFIO_MAP_DMA:? -12)",
+        r"(?:(?:dma_map\(.*?(?P<iova>0x[0-9a-f]+), (?P<size>0x[0-9a-f]+)|dma_map\(\.\.\.\)|dma_map = -12|VFIO_MAP_DMA|IOAS_MAP|DMA mapping).*?(?:-12|Cannot allocate memory)|VFIO_MAP_DMA:? -12|dma_map\W{1,2}(?:returns?|returned|fails?|failed)\b.{0,20}(?:-12|ENOMEM))",
         "QEMU vfio_container_region_add, vfio_dma_map",
         "guest memory cannot be pinned",
     ),

@@ -80,9 +80,23 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "said-iommu-off",
         &["IOMMU", "iommu", "VT-d", "vt-d", "AMD-Vi", "SMMU"],
-        r"(?:iommu|vt-?d|amd-vi|smmu)\w*\s+(?:is |was |has been |appears |seems )?(?:to be )?(?:not (?:enabled|activated|turned on|active|present|available|found|detected|working)|disabled|off\b|missing)|(?:forgot to|did not|did n.t) (?:enable|turn on|activate)\s+(?:\w+ ){0,3}(?:iommu|vt-?d|amd-vi)|no iommu (?:groups?|detected|found|support)|(?:iommu_groups|iommu groups).{0,30}(?:empty|missing|nothing|no )|(?:without|missing) .{0,10}(?:intel_iommu|amd_iommu|iommu=)|no VT-d",
+        r"(?:iommu|vt-?d|amd-vi|smmu)\w*\s+(?:is |was |has been |appears |seems )?(?:to be )?(?:not (?:enabled|activated|turned on|active|present|available|found|detected|working)|disabled|off\b|missing)|(?:forgot to|did not|did n.t) (?:enable|turn on|activate)\s+(?:\w+ ){0,3}(?:iommu|vt-?d|amd-vi)|no iommu (?:groups?|detected|found|support)|(?:iommu|vt-?d|amd-vi)\b.{0,40}\bdisabled in (?:the |your )?(?:bios|uefi|firmware)|(?:iommu_groups|iommu groups).{0,30}(?:empty|missing|nothing|no )|(?:without|missing) .{0,10}(?:intel_iommu|amd_iommu|iommu=)|no VT-d",
         "reports",
         "the IOMMU is said to be off",
+    ),
+    row(
+        "said-without-iommu",
+        &["IOMMU-less", "even if IOMMU", "even if the IOMMU", "even without IOMMU", "even without an IOMMU"],
+        "",
+        "reports",
+        "it is to work where there is no IOMMU",
+    ),
+    row(
+        "said-migration-added",
+        &["igrat"],
+        r"^(?:[\w()/-]{1,16}: )?(?:(?:this (?:pr|pull request|patch|series|change|mr)\b.{0,40}?)|adds?|implements?|introduces?|experimental)\b.{0,40}\bmigration",
+        "reports",
+        "a change lets VMs with passed devices be migrated",
     ),
     row(
         "said-gpu-second-boot",
@@ -278,7 +292,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "numa-mismatch-said",
         &["NUMA", "numa"],
-        r"numa[^.\n]{0,160}(?:slow|bandwidth|latenc|throughput|halv)|(?:slow|bandwidth|latenc|throughput)[^.\n]{0,160}numa|(?:different|wrong|other|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect)[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|different|wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|not (?:properly |correctly )?(?:mapped|aligned|placed|pinned|bound) .{0,40}numa|TopologyAffinityError|Resources cannot be allocated with Topology locality",
+        r"numa[^.\n]{0,160}(?:slow|bandwidth|latenc|throughput|halv)|(?:slow|bandwidth|latenc|throughput)[^.\n]{0,160}numa|(?:\b(?:on|in|from|of|across|between|to the|to an?|an?|the) (?:different|other)|\b(?:wrong|remote|cross|mismatch\w*|not (?:on )?the same|another|incorrect))[ -]{1,2}(?:\w+ )?numa|numa.{0,60}(?:mismatch|(?:is|are|on a|to a) different|(?:is|are|was|were|the) wrong|remote|latency|penalt|misalign|doesn'?t match|do not match|cannot be aligned|affinity error)|not (?:properly |correctly )?(?:mapped|aligned|placed|pinned|bound) .{0,40}numa|TopologyAffinityError|Resources cannot be allocated with Topology locality",
         "reports, Kubernetes topology manager",
         "the device and the guest sit on different NUMA nodes",
     ),

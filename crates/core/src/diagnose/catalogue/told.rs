@@ -315,6 +315,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "no iommu group",
                 "no iommu found",
                 "no iommu detected",
+                "disabled in bios",
+                "disabled in the bios",
             ],
         ],
         "the IOMMU is said to be off",
@@ -466,6 +468,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "not support resetting",
                 "reset function isn't supported",
                 "reset function is not supported",
+                // What Qubes OS calls going without a reset (`qvm-pci attach --option no-strict-reset=True`).
+                "no-strict-reset",
             ],
             DEVICE,
         ],

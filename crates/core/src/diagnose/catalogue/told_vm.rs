@@ -83,6 +83,23 @@ pub(super) const ROWS: &[Pattern] = &[
         "the number of DMA mappings is used up",
     ),
     told(
+        "told-process-holds",
+        &[
+            &["process", "service", "daemon", "kubelet"],
+            &[
+                "still holds the",
+                "still hold the",
+                "still has the",
+                "holding the",
+                "holds a handle",
+                "has it open",
+            ],
+            &["gpu", "device node", "/dev/nvidia", "card"],
+            &["vfio", "passthrough", "pass-through", "unbind", "driver switch", "rebind"],
+        ],
+        "a process on the host is said to hold the device",
+    ),
+    told(
         "told-migration",
         &[
             &[

@@ -53,9 +53,16 @@ pub(super) const ROWS: &[Pattern] = &[
         "the adapter firmware cannot mask INTx, so VFIO needs the line alone",
     ),
     row(
+        "bridge-passed",
+        &["bridge"],
+        r"\bpass(?:ing|ed)?\b.{0,30}\b(?:pcie?|root) (?:bridge|port)\b|\b(?:pcie?|root) (?:bridge|port)\b.{0,20}(?:直通|passthrough|passed through)",
+        "reports",
+        "a bridge is to be passed, which vfio-pci refuses (`vfio_pci_core_register_device`)",
+    ),
+    row(
         "probe-22",
         &["with error -22", "failed with error -22"],
-        r"(?:vfio-pci: probe of (?P<device>%B)|(?P<device2>%B): probe with driver vfio-pci) failed with error -22",
+        r"(?:vfio-pci: probe of (?P<device>%B)|(?:(?P<device2>%B): |`|^)probe with driver vfio-pci) failed with error -22",
         "Linux call_driver_probe",
         "vfio-pci refused the device with EINVAL",
     ),

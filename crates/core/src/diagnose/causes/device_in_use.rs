@@ -17,7 +17,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("pve-in-use", 4.5),
         primary("get-device-ebusy", 3.0),
         primary("iommufd-bind-ebusy", 3.0),
-        primary("vfio-request-user", 2.6),
+        primary("vfio-request-user", 2.6).unless(&["pf-removed"]),
         primary("vfio-request-none", 3.0),
         primary("vfio-blocked-task", 3.4),
         primary("xen-already-assigned", 2.6),

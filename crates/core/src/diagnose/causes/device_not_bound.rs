@@ -29,6 +29,7 @@ pub(super) const CAUSE: Cause = Cause {
         // With an IOMMU it is the device that vfio-pci does not take: a bridge, a denied model.
         primary("probe-22", 1.6).with(&["group-added"]),
         primary("probe-22", 1.6).with(&["vtd-on"]),
+        primary("probe-22", 2.4).with(&["bridge-passed"]),
         primary("bind-einval", 0.5),
         primary("devbind-einval", 0.8),
         primary("devbind-no-driver", 3.0),

@@ -1,6 +1,6 @@
 //! `dma-entry-limit`: the number of DMA mappings per container (dma_entry_limit) is used up.
 
-use crate::diagnose::cause::{Cause, Kind, LookAlike, primary, supporting};
+use crate::diagnose::cause::{Cause, Kind, LookAlike, against, primary, supporting};
 
 /// See the module's introduction.
 pub(super) const CAUSE: Cause = Cause {
@@ -13,6 +13,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("running-out-mappings", 4.0),
         supporting("entry-limit-param", 1.0),
         primary("told-mappings", 1.8),
+        against("map-enomem", 0.5),
         primary("mon-map-enospc", 3.6),
     ],
     look_alikes: &[

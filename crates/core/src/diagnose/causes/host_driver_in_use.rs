@@ -22,6 +22,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("guest-root-lost", 1.0),
         primary("told-unbind-hangs", 1.9),
         primary("told-held-open", 1.8),
+        primary("told-process-holds", 1.6),
     ],
     look_alikes: &[
         LookAlike { cause: "device-in-use", tell: "then a guest, not a host process, holds the device" },

@@ -12,6 +12,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("iommu-oops", 3.0),
         primary("smt-kernel-regress", 1.8),
         supporting("un-panic", 0.2),
+        against("un-program-panic", 2.0),
         against("d0-d3cold", 0.8),
         against("iommu-bug-width", 2.0),
         against("told-address-width", 1.6),

@@ -31,6 +31,8 @@ pub(super) const CAUSE: Cause = Cause {
             .unless(&["guest-hypervisor"])
             .cured_by(&["bar-assigned"]),
         primary("window-cannot-fit", 1.4).unless(&["guest-hypervisor"]),
+        primary("window-cannot-fit", 3.2).with(&["bar-resize-tried"]).unless(&["guest-hypervisor"]),
+        primary("resize-failed", 3.0).with(&["bar-resize-tried"]).unless(&["guest-hypervisor"]),
         against("assign-failed-io", 1.6).unless(&["cant-enable-unassigned", "assign-failed-large"]),
         primary("nvrm-bar", 3.0).unless(&["guest-hypervisor", "hostpci-option", "vm-named"]),
         primary("nvrm-bar", 1.4).with(&["vm-named"]).unless(&["guest-hypervisor"]),

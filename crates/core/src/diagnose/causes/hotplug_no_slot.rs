@@ -1,6 +1,6 @@
 //! `hotplug-no-slot`: the guest machine has no free hot-pluggable port or slot.
 
-use crate::diagnose::cause::{Cause, Kind, LookAlike, primary};
+use crate::diagnose::cause::{Cause, Kind, LookAlike, against, primary};
 
 /// See the module's introduction.
 pub(super) const CAUSE: Cause = Cause {
@@ -14,6 +14,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("multi-function-slot", 2.2).with(&["hotplug-said"]),
         primary("pcie-in-pci-bus", 1.4),
         primary("told-no-slot", 1.9),
+        // What cannot be unplugged was there from the start.
+        against("vfio-request-user", 2.5),
     ],
     look_alikes: &[
         LookAlike {

@@ -42,6 +42,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("header-127", 1.5),
         against("flags-mismatch-vfio", 3.0),
         against("bridge-type", 1.5),
+        against("bridge-passed", 2.0),
         against("xen-iov-on", 1.5),
         against("said-unsupported", 0.4),
         against("type1-no-ir", 1.5),
@@ -50,6 +51,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("told-iommu-off", 1.5).unless(&["un-vfio-user"]),
         primary("told-iommu-absent", 1.5),
         // Who asks for VFIO without an IOMMU knows that there is none.
+        against("said-without-iommu", 2.0),
         against("noiommu-named", 2.0).unless(&["noiommu-taint"]),
         primary("told-iommu-param", 1.8),
         primary("told-no-group", 1.7),

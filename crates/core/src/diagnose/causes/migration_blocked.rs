@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
+        against("said-migration-added", 3.0),
         primary("migration-hostdev", 3.6),
         primary("migration-vfio", 3.0),
         against("header-127", 1.5),

@@ -9,6 +9,8 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
+        primary("gasket-table-timeout", 2.6).with(&["passthrough-named"]),
+        primary("gasket-table-timeout", 2.6).with(&["vm-named"]).unless(&["passthrough-named"]),
         primary("msix-pba", 3.2),
         primary("msix-overlap", 0.6),
         primary("mmap-failed", 1.3).unless(&["bar-reserve", "pat-conflict", "framebuffer-fixed"]),

@@ -34,6 +34,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("un-acpi", 0.6),
         primary("un-soft-lockup", 0.8),
         primary("un-panic", 1.2),
+        primary("un-program-panic", 1.2),
         primary("un-systemd", 0.8),
         primary("un-apparmor-other", 1.0),
         primary("un-vhost", 1.0),

@@ -13,6 +13,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("pf-reset", 1.8),
         primary("sriov-disabled", 2.0),
         supporting("vfio-request-user", 0.8),
+        primary("vfio-request-user", 3.0).with(&["pf-removed"]),
         against("vfio-request-none", 0.0),
         primary("told-pf", 1.6),
         primary("told-vf-vanish", 1.8),

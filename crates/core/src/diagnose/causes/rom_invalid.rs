@@ -28,6 +28,10 @@ pub(super) const CAUSE: Cause = Cause {
         against("d0-refused", 1.0),
         against("d0-inaccessible", 1.0),
         against("group-not-viable", 1.5),
+        // QEMU warns of the ROM and goes on; where it stops, something else stopped it.
+        against("map-enomem", 1.5),
+        against("map-einval", 1.5),
+        against("memlock-kernel", 1.5),
         against("mac-vfio-path", 1.5),
         primary("told-rom", 1.3),
     ],
