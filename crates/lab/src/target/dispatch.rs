@@ -44,7 +44,7 @@ impl Target {
     }
 
     /// What every command goes through before it is carried out, in this order: unit attention, opcode, reserved bits,
-    /// reservation, readiness.
+    /// reservation, a format that goes on, readiness.
     pub(super) fn run(&mut self, task: &Task<'_>) -> Reply {
         let row = command::find(task.opcode());
         if row.is_none() && self.has(Defect::AttentionAfterOpcode) {
@@ -78,6 +78,12 @@ impl Target {
                 self.reserved_by = None;
             }
             return Err(if self.has(Defect::ReserveConflictBusy) { Refusal::Busy } else { conflict });
+        }
+        if let Some(formats) = self.formatting()
+            && !matches!(task.opcode(), command::INQUIRY | command::REQUEST_SENSE)
+            && !self.passes_format(task)
+        {
+            return Err(formats.into());
         }
         if row.access == Access::Medium {
             self.ready(task)?;

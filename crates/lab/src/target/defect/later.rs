@@ -195,6 +195,11 @@ macro_rules! with_later_rounds {
             FlagWriteSame "flag-write-same" "WRITE SAME ignores the flag bit" "";
             WriteLongGood "write-long-good" "WRITE LONG is GOOD and does nothing" "";
             CompareHangs "compare-hangs" "COMPARE hangs instead of being refused" "";
+            // What is carried out while a format goes on.
+            FormatSettingsServed "format-settings-served" "RESERVE, RELEASE, PREVENT ALLOW and MODE SELECT are carried out while a format goes on" "";
+            FormatStopServed "format-stop-served" "START STOP UNIT is carried out while a format goes on" "";
+            FormatDiagnosticServed "format-diagnostic-served" "the self-test is carried out while a format goes on" "";
+            FormatBufferServed "format-buffer-served" "the buffer is read and written while a format goes on" "";
         }
     };
 }
