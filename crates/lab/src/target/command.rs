@@ -134,6 +134,9 @@ impl Row {
                 (INQUIRY, 1) if defect == Some(Defect::InquiryReservedIgnored) => true,
                 (0x3c, 1) if defect == Some(Defect::BufferReserved) => true,
                 (0x1e, _) if defect == Some(Defect::PreventReserved) => true,
+                (0x2b, _) if defect == Some(Defect::SeekReservedIgnored) => true,
+                (0x15 | 0x55, _) if defect == Some(Defect::SelectReservedIgnored) => true,
+                (0x25, _) if defect == Some(Defect::CapacityReservedIgnored) => true,
                 (_, 6) if defect == Some(Defect::ReservedByteSix) => true,
                 (_, 1) => defect == Some(Defect::ReservedInByteOneIgnored),
                 _ => false,
@@ -145,6 +148,8 @@ impl Row {
         let ignored = match defect {
             Some(Defect::LinkIgnored) => 0x01,
             Some(Defect::LinkWriteIgnored) if task.opcode() == 0x2a => 0x01,
+            Some(Defect::LinkRead6Ignored) if task.opcode() == 0x08 => 0x01,
+            Some(Defect::FlagWriteSame) if task.opcode() == 0x41 => 0x02,
             Some(Defect::FlagIgnored) => 0x02,
             Some(Defect::SenseControlIgnored) if task.opcode() == REQUEST_SENSE => 0xff,
             Some(Defect::ReserveControlIgnored) if matches!(task.opcode(), 0x16 | 0x17) => 0xff,

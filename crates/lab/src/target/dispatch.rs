@@ -12,8 +12,9 @@ impl Target {
         let identify = nexus.identify.filter(|_| !self.has(Defect::LunOfIdentifyIgnored));
         let mask = if self.has(Defect::LunMaskedTwo) { 0x03 } else { 0xff };
         let bits = if self.has(Defect::LunBitsUnread) { 0 } else { task.byte(1) >> 5 };
-        let lun = identify.unwrap_or(bits);
-        if lun & mask == 0 || lun == 7 && self.has(Defect::LunSeven) {
+        let asks = task.opcode() == command::INQUIRY && bits != 0 && self.has(Defect::LunBitsInquiry);
+        let lun = if asks { bits } else { identify.unwrap_or(bits) };
+        if lun & mask == 0 || lun == 7 && self.has(Defect::LunSeven) || lun == 2 && self.has(Defect::LunTwo) {
             let bits = identify.is_some() && task.byte(1) >> 5 != 0;
             return if bits && self.has(Defect::LunBitsRefused) {
                 Err(Box::new(Err(Sense::field(1).into())))
@@ -22,6 +23,7 @@ impl Target {
             };
         }
         match task.opcode() {
+            _ if self.has(Defect::LunOneBusy) && lun == 1 => Err(Box::new(Err(Refusal::Busy))),
             command::INQUIRY if task.bit(1, 0) && self.has(Defect::VpdOfAbsent) => Ok(()),
             0x16 if self.has(Defect::ReserveByAbsent) => Ok(()),
             command::INQUIRY if self.has(Defect::LunInquirySame) => Ok(()),
@@ -42,7 +44,7 @@ impl Target {
     }
 
     /// What every command goes through before it is carried out, in this order: unit attention, opcode, reserved bits,
-    /// reservation, readiness.
+    /// reservation, a format that goes on, readiness.
     pub(super) fn run(&mut self, task: &Task<'_>) -> Reply {
         let row = command::find(task.opcode());
         if row.is_none() && self.has(Defect::AttentionAfterOpcode) {
@@ -77,6 +79,12 @@ impl Target {
             }
             return Err(if self.has(Defect::ReserveConflictBusy) { Refusal::Busy } else { conflict });
         }
+        if let Some(formats) = self.formatting()
+            && !matches!(task.opcode(), command::INQUIRY | command::REQUEST_SENSE)
+            && !self.passes_format(task)
+        {
+            return Err(formats.into());
+        }
         if row.access == Access::Medium {
             self.ready(task)?;
         }
@@ -108,6 +116,7 @@ impl Target {
                 }
                 return Ok(());
             }
+            opcode if self.passes_attention(opcode) => return Ok(()),
             0x08 if self.has(Defect::AttentionPassesRead6) => return Ok(()),
             0x16 if self.has(Defect::AttentionPassesReserve) => return Ok(()),
             0x1b if self.has(Defect::AttentionPassesStart) => return Ok(()),
@@ -126,7 +135,8 @@ impl Target {
         self.told_once |= again;
         let stopped =
             self.spindle == super::unit::Spindle::Stopped && self.has(Defect::AttentionStaysStopped);
-        if !stopped && !self.has(Defect::AttentionStays) && !again {
+        let stays = stopped || self.has(Defect::AttentionStays) || self.keeps_attention(task.opcode());
+        if !stays && !again {
             self.kept(task.initiator).attention = None;
         }
         if self.has(Defect::AttentionForOneOnly) {
@@ -150,6 +160,8 @@ impl Target {
             Some(Defect::UnknownGood) => nothing(),
             Some(Defect::UnknownHangs) => Err(Refusal::Silence),
             Some(Defect::ReadLongHangs) if task.opcode() == 0x3e => Err(Refusal::Silence),
+            Some(Defect::WriteLongGood) if task.opcode() == 0x3f => nothing(),
+            Some(Defect::CompareHangs) if task.opcode() == 0x39 => Err(Refusal::Silence),
             Some(Defect::CopyHangs) if task.opcode() == 0x18 => Err(Refusal::Silence),
             Some(Defect::ChangeDefinitionGood) if task.opcode() == 0x40 => nothing(),
             Some(Defect::LogSenseGood) if task.opcode() == 0x4d => nothing(),

@@ -178,6 +178,7 @@ impl Target {
             None if self.has(Defect::SenseToldAgain) && self.traces.told.is_some() => {
                 self.traces.told.take().unwrap_or(Sense::NONE)
             }
+            None if self.hides_progress(task.initiator) => Sense::NONE,
             None => self.formatting().unwrap_or(Sense::NONE),
         };
         if self.has(Defect::SenseReadTwice)
@@ -199,6 +200,8 @@ impl Target {
         let allocation = match task.byte(4) {
             0 if self.has(Defect::SenseZeroIsFour) => 4,
             1..4 if self.has(Defect::SenseAtLeastFour) => 4,
+            16 | 17 if self.has(Defect::SenseOf16) => SENSE_BYTES,
+            8 if self.has(Defect::SenseOfEight) => SENSE_BYTES,
             allocation => allocation,
         };
         if let Some(length) = bytes.get_mut(7)

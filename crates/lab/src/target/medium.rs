@@ -164,6 +164,7 @@ impl Medium {
         if self.defect == Some(Defect::PatternFf00) && block.starts_with(&[0xff, 0]) {
             block[1] = 0xff;
         }
+        self.mispattern(lba, &mut block);
         match through {
             Through::Cache => {
                 let before = self.cache.insert(lba, block);
@@ -180,6 +181,36 @@ impl Medium {
                 }
                 self.written.insert(lba, block);
             }
+        }
+    }
+
+    /// What a defect makes of certain data.
+    fn mispattern(&self, lba: u32, block: &mut Block) {
+        match self.defect {
+            Some(Defect::PatternE5) if block[0] == 0xe5 => block[0] = 0,
+            Some(Defect::PatternSpaces) if block.iter().all(|byte| *byte == b' ') => block.fill(0),
+            Some(Defect::PatternTail) if block.ends_with(&[0; 16]) => {
+                let [.., high, low] = lba.to_be_bytes();
+                block[BLOCK_BYTES - 2..].copy_from_slice(&[high, low]);
+            }
+            _ => {}
+        }
+        let (low, high) = block.split_at_mut(BLOCK_BYTES / 2);
+        match self.defect {
+            Some(Defect::PatternHalves) if low == high => high.fill(0),
+            Some(Defect::PatternNewline) => {
+                if let Some(last) = high.last_mut().filter(|last| **last == 0x0a) {
+                    *last = 0;
+                }
+            }
+            Some(Defect::PatternCrLf) => {
+                for at in 1..BLOCK_BYTES {
+                    if block.get(at - 1..=at) == Some(&[0x0d, 0x0a]) {
+                        block[at - 1] = 0x0a;
+                    }
+                }
+            }
+            _ => {}
         }
     }
 

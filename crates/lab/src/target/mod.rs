@@ -16,6 +16,7 @@ mod defect;
 mod dispatch;
 mod faults;
 mod inquiry;
+mod kept;
 mod maintenance;
 mod medium;
 mod mode;
@@ -266,12 +267,23 @@ impl Target {
         if self.has(Defect::PowerLosesPage2) {
             self.pages.lose_saved(0x02);
         }
+        if self.has(Defect::PowerLosesPageA) {
+            self.pages.lose_saved(0x0a);
+        }
+        if self.has(Defect::ProtectEndsByPower) {
+            self.medium.protection = Protection::Off;
+        }
     }
 
     /// A hard reset (6.2.2.1).
     pub fn reset(&mut self, reset: Reset) {
         self.resets = self.resets.wrapping_add(1);
-        let kept = reset == Reset::Device && self.has(Defect::DeviceResetKeepsModes);
+        let kept = reset == Reset::Device && self.has(Defect::DeviceResetKeepsModes) || self.outlives_reset();
+        let ratios = match self.defect {
+            Some(Defect::ResetKeepsPage2) => Some(self.pages.values_of(0x02)),
+            Some(Defect::DeviceResetKeepsA) => Some(self.pages.values_of(0x0a)),
+            _ => None,
+        };
         self.memory.still_caches = self.pages.write_cache();
         if !kept && !self.has(Defect::SelectOutlivesReset) {
             self.pages.restore_saved();
@@ -356,6 +368,7 @@ impl Target {
         }
         self.refused_opcode = false;
         self.misreset(reset, spindle, before.map(|kept| kept.prevents_removal));
+        self.misfollowed(Some(reset == Reset::Bus), ratios);
     }
 
     /// An initiator has left for good: what was kept or held for it goes; what it may have missed is told to whoever comes
@@ -372,9 +385,13 @@ impl Target {
     pub fn change_medium(&mut self) {
         if self.model.medium == MediumKind::Removable {
             self.medium.replace();
+            let before = self.spindle;
             let pending = self.kept(Initiator::B).attention;
             self.medium_came();
             self.mischanged(pending);
+            if self.has(Defect::ChangeStaysStopped) {
+                self.spindle = before;
+            }
             if self.has(Defect::ChangeEndsReservation) {
                 self.reserved_by = None;
             }
@@ -436,8 +453,12 @@ impl Target {
         if !absent {
             self.age_sense(&task);
         }
+        let lun = nexus.identify.unwrap_or(task.byte(1) >> 5);
+        let is_absent = selected.is_err();
+        let preempted = self.preempted(&task, Some(lun).filter(|_| selected.is_err()));
         let reply = match selected {
             _ if hangs => Err(Refusal::Silence),
+            Ok(()) if preempted.is_some() => preempted.unwrap_or_else(nothing),
             Ok(()) => self.run(&task),
             Err(reply) => {
                 if task.opcode() == 0x2a && self.has(Defect::LunWriteExecuted) {
@@ -500,7 +521,9 @@ impl Target {
         let residual = if short { 0 } else { residual };
         sent.truncate(expected_in);
         let response = Response { status, data: sent, residual, elapsed: self.clock.saturating_sub(before) };
-        self.misanswered(&task, response)
+        let response = self.misanswered(&task, response);
+        let response = self.misanswered_likely(&task, response);
+        self.misanswered_cousin(&task, is_absent, response)
     }
 
     /// A command to an absent logical unit leaves LUN 0 as it was.
@@ -513,59 +536,6 @@ impl Target {
         }
         if self.has(Defect::AttentionLostToAbsent) {
             self.kept(initiator).attention = None;
-        }
-    }
-
-    /// Keeps the sense of a command that was refused.
-    fn remember_error(&mut self, initiator: Initiator, sense: Sense) {
-        if self.has(Defect::PreventEndsByError) {
-            self.kept(initiator).prevents_removal = false;
-        }
-        if self.reserved_by == Some(initiator) && self.has(Defect::ReserveEndsByError) {
-            self.reserved_by = None;
-        }
-        let told = match self.traces.error_before {
-            Some(before) if self.traces.after_error && self.has(Defect::SenseOfErrorBefore) => before,
-            _ => sense,
-        };
-        self.traces.error_before = Some(told);
-        self.traces.was_out_of_range |= told == Sense::RANGE;
-        let told = self.mistold(initiator, told);
-        let told = self.retold(initiator, self.memory.opcode, told);
-        let told = self.mispointed(told);
-        let is_range = told == Sense::RANGE && initiator == Initiator::B;
-        let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
-        self.keep_sense(initiator, told.seen_by(self.defect));
-    }
-
-    /// What is kept in the place of an error's sense: the same, where the firmware is sound.
-    fn mistold(&mut self, initiator: Initiator, sense: Sense) -> Sense {
-        self.memory.errors += 1;
-        let foreign = self.reserved_by.is_some_and(|holder| holder != initiator);
-        let before = self.memory.pointer;
-        self.memory.pointer = sense.field.or(before);
-        match self.defect {
-            Some(Defect::SenseThirtieth) if self.memory.errors.is_multiple_of(30) => Sense::NONE,
-            Some(Defect::SenseReservedEmpty) if foreign => Sense::NONE,
-            Some(Defect::SenseStalePointer) => Sense { field: sense.field.or(before), ..sense },
-            _ => sense,
-        }
-    }
-
-    /// Sense lasts until it is read or the next command of the same initiator (7.6).
-    fn age_sense(&mut self, task: &Task<'_>) {
-        if task.opcode() != command::REQUEST_SENSE && !self.has(Defect::SenseOutlivesCommand) {
-            self.kept(task.initiator).sense = None;
-        }
-        if self.has(Defect::SenseLostToOther) {
-            self.kept(task.initiator.other()).sense = None;
-        }
-    }
-
-    fn keep_sense(&mut self, initiator: Initiator, sense: Sense) {
-        self.kept(initiator).sense = Some(sense);
-        if self.has(Defect::SenseShared) {
-            self.kept(initiator.other()).sense = Some(sense);
         }
     }
 }

@@ -116,18 +116,25 @@ impl Sense {
         let deferred = defect == Some(Defect::SenseDeferred) && self.key != 0
             || defect == Some(Defect::SenseDeferredRange) && self.code == Self::RANGE.code;
         let segment = u8::from(defect == Some(Defect::SenseSegmentSet) && self.key != 0);
-        let mut bytes = vec![0x70 | u8::from(deferred) | u8::from(valid) << 7, segment, self.key];
-        let mask = if defect == Some(Defect::SenseBlockCut) { 0xffff } else { u32::MAX };
+        let end = u8::from(defect == Some(Defect::SenseEndOfMedium) && self.code == Self::RANGE.code) << 6;
+        let mut bytes = vec![0x70 | u8::from(deferred) | u8::from(valid) << 7, segment, self.key | end];
+        let mask = match defect {
+            Some(Defect::SenseBlockCut) => 0xffff,
+            Some(Defect::SenseBlock21) => 0x1f_ffff,
+            _ => u32::MAX,
+        };
         let block = self.block.unwrap_or_default() & mask;
         bytes.extend(match defect {
             Some(Defect::SenseBlockLittle) => block.to_le_bytes(),
             _ => block.to_be_bytes(),
         });
         bytes.push(SENSE_BYTES - 8 + u8::from(defect == Some(Defect::SenseLengthWrong)));
-        bytes.extend([0, 0, 0, 0, self.code, self.qualifier, 0]);
+        let specific = if defect == Some(Defect::SenseSpecificOpcode) { self.code } else { 0 };
+        bytes.extend([0, 0, 0, specific, self.code, self.qualifier, 0]);
         // SKSV, and C/D for a fault in the command descriptor block (8.2.14.1).
         bytes.extend(match (self.field, self.progress) {
             (Some(field), _) if defect == Some(Defect::SenseCommandData) => [0x80, 0, field],
+            (Some(field), _) if defect == Some(Defect::SenseBitPointer) => [0xc8, 0, field],
             (Some(field), _) if defect == Some(Defect::SensePointerHigh) => [0xc0, field, 0],
             (Some(field), _) if defect == Some(Defect::SenseSksvMissing) => [0x40, 0, field],
             (Some(field), _) => [0xc0, 0, field],

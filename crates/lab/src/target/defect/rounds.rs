@@ -3,7 +3,7 @@
 /// The rows given, and those of the later rounds behind them.
 macro_rules! with_rounds {
     ($($rows:tt)*) => {
-        defects! {
+        with_later_rounds! {
             $($rows)*
             // A fifth time: what drives say of themselves, sequences, tracks, commands let through.
             InquiryRelativeClaimed "inquiry-relative-claimed" "relative addressing is claimed and refused" "";

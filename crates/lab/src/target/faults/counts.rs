@@ -6,7 +6,6 @@ use super::{Defect, Done};
 use crate::target::command::Task;
 use crate::target::medium::Through;
 use crate::target::sense::Sense;
-use crate::target::unit::Spindle;
 use crate::target::{BLOCK_BYTES, Data, Initiator, Reply, Target, nothing};
 
 /// From here on an address is far: 2 GiB in.
@@ -113,11 +112,23 @@ impl Target {
         }
     }
 
-    /// Whether who is not the formatter is served while a format goes on.
+    /// Whether a command besides INQUIRY and REQUEST SENSE is served while a format goes on: none, where the firmware is sound
+    /// (9.2.1; drives' manuals have it likewise: HGST Ultrastar C15K600, FORMAT UNIT).
     pub(in crate::target) fn passes_format(&self, task: &Task<'_>) -> bool {
-        matches!(self.spindle, Spindle::Formatting(..))
-            && task.opcode() == 0x00
-            && task.initiator == Initiator::B
-            && self.has(Defect::FormatSecondReady)
+        let (opcode, second) = (task.opcode(), task.initiator == Initiator::B);
+        match self.defect {
+            Some(Defect::FormatSecondReady) => opcode == 0x00 && second,
+            Some(Defect::FormatReadsServed) => opcode == 0x28,
+            Some(Defect::FormatWritesServed) => opcode == 0x2a,
+            Some(Defect::ReserveFormattingLost) => opcode == 0x16,
+            Some(Defect::PreventFormattingLost) => opcode == 0x1e,
+            Some(Defect::SelectFormattingLost) => matches!(opcode, 0x15 | 0x55),
+            Some(Defect::ModeSenseFormattingHangs) => matches!(opcode, 0x1a | 0x5a),
+            Some(Defect::FormatSettingsServed) => matches!(opcode, 0x15 | 0x16 | 0x17 | 0x1e | 0x55),
+            Some(Defect::FormatStopServed) => opcode == 0x1b,
+            Some(Defect::FormatDiagnosticServed) => matches!(opcode, 0x1c | 0x1d),
+            Some(Defect::FormatBufferServed) => matches!(opcode, 0x3b | 0x3c),
+            _ => false,
+        }
     }
 }

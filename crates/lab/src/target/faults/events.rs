@@ -30,6 +30,7 @@ impl Target {
 
     /// What a change of medium leaves behind.
     pub(in crate::target) fn mischanged(&mut self, pending: Option<Sense>) {
+        self.memory.likely.more = -1;
         match self.defect {
             Some(Defect::PreventEndsByChange) => {
                 self.remembered.iter_mut().for_each(|kept| kept.prevents_removal = false);
@@ -50,6 +51,9 @@ impl Target {
             Some(Defect::ReserveDefectAllowed) => 0x37,
             Some(Defect::ReserveSelect10Allowed) => 0x55,
             Some(Defect::ReserveReceiveAllowed) => 0x1c,
+            Some(Defect::ReserveWriteSameAllowed) => 0x41,
+            Some(Defect::ReserveRezeroAllowed) => 0x01,
+            Some(Defect::ReservePrefetchAllowed) => 0x34,
             _ => return false,
         };
         opcode == allowed
@@ -60,6 +64,8 @@ impl Target {
         let reply = match (self.defect, task.opcode()) {
             (Some(Defect::LunSelectExecuted), 0x15) if absent => self.mode_select_6(task),
             (Some(Defect::LunStopExecuted), 0x1b) if absent => self.start_stop_unit(task),
+            (Some(Defect::LunPreventExecuted), 0x1e) if absent => self.prevent_allow(task),
+            (Some(Defect::LunFormatExecuted), 0x04) if absent => self.format_unit(task),
             (Some(Defect::ReserveConflictWrites6), 0x0a) if !absent => self.write_6(task),
             (Some(Defect::TwelveWriteAsTen), 0xaa) if !absent => {
                 let mut block = task.cdb.get(..10).unwrap_or_default().to_vec();
@@ -81,6 +87,9 @@ impl Target {
         match self.defect? {
             Defect::EmptyVerifyHangs if !self.medium.present && matches!(task.opcode(), 0x2f | 0x35) => {
                 Some(Err(Refusal::Silence))
+            }
+            Defect::SeekStarting if matches!(self.spindle, Spindle::Starting(_)) && task.opcode() == 0x2b => {
+                Some(Ok(()))
             }
             Defect::StoppedSeek10Served if stopped && task.opcode() == 0x2b => Some(Ok(())),
             _ => None,

@@ -3,10 +3,14 @@
 
 mod blocks;
 mod counts;
+mod cousins;
 mod events;
+mod likely;
+mod likely_after;
 mod options;
 mod pairs;
 mod settings;
+mod siblings;
 mod unit;
 
 use super::command::{REQUEST_SENSE, Task};
@@ -107,6 +111,14 @@ pub(super) struct Memory {
     slow_start: bool,
     /// Whether there was no error since a RESERVATION CONFLICT.
     conflicted: bool,
+    /// Of the defects that an engineer would seed first.
+    likely: likely::Likely,
+    /// Of their siblings.
+    siblings: siblings::Siblings,
+    /// The blocks of a write as they were before it, for the siblings.
+    siblings_before: Vec<[u8; BLOCK_BYTES]>,
+    /// Of the third list.
+    cousins: cousins::Cousins,
 }
 
 /// First block and number of blocks of a command that has them.
@@ -129,6 +141,7 @@ impl Target {
         }
         self.memory.was_stopped = self.spindle == Spindle::Stopped;
         self.dawdle(task);
+        self.remember_blocks(now);
         self.dawdle_again(task, now);
         let reply = self
             .instead_of_blocks(task, now)
@@ -136,7 +149,10 @@ impl Target {
             .or_else(|| self.instead_of_settings(task, now))
             .or_else(|| self.instead_of_counted(task, now))
             .or_else(|| self.instead_of_options(task, now))
-            .or_else(|| self.instead_of_pairs(task, now));
+            .or_else(|| self.instead_of_pairs(task, now))
+            .or_else(|| self.instead_of_likely(task, now))
+            .or_else(|| self.instead_of_sibling(task, now))
+            .or_else(|| self.instead_of_cousin(task, now));
         let second = task.initiator == Initiator::B;
         if now.writes() {
             self.memory.unwritten_since_start = false;
@@ -167,6 +183,9 @@ impl Target {
                     .map(|data| self.spoiled_counted(now, data))
                     .map(|data| self.spoiled_options(task, now, data))
                     .map(|data| self.spoiled_pairs(task, now, data))
+                    .map(|data| self.spoiled_likely(task, now, data))
+                    .map(|data| self.spoiled_sibling(task, now, data))
+                    .map(|data| self.spoiled_cousin(task, now, data))
             }
             Err(refusal) => {
                 self.refused(task);

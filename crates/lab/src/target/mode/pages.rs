@@ -148,6 +148,12 @@ impl Pages {
         page.and_then(|page| page.current.first()).is_some_and(|byte| byte & RCD != 0)
     }
 
+    /// What stands in a page.
+    pub(in crate::target) fn values_of(&self, code: u8) -> Vec<u8> {
+        let page = self.pages.iter().find(|page| page.code == code);
+        page.map(|page| page.current.clone()).unwrap_or_default()
+    }
+
     /// Switches the write cache off.
     pub(in crate::target) fn clear_write_cache(&mut self) {
         if let Some(flags) = self.find(CACHING).and_then(|page| page.current.first_mut()) {
@@ -240,13 +246,15 @@ impl Pages {
     }
 
     /// Takes new current values.
-    pub(super) fn set(&mut self, code: u8, new: &[u8]) {
+    pub(in crate::target) fn set(&mut self, code: u8, new: &[u8]) {
         let (all, defaults) = (self.has(Defect::SelectFixedChanged), self.has(Defect::SelectChangesDefault));
         let saves = self.has(Defect::SelectSavesAlways);
         let swapped = self.has(Defect::SelectRetriesSwapped);
         let signed = self.has(Defect::SelectRetrySigned);
         let clamped = self.has(Defect::SelectRetriesClamped);
         let rcd_lost = self.has(Defect::SelectRcdLost);
+        let per_lost = self.has(Defect::SelectPerLost);
+        let crossed = self.has(Defect::SelectRatiosSwapped);
         let excludes = self.has(Defect::SelectRcdExcludes);
         let zero_kept = self.has(Defect::SelectZeroKept);
         if code == 0x02
@@ -263,6 +271,7 @@ impl Pages {
             let mask = match mask {
                 _ if all => 0xff,
                 0x05 if rcd_lost => WCE,
+                0xc4 if per_lost => 0xc0,
                 mask => *mask,
             };
             if *new != 0 || !zero_kept {
@@ -274,6 +283,9 @@ impl Pages {
             && let Some(retries) = page.current.get_mut(6).filter(|retries| **retries > 127)
         {
             *retries = 0;
+        }
+        if code == 0x02 && crossed {
+            page.current.swap(0, 1);
         }
         if code == 0x01 && swapped && page.current.len() > 6 {
             page.current.swap(1, 6);

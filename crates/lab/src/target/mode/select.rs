@@ -73,7 +73,9 @@ impl Target {
         self.traces.described |= list.get(if form == Form::Six { 3 } else { 7 }) == Some(&8);
         let unsaved = form == Form::Ten && self.has(Defect::Select10SavesNothing)
             || task.initiator == Initiator::B && self.has(Defect::SelectSecondUnsaved)
-            || self.memory.has_formatted && self.has(Defect::FormatUnsavable);
+            || self.memory.has_formatted && self.has(Defect::FormatUnsavable)
+            || list.get(if form == Form::Six { 3 } else { 7 }) == Some(&8)
+                && self.has(Defect::SelectDescriptorUnsaved);
         if task.bit(1, 0) && !unsaved && !self.has(Defect::SelectSavesNothing) {
             let most = match self.defect {
                 Some(Defect::SelectSavesFirst) => 1,
@@ -174,6 +176,10 @@ impl Target {
             }
             let (new, after) = tail.split_at(usize::from(*length).min(tail.len()));
             let code = if self.has(Defect::SelectPsIgnored) { *code & 0x7f } else { *code };
+            let behind = pages.last().is_some_and(|(before, _)| *before > code);
+            if behind && self.has(Defect::SelectDescending) {
+                return Err(Sense::PARAMETER.into());
+            }
             match self.pages.check(code, *length, new) {
                 Ok(()) => pages.push((code, new.to_vec())),
                 Err(PageFault::Unknown) if self.has(Defect::SelectUnknownIgnored) => {}
