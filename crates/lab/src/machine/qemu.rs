@@ -18,11 +18,7 @@ pub const LAB_SLOTS: std::ops::RangeInclusive<u8> = 0x1b..=0x1d;
 ///
 /// `no_timer_check`: under emulation on a busy machine too few ticks can come in the time that the kernel watches its
 /// timer for, and it panics (`arch/x86/kernel/apic/io_apic.c`, `timer_irq_works`).
-///
-/// `tsc=reliable`: the emulated processor does not say that its time stamp counters run alike, so the kernel would read time from
-/// the HPET (`arch/x86/kernel/tsc.c`, `unsynchronized_tsc`): an exit to the emulator, from each program that asks. They
-/// do run alike: QEMU has one for all (`system/cpu-timers.c`, `cpus_get_elapsed_ticks`).
-const LAB_PARAMETERS: &str = "console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable";
+const LAB_PARAMETERS: &str = "console=ttyS0 quiet panic=-1 no_timer_check";
 
 /// Files and sockets of one boot.
 #[derive(Clone, Debug)]

@@ -169,7 +169,7 @@ fn the_command_line_of_the_scsi_bench() {
         -serial chardev:lab-console
         -kernel /c/vmlinux
         -initrd /c/initramfs.cpio
-        -append console=ttyS0 quiet panic=-1 no_timer_check tsc=reliable intel_iommu=on iommu=pt"#]].assert_eq(&arguments(&bench()));
+        -append console=ttyS0 quiet panic=-1 no_timer_check intel_iommu=on iommu=pt"#]].assert_eq(&arguments(&bench()));
 }
 
 #[test]
