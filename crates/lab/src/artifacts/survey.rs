@@ -18,19 +18,19 @@ const QEMU: &str = "qemu-system-x86_64";
 const QEMU_NEEDED: (u32, u32) = (7, 0);
 
 /// Programs of the lab host and the Debian packages they are in.
-const PROGRAMS: &[(&str, &str)] = &[
-    (QEMU, "qemu-system-x86"),
+const PROGRAMS: &[(&str, Need)] = &[
+    (QEMU, Need::Required("qemu-system-x86")),
     // The shell is bash, not busybox's, which runs busybox's applets in place of the real programs.
-    ("bash", "bash"),
-    ("busybox", "busybox-static"),
-    ("kmod", "kmod"),
-    ("lspci", "pciutils"),
-    ("setpci", "pciutils"),
-    ("setpriv", "util-linux"),
-    ("prlimit", "util-linux"),
+    ("bash", Need::Required("bash")),
+    ("busybox", Need::Required("busybox-static")),
+    ("kmod", Need::Required("kmod")),
+    ("lspci", Need::Required("pciutils")),
+    ("setpci", Need::Required("pciutils")),
+    ("setpriv", Need::Required("util-linux")),
+    ("prlimit", Need::Required("util-linux")),
+    // Looks into what went wrong in a lab host.
+    ("strace", Need::WherePresent),
 ];
-/// Programs that a lab host has where this machine has them: they look into what went wrong in it.
-const PROGRAMS_WHERE_PRESENT: &[&str] = &["strace"];
 /// Names under which kmod is called.
 const KMOD_NAMES: &[&str] = &["modprobe", "insmod", "rmmod", "lsmod", "modinfo", "depmod"];
 /// Firmware and boot ROMs guests need, in QEMU's data folders; those that end a guest's start when missing are
@@ -194,10 +194,14 @@ fn skeleton(tree: &mut Tree) {
 }
 
 fn programs(tree: &mut Tree) -> Result<(), ArtifactError> {
-    let needed = PROGRAMS.iter().map(|(name, package)| find_program(name, package));
-    let present = PROGRAMS_WHERE_PRESENT.iter().filter_map(|name| find_program(name, "").ok()).map(Ok);
-    for path in needed.chain(present) {
-        let path = path?;
+    for (name, need) in PROGRAMS {
+        let path = match need {
+            Need::Required(package) => find_program(name, package)?,
+            Need::WherePresent => match find_program(name, "") {
+                Ok(path) => path,
+                Err(_) => continue,
+            },
+        };
         tree.insert(&path, Node::File(path.clone()));
         for library in shared_libraries(&path)? {
             tree.insert(&library, Node::File(library.clone()));

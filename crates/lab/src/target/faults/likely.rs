@@ -119,7 +119,7 @@ impl Target {
             Defect::SelectOver64
                 if opcode == 0x15 && task.byte(4) > 64 || opcode == 0x55 && task.be16(7) > 64 =>
             {
-                return self.has(Defect::SelectOver64).then_some(Err(Sense::LIST_LENGTH.into()));
+                return Some(Err(Sense::LIST_LENGTH.into()));
             }
             Defect::StopToggles if stops && stopped => {
                 self.spindle = Spindle::Ready;
