@@ -114,7 +114,7 @@ fn listed(page: &mut String, title: &str, run: &Run) -> Result {
     for row in run.rows.iter().filter(|row| !matches!(row.outcome, Outcome::Pass | Outcome::Skip)) {
         let reason = row.reason.as_deref().unwrap_or_default().replace('|', "\\|");
         let unanswered = row.exchanges.iter().find(|exchange| exchange.outcome.is_none());
-        let at = unanswered.map(|own| format!(" ({}: {})", own.title, own.command.cdb)).unwrap_or_default();
+        let at = unanswered.map(|own| format!(" ({}: {})", own.title, own.sent.cdb)).unwrap_or_default();
         writeln!(page, "| `{}` | {} | {reason}{at} |", row.case, row.clause)?;
     }
     Ok(())

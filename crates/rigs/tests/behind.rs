@@ -92,10 +92,10 @@ fn every_command_of_the_guest_was_seen(behind: &Run, portal: &Portal) {
     let mut compared = 0;
     for row in behind.rows.iter().filter(|row| row.outcome == Outcome::Pass) {
         for exchange in &row.exchanges {
-            let cdb = &exchange.command.cdb.0;
+            let cdb = &exchange.sent.cdb.0;
             // Reads, writes and VERIFY; QEMU's bus answers some others itself.
             if matches!(cdb.first(), Some(0x08 | 0x0a | 0x28 | 0x2a | 0x2f)) {
-                let (case, bytes) = (&row.case, &exchange.command.cdb);
+                let (case, bytes) = (&row.case, &exchange.sent.cdb);
                 assert!(observed.contains(cdb), "{case}: {bytes} never reached the firmware");
                 compared += 1;
             }

@@ -13,10 +13,10 @@ use crate::guest::GuestDefinition;
 use crate::matrix::{Outcome, Row};
 use crate::rig::{DeviceUnderTest, FunctionUnderTest, Identity, PlugError, Rig, RigError, RunningGuest};
 use crate::scsi::SenseCode;
-use crate::suite::{Exchange, Harm};
+use crate::suite::{Came, Exchange, Harm, Head, Sent, SentData};
 use crate::transport::{Transport, TransportError};
 use crate::wire::{
-    Command, CommandOutcome, Completion, DeviceAddress, Direction, FoundDevice, HexBytes, LogRecord, Nexus,
+    Command, CommandOutcome, Completion, DeviceAddress, FoundDevice, HexBytes, LogRecord, Nexus,
 };
 
 /// What is wrong with a fake disk.
@@ -410,21 +410,21 @@ pub(crate) fn row(case: &str, outcome: Outcome) -> Row {
 
 /// An INQUIRY that brought these data.
 pub(crate) fn exchange(data: &[u8]) -> Exchange {
-    let length = u32::try_from(data.len()).unwrap();
     let cdb = HexBytes(vec![0x12, 0, 0, 0, 36, 0]);
+    let completion = Completion {
+        status: 0,
+        sense: HexBytes(Vec::new()),
+        data: HexBytes(Vec::new()),
+        residual: 0,
+        host_status: 0,
+        driver_status: 0,
+        elapsed_us: 10,
+    };
     Exchange {
         title: "INQUIRY".into(),
         line: 1,
-        command: Command { cdb, direction: Direction::In { length }, timeout_ms: 1000 },
-        outcome: Some(CommandOutcome::Completed(Completion {
-            status: 0,
-            sense: HexBytes(Vec::new()),
-            data: HexBytes(data.to_vec()),
-            residual: 0,
-            host_status: 0,
-            driver_status: 0,
-            elapsed_us: 10,
-        })),
+        sent: Sent { cdb, data: SentData::In { length: data.len() } },
+        outcome: Some(Came::Completed { completion, data: Head::of(data) }),
         complaint: None,
     }
 }

@@ -13,9 +13,8 @@ use super::session::{Session, chain};
 use super::{Row, device};
 use crate::capability::Capability;
 use crate::rig::PowerCycle;
-use crate::suite::Exchange;
+use crate::suite::{Came, Exchange};
 use crate::transport::Event;
-use crate::wire::CommandOutcome;
 
 /// Resets within the guest, the milder first.
 const RESETS: [Event; 2] = [Event::DeviceReset, Event::BusReset];
@@ -101,5 +100,5 @@ impl Session<'_> {
 
 /// Whether no device answered the command.
 fn unanswered(exchange: &Exchange) -> bool {
-    matches!(&exchange.outcome, Some(CommandOutcome::Completed(last)) if !last.reached_device())
+    matches!(&exchange.outcome, Some(Came::Completed { completion, .. }) if !completion.reached_device())
 }

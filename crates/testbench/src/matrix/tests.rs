@@ -277,7 +277,7 @@ fn a_disk_that_turns_out_to_be_another_is_not_written_to_any_more() {
     assert!(!refused.is_empty() && refused.iter().all(|row| row.sent == 0 && row.outcome == Outcome::Error));
     let first = run.rows.iter().position(|row| row.case == refused[0].case).unwrap();
     let writes =
-        |row: &Row| row.exchanges.iter().any(|exchange| matches!(exchange.command.cdb.0[0], 0x0a | 0x2a));
+        |row: &Row| row.exchanges.iter().any(|exchange| matches!(exchange.sent.cdb.0[0], 0x0a | 0x2a));
     assert!(!run.rows[first..].iter().any(writes));
 }
 
@@ -290,7 +290,7 @@ fn nothing_is_written_to_a_disk_without_a_declared_identity_or_beyond_the_limit(
         let (run, _) = run(Some(Defect::None), device);
         assert!(run.passed());
         let writes =
-            |row: &Row| row.exchanges.iter().any(|exchange| matches!(exchange.command.cdb.0[0], 0x0a | 0x2a));
+            |row: &Row| row.exchanges.iter().any(|exchange| matches!(exchange.sent.cdb.0[0], 0x0a | 0x2a));
         assert!(!run.rows.iter().any(writes));
         assert_eq!(run.rows.iter().find(|row| row.case == "di-patterns").unwrap().outcome, Outcome::Skip);
     }

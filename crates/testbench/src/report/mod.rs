@@ -55,7 +55,14 @@ fn one_line(text: &str) -> String {
 
 /// Bytes as they are written in the standard: two capital digits each, with spaces.
 fn spaced(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02X}")).collect::<Vec<_>>().join(" ")
+    let digit =
+        |nibble: u8| char::from_digit(nibble.into(), 16).map_or('?', |digit| digit.to_ascii_uppercase());
+    let mut text = String::with_capacity(bytes.len() * 3);
+    for byte in bytes {
+        text.extend([digit(byte >> 4), digit(byte & 15), ' ']);
+    }
+    text.pop();
+    text
 }
 
 /// The rows of one suite on one device in one guest, in the order they came.

@@ -7,8 +7,8 @@ use super::{groups, one_line, spaced, visible};
 use crate::matrix::{Outcome, Row, Run};
 use crate::run::{ChangeKind, Comparison, Quarantined, Standing, flaky};
 use crate::scsi::{SenseCode, Status, host_status_name, sense_key_name};
-use crate::suite::Exchange;
-use crate::wire::{CommandOutcome, Direction, OperationOutcome};
+use crate::suite::{Came, Exchange, Head, SentData};
+use crate::wire::OperationOutcome;
 
 /// Bytes of data shown.
 const SHOWN_BYTES: usize = 32;
@@ -93,7 +93,7 @@ fn operations(out: &mut String, row: &Row) {
                 let _ = writeln!(out, "    failed   {}", one_line(reason));
             }
             Some(OperationOutcome::Done { data, result, .. }) if *result != 0 || !data.0.is_empty() => {
-                let _ = writeln!(out, "    got      {result}  {}", begin(&data.0));
+                let _ = writeln!(out, "    got      {result}  {}", begin(&Head::of(&data.0)));
             }
             Some(OperationOutcome::Done { .. }) => {}
         }
@@ -101,14 +101,14 @@ fn operations(out: &mut String, row: &Row) {
 }
 
 fn command(out: &mut String, exchange: &Exchange) {
-    let _ = writeln!(out, "    sent     {}   {}", spaced(&exchange.command.cdb.0), exchange.title);
-    if let Direction::Out { data } = &exchange.command.direction {
-        let _ = writeln!(out, "    data out {}", begin(&data.0));
+    let _ = writeln!(out, "    sent     {}   {}", spaced(&exchange.sent.cdb.0), exchange.title);
+    if let SentData::Out(data) = &exchange.sent.data {
+        let _ = writeln!(out, "    data out {}", begin(data));
     }
     match &exchange.outcome {
         None => drop(writeln!(out, "    got      no answer")),
-        Some(CommandOutcome::NotSent { error }) => drop(writeln!(out, "    not sent {}", one_line(error))),
-        Some(CommandOutcome::Completed(answer)) => {
+        Some(Came::NotSent { error }) => drop(writeln!(out, "    not sent {}", one_line(error))),
+        Some(Came::Completed { completion: answer, data }) => {
             let host = match answer.host_status {
                 0 => String::new(),
                 code => format!(", {}", host_status_name(code)),
@@ -120,17 +120,18 @@ fn command(out: &mut String, exchange: &Exchange) {
             let status = Status(answer.status);
             let (residual, time) = (answer.residual, answer.elapsed_us);
             let _ = writeln!(out, "    got      {status}{sense}{host}, residual {residual}, {time} µs");
-            if !answer.data.0.is_empty() {
-                let _ = writeln!(out, "    data in  {}", begin(&answer.data.0));
+            if data.length != 0 {
+                let _ = writeln!(out, "    data in  {}", begin(data));
             }
         }
     }
 }
 
-fn begin(bytes: &[u8]) -> String {
+fn begin(data: &Head) -> String {
+    let bytes = data.bytes.0.as_slice();
     let shown = bytes.get(..SHOWN_BYTES).unwrap_or(bytes);
     let more =
-        if shown.len() < bytes.len() { format!(" … ({} bytes)", bytes.len()) } else { String::new() };
+        if shown.len() < data.length { format!(" … ({} bytes)", data.length) } else { String::new() };
     format!("{}{more}", spaced(shown))
 }
 

@@ -8,14 +8,11 @@ pub mod v1 {
     use crate::report::{one_line, visible};
     use crate::run::{Change, Comparison, Flaky, Quarantined, flaky};
     use crate::scsi::{SenseCode, Status, cdb_fields, host_status_name, sense_fields, sense_key_name};
-    use crate::suite::{Exchange, Performed};
-    use crate::wire::{CommandOutcome, Direction, HexBytes, OperationOutcome};
+    use crate::suite::{Came, Exchange, Head, Performed, SentData};
+    use crate::wire::{HexBytes, OperationOutcome};
 
     /// The name of this contract.
     pub const SCHEMA: &str = "slotwise.test/1";
-
-    /// Bytes of data kept from one command; its length is told whole.
-    const DATA_LIMIT_BYTES: usize = 256;
 
     /// The whole document.
     #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -294,10 +291,6 @@ pub mod v1 {
         pub microseconds: u64,
     }
 
-    fn head(bytes: &[u8]) -> HexBytes {
-        HexBytes(bytes.iter().copied().take(DATA_LIMIT_BYTES).collect())
-    }
-
     impl From<&Run> for Document {
         fn from(run: &Run) -> Self {
             let counts = Counts {
@@ -441,7 +434,7 @@ pub mod v1 {
                 None => bare,
                 Some(OperationOutcome::Failed { reason }) => Self { failed: Some(visible(reason)), ..bare },
                 Some(OperationOutcome::Done { data, result, frames, elapsed_us }) => Self {
-                    data: Some(head(&data.0)),
+                    data: Some(Head::of(&data.0).bytes),
                     result: Some(*result),
                     frames: Some(frames.len()),
                     microseconds: Some(*elapsed_us),
@@ -453,15 +446,15 @@ pub mod v1 {
 
     impl From<&Exchange> for SentCommand {
         fn from(exchange: &Exchange) -> Self {
-            let (direction, data_out) = match &exchange.command.direction {
-                Direction::None => ("none", None),
-                Direction::In { .. } => ("in", None),
-                Direction::Out { data } => ("out", Some(head(&data.0))),
+            let (direction, length, data_out) = match &exchange.sent.data {
+                SentData::None => ("none", 0, None),
+                SentData::In { length } => ("in", *length, None),
+                SentData::Out(data) => ("out", data.length, Some(data.bytes.clone())),
             };
             let (answer, not_sent) = match &exchange.outcome {
                 None => (None, None),
-                Some(CommandOutcome::NotSent { error }) => (None, Some(visible(error))),
-                Some(CommandOutcome::Completed(completion)) => {
+                Some(Came::NotSent { error }) => (None, Some(visible(error))),
+                Some(Came::Completed { completion, data }) => {
                     let code = SenseCode::from_sense(&completion.sense.0);
                     let answer = Answer {
                         status: completion.status,
@@ -469,8 +462,8 @@ pub mod v1 {
                         sense: completion.sense.clone(),
                         sense_fields: sense_fields(&completion.sense.0),
                         sense_code: code.map(|code| format!("{code} {}", sense_key_name(code.key))),
-                        data: head(&completion.data.0),
-                        data_length: completion.data.0.len(),
+                        data: data.bytes.clone(),
+                        data_length: data.length,
                         residual: completion.residual,
                         host_status: completion.host_status,
                         host_status_name: host_status_name(completion.host_status).to_owned(),
@@ -483,10 +476,10 @@ pub mod v1 {
             Self {
                 title: exchange.title.clone(),
                 line: exchange.line,
-                cdb: exchange.command.cdb.clone(),
-                fields: cdb_fields(&exchange.command.cdb.0),
+                cdb: exchange.sent.cdb.clone(),
+                fields: cdb_fields(&exchange.sent.cdb.0),
                 direction: direction.to_owned(),
-                length: exchange.command.data_length(),
+                length,
                 data_out,
                 answer,
                 not_sent,

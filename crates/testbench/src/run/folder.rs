@@ -15,7 +15,7 @@ use crate::report;
 
 /// The journal's name in the folder.
 const NAME: &str = "journal.jsonl";
-/// Bytes that one line may have: a case's exchanges with all their data, in hexadecimal.
+/// Bytes that one line may have: a case's exchanges, with how their data begin.
 const LINE_LIMIT: u64 = 256 << 20;
 
 /// What a run is of; whoever goes on with it takes it from here.

@@ -10,10 +10,10 @@ use crate::matrix::{Outcome, Row, Start};
 use crate::rig::{Origin, Way};
 use crate::sight::Reference;
 use crate::suite::{Exchange, Performed};
-use crate::wire::{Command, CommandOutcome, Operation, OperationOutcome};
+use crate::wire::{Operation, OperationOutcome};
 
 /// The name of the journal's format.
-pub(super) const JOURNAL: &str = "slotwise.run-journal/1";
+pub(super) const JOURNAL: &str = "slotwise.run-journal/2";
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,22 +103,13 @@ pub(super) struct RowLine {
     reason: Option<String>,
     line: Option<usize>,
     sent: usize,
-    exchanges: Vec<ExchangeLine>,
+    exchanges: Vec<Exchange>,
     #[serde(default)]
     operations: Vec<PerformedLine>,
     kernel_log: Vec<String>,
     console: Option<String>,
     recovery: Vec<String>,
     quarantined: Option<QuarantinedLine>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct ExchangeLine {
-    title: String,
-    line: usize,
-    command: Command,
-    outcome: Option<CommandOutcome>,
-    complaint: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -172,10 +163,6 @@ impl From<ReferenceLine> for Reference {
 impl From<&Row> for RowLine {
     fn from(row: &Row) -> Self {
         let row = row.clone();
-        let exchange = |own: Exchange| {
-            let Exchange { title, line, command, outcome, complaint } = own;
-            ExchangeLine { title, line, command, outcome, complaint }
-        };
         let performed = |own: Performed| {
             let Performed { title, line, operation, outcome, complaint } = own;
             PerformedLine { title, line, operation, outcome, complaint }
@@ -203,7 +190,7 @@ impl From<&Row> for RowLine {
             reason: row.reason,
             line: row.line,
             sent: row.sent,
-            exchanges: row.exchanges.into_iter().map(exchange).collect(),
+            exchanges: row.exchanges,
             operations: row.operations.into_iter().map(performed).collect(),
             kernel_log: row.kernel_log,
             console: row.console,
@@ -216,10 +203,6 @@ impl From<&Row> for RowLine {
 impl RowLine {
     /// The row; `None` where a name in it is none of ours.
     pub(super) fn row(self) -> Option<Row> {
-        let exchange = |own: ExchangeLine| {
-            let ExchangeLine { title, line, command, outcome, complaint } = own;
-            Exchange { title, line, command, outcome, complaint }
-        };
         let performed = |own: PerformedLine| {
             let PerformedLine { title, line, operation, outcome, complaint } = own;
             Performed { title, line, operation, outcome, complaint }
@@ -250,7 +233,7 @@ impl RowLine {
             reason: self.reason,
             line: self.line,
             sent: self.sent,
-            exchanges: self.exchanges.into_iter().map(exchange).collect(),
+            exchanges: self.exchanges,
             operations: self.operations.into_iter().map(performed).collect(),
             kernel_log: self.kernel_log,
             console: self.console,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::expression::{Environment, EvalError, Expression, Value};
+use super::expression::{Environment, EvalError, Expression, Lookup, Value};
 
 /// A field of a command descriptor block. Bits are numbered as in the standard: 7 is a byte's most significant. A field
 /// longer than what is left of its byte goes on in the next.
@@ -115,13 +115,26 @@ impl CdbTemplate {
         Ok(cdb)
     }
 
-    /// The numbers known, with those of the fields of a block before all others of the same name.
-    pub(crate) fn numbers(&self, cdb: &[u8], names: &Environment) -> Environment {
-        let numbers = names.iter().filter(|(_, value)| matches!(value, Value::Number(_)));
-        let mut numbers: Environment = numbers.map(|(name, value)| (name.clone(), value.clone())).collect();
-        numbers
-            .extend(self.fields.iter().map(|(name, field)| (name.clone(), Value::Number(field.read(cdb)))));
-        numbers
+    /// What is known, with the numbers of a block's fields before all others of the same name.
+    pub(crate) fn numbers<'a>(&'a self, cdb: &'a [u8], names: &'a Environment) -> Fields<'a> {
+        Fields { fields: &self.fields, cdb, names }
+    }
+}
+
+/// The fields of a block before the names known.
+#[derive(Debug)]
+pub(crate) struct Fields<'a> {
+    fields: &'a BTreeMap<String, Field>,
+    cdb: &'a [u8],
+    names: &'a Environment,
+}
+
+impl Lookup for Fields<'_> {
+    fn value_of(&self, name: &str) -> Option<Value> {
+        match self.fields.get(name) {
+            Some(field) => Some(Value::Number(field.read(self.cdb))),
+            None => self.names.value_of(name),
+        }
     }
 }
 

@@ -20,7 +20,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use case::{Case, Harm, Reading};
-pub use run::{Batch, CaseRun, Exchange, Finding, FindingKind, Names, Performed, Verdict};
+pub use run::{
+    Batch, Came, CaseRun, Exchange, Finding, FindingKind, Head, Names, Performed, Sent, SentData, Verdict,
+};
 
 use case::Step;
 use expression::{Kind, Scope};

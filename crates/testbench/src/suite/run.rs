@@ -4,6 +4,7 @@
 //! a function of the case, the names known and the answers: the same answers always give the same verdict.
 
 mod build;
+mod exchange;
 mod judge;
 mod operation;
 mod walk;
@@ -12,9 +13,10 @@ use std::time::Duration;
 
 use super::Suite;
 use super::case::{Case, Send, Step};
-use super::expression::{Environment, SEED, Value};
+use super::expression::{Environment, SEED, Value, set};
 use crate::transport::{Event, Route};
 use crate::wire::{BATCH_COMMAND_LIMIT, BATCH_DATA_LIMIT_BYTES, Command, CommandOutcome, Operation};
+pub use exchange::{Came, Exchange, Head, Sent, SentData};
 use operation::Asked;
 pub use operation::Performed;
 use walk::{Next, Walk};
@@ -70,21 +72,6 @@ pub enum FindingKind {
     Bench,
 }
 
-/// A command that was sent, and what came of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Exchange {
-    /// What the command is called.
-    pub title: String,
-    /// Line of the step in its file.
-    pub line: usize,
-    /// The command with its data.
-    pub command: Command,
-    /// `None` if the transport failed first.
-    pub outcome: Option<CommandOutcome>,
-    /// What was wrong with the answer.
-    pub complaint: Option<String>,
-}
-
 /// Exchanges kept from one case; more are counted only. Those with a complaint are always kept.
 const EXCHANGE_LIMIT: usize = 64;
 /// Commands one case may send.
@@ -114,7 +101,7 @@ enum Phase {
 struct Pending<'a> {
     send: &'a Send,
     phase: Phase,
-    command: Command,
+    sent: Sent,
     /// Names that got their values when the command was made: those of repeats, and of data sent. Later steps of the same
     /// batch give them others, so they are set again when this one's answer is judged.
     set: Vec<(&'a str, Value)>,
@@ -191,7 +178,7 @@ impl<'a> CaseRun<'a> {
 
     /// What to do next, or `None` at the end. Commands must be answered before the next batch is asked for.
     pub fn next_batch(&mut self) -> Option<Batch> {
-        let mut data = 0_usize;
+        let (mut data, mut commands) = (0_usize, Vec::new());
         while self.phase != Phase::Done && self.pending.len() < BATCH_COMMAND_LIMIT {
             let (pending, names) = (&self.pending, &mut self.names);
             let is_pending = |name: &str| pending.iter().any(|pending| pending.send.names_later(name));
@@ -236,8 +223,10 @@ impl<'a> CaseRun<'a> {
                     }
                     let repeats =
                         self.walk.advance().into_iter().map(|(name, value)| (name, Value::Number(value)));
-                    let set = repeats.chain(build::data_sent(step, &command)).collect();
-                    self.pending.push(Pending { send: step, phase: self.phase, command, set });
+                    let set = repeats.chain(build::data_sent(step, &self.names)).collect();
+                    let sent = Sent::from(&command);
+                    self.pending.push(Pending { send: step, phase: self.phase, sent, set });
+                    commands.push(command);
                 }
                 Err(_) if !self.pending.is_empty() => break,
                 Err(reason) => self.fault(reason, Some(step.line)),
@@ -245,7 +234,7 @@ impl<'a> CaseRun<'a> {
         }
         let route = self.pending.first()?.send.route;
         self.sent += self.pending.len();
-        Some(Batch::Commands(route, self.pending.iter().map(|pending| pending.command.clone()).collect()))
+        Some(Batch::Commands(route, commands))
     }
 
     /// Takes what came of the batch; fewer outcomes than commands mean that the last of them was not answered.
@@ -267,7 +256,7 @@ impl<'a> CaseRun<'a> {
                 continue;
             }
             for (name, value) in &pending.set {
-                self.names.insert((*name).to_owned(), value.clone());
+                set(&mut self.names, name, value.clone());
             }
             let complaint = judge::judge(pending.send, &outcome, &mut self.names).err();
             if let Some(complaint) = &complaint {
@@ -346,12 +335,12 @@ impl<'a> CaseRun<'a> {
         if self.exchanges.len() >= EXCHANGE_LIMIT && complaint.is_none() {
             return;
         }
-        let Pending { send, command, .. } = pending;
+        let Pending { send, sent, .. } = pending;
         self.exchanges.push(Exchange {
             title: send.title.clone(),
             line: send.line,
-            command,
-            outcome,
+            sent,
+            outcome: outcome.map(Came::from),
             complaint,
         });
     }

@@ -104,7 +104,7 @@ fn what_is_no_journal_is_told_with_its_line() {
     for (text, at) in [
         (String::new(), 1),
         ("{}\n".to_owned(), 1),
-        (head.replace("run-journal/1", "run-journal/2"), 1),
+        (head.replace("run-journal/2", "run-journal/1"), 1),
         (format!("{head}{head}"), 2),
         (format!("{head}\0\n"), 2),
         (format!("{head}{{\"done\":{{}}}}\n"), 2),

@@ -1,8 +1,10 @@
 //! Computes expressions. What cannot be computed is an error with the part of the text it is in, never a panic.
 
+use std::sync::Arc;
+
 use slotwise_core::pci::Space;
 
-use super::{Environment, Expression, Function, Node, Operator, SEED, Term, Value, function, pci};
+use super::{Expression, Function, Lookup, Node, Operator, SEED, Term, Value, function, pci};
 
 /// Why an expression does not hold, or gives nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,22 +25,22 @@ impl EvalError {
 
 struct Evaluator<'a> {
     text: &'a str,
-    names: &'a Environment,
+    names: &'a dyn Lookup,
 }
 
 type Evaluated = Result<Value, EvalError>;
 
 impl Expression {
-    pub(crate) fn value(&self, names: &Environment) -> Evaluated {
+    pub(crate) fn value(&self, names: &dyn Lookup) -> Evaluated {
         Evaluator { text: &self.text, names }.value(&self.root)
     }
 
-    pub(crate) fn as_number(&self, names: &Environment) -> Result<i64, EvalError> {
+    pub(crate) fn as_number(&self, names: &dyn Lookup) -> Result<i64, EvalError> {
         Evaluator { text: &self.text, names }.number(&self.root)
     }
 
     /// Whether it is true; if not, why.
-    pub(crate) fn holds(&self, names: &Environment) -> Result<(), EvalError> {
+    pub(crate) fn holds(&self, names: &dyn Lookup) -> Result<(), EvalError> {
         let evaluator = Evaluator { text: &self.text, names };
         if evaluator.truth(&self.root)? {
             Ok(())
@@ -60,9 +62,9 @@ impl Evaluator<'_> {
     fn value(&self, node: &Node) -> Evaluated {
         match &node.term {
             Term::Number(value) => Ok(Value::Number(*value)),
-            Term::Text(text) => Ok(Value::Bytes(text.as_bytes().to_vec())),
+            Term::Text(text) => Ok(Value::bytes(text.as_bytes().to_vec())),
             Term::Name(name) => {
-                self.names.get(name).cloned().ok_or_else(|| self.impossible(node, "not known yet"))
+                self.names.value_of(name).ok_or_else(|| self.impossible(node, "not known yet"))
             }
             Term::Index(bytes, at) => {
                 let bytes = self.bytes(bytes)?;
@@ -75,7 +77,7 @@ impl Evaluator<'_> {
                 let (start, end) = (self.number(start)?, self.number(end)?);
                 let range = usize::try_from(start).ok().zip(usize::try_from(end).ok());
                 let part = range.and_then(|(start, end)| bytes.get(start..end));
-                Ok(Value::Bytes(part.ok_or_else(|| self.too_short(node, &bytes))?.to_vec()))
+                Ok(Value::bytes(part.ok_or_else(|| self.too_short(node, &bytes))?.to_vec()))
             }
             Term::Call(function, arguments) => self.call(node, *function, arguments),
             Term::Binary(operator, left, right) => self.binary(node, *operator, left, right),
@@ -94,7 +96,7 @@ impl Evaluator<'_> {
         }
     }
 
-    fn bytes(&self, node: &Node) -> Result<Vec<u8>, EvalError> {
+    fn bytes(&self, node: &Node) -> Result<Arc<Vec<u8>>, EvalError> {
         match self.value(node)? {
             Value::Bytes(bytes) => Ok(bytes),
             _ => Err(self.impossible(node, "not bytes")),
@@ -144,14 +146,14 @@ impl Evaluator<'_> {
             }
             Function::Word => {
                 let (text, word) = (self.bytes(argument(0)?)?, self.bytes(argument(1)?)?);
-                Value::Truth(text.split(u8::is_ascii_whitespace).any(|own| own == word))
+                Value::Truth(text.split(u8::is_ascii_whitespace).any(|own| own == word.as_slice()))
             }
             Function::Capability | Function::Extended => {
                 let space = if function == Function::Capability { Space::Standard } else { Space::Extended };
                 Value::Number(pci::capability(&self.bytes(argument(0)?)?, space, self.number(argument(1)?)?))
             }
             Function::Chains => Value::Truth(pci::chains(&self.bytes(argument(0)?)?)),
-            Function::Bars => Value::Bytes(pci::bars(&self.bytes(argument(0)?)?)),
+            Function::Bars => Value::bytes(pci::bars(&self.bytes(argument(0)?)?)),
             Function::Agree => Value::Truth(function::agree(
                 &self.bytes(argument(0)?)?,
                 &self.bytes(argument(1)?)?,
@@ -165,7 +167,7 @@ impl Evaluator<'_> {
                 return self.made(node, function, arguments);
             }
             Function::Prefix => {
-                Value::Truth(self.bytes(argument(1)?)?.starts_with(&self.bytes(argument(0)?)?))
+                Value::Truth(self.bytes(argument(1)?)?.starts_with(self.bytes(argument(0)?)?.as_slice()))
             }
         })
     }
@@ -180,8 +182,8 @@ impl Evaluator<'_> {
                 power.and_then(|power| 1_i64.checked_shl(power).filter(|_| power < 63)).map(Value::Number)
             }
             Function::Random => {
-                let of_run = match self.names.get(SEED) {
-                    Some(Value::Number(of_run)) => *of_run,
+                let of_run = match self.names.value_of(SEED) {
+                    Some(Value::Number(of_run)) => of_run,
                     _ => 0,
                 };
                 function::below(number(0)? ^ of_run, number(1)?).map(Value::Number)
@@ -190,13 +192,15 @@ impl Evaluator<'_> {
                 let byte = u8::try_from(number(2)?).ok();
                 let bytes = self.bytes(argument(0)?)?;
                 let at = number(1)?;
-                byte.and_then(|byte| function::patched(bytes, at, &[byte])).map(Value::Bytes)
+                byte.and_then(|byte| function::patched(Arc::unwrap_or_clone(bytes), at, &[byte]))
+                    .map(Value::bytes)
             }
             Function::Patched => {
                 let (bytes, at) = (self.bytes(argument(0)?)?, number(1)?);
-                function::patched(bytes, at, &self.bytes(argument(2)?)?).map(Value::Bytes)
+                function::patched(Arc::unwrap_or_clone(bytes), at, &self.bytes(argument(2)?)?)
+                    .map(Value::bytes)
             }
-            _ => function::tagged(number(0)?, number(1)?, number(2)?, number(3)?).map(Value::Bytes),
+            _ => function::tagged(number(0)?, number(1)?, number(2)?, number(3)?).map(Value::bytes),
         };
         value.ok_or_else(|| self.impossible(node, "out of range"))
     }

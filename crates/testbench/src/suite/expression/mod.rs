@@ -15,6 +15,7 @@ mod pci;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub(crate) use eval::EvalError;
 pub(crate) use parse::ExpressionError;
@@ -37,12 +38,18 @@ impl Kind {
     }
 }
 
-/// A value.
+/// A value. Copies of bytes share them: a check that looks at one byte must not copy the 64 KiB around it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Value {
     Number(i64),
-    Bytes(Vec<u8>),
+    Bytes(Arc<Vec<u8>>),
     Truth(bool),
+}
+
+impl Value {
+    pub(crate) fn bytes(bytes: Vec<u8>) -> Self {
+        Self::Bytes(Arc::new(bytes))
+    }
 }
 
 /// The names an expression may use, with their kinds.
@@ -53,6 +60,26 @@ pub(crate) const SEED: &str = "run seed";
 
 /// The values of names.
 pub(crate) type Environment = BTreeMap<String, Value>;
+
+/// Gives a name its value. Most names get another one with every command; only the first needs room for the name.
+pub(crate) fn set(names: &mut Environment, name: &str, value: Value) {
+    match names.get_mut(name) {
+        Some(place) => *place = value,
+        None => drop(names.insert(name.to_owned(), value)),
+    }
+}
+
+/// Where an expression's names get their values.
+pub(crate) trait Lookup {
+    /// The value of a name; `None` while it has none.
+    fn value_of(&self, name: &str) -> Option<Value>;
+}
+
+impl Lookup for Environment {
+    fn value_of(&self, name: &str) -> Option<Value> {
+        self.get(name).cloned()
+    }
+}
 
 /// An expression that has been read and whose kinds fit.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -260,7 +287,7 @@ mod tests {
     }
 
     fn environment() -> Environment {
-        let bytes = |bytes: &[u8]| Value::Bytes(bytes.to_vec());
+        let bytes = |bytes: &[u8]| Value::bytes(bytes.to_vec());
         let values =
             [("data", bytes(&[1, 2, 0x7f])), ("full", bytes(&[1, 2, 0x7f, 0])), ("n", Value::Number(3))];
         values.map(|(name, value)| (name.into(), value)).into()

@@ -1,7 +1,9 @@
 //! Makes a step's command from the values of its names.
 
 use crate::suite::case::{Content, Data, Send};
-use crate::suite::expression::{Environment, EvalError, Expression, SEED, Value};
+use std::sync::Arc;
+
+use crate::suite::expression::{Environment, EvalError, Expression, SEED, Value, set};
 use crate::suite::random;
 use crate::wire::{BATCH_DATA_LIMIT_BYTES, Command, Direction, HexBytes};
 
@@ -22,7 +24,7 @@ pub(super) fn command(send: &Send, names: &mut Environment) -> Result<Command, S
             let length = length.as_ref().map(|length| of_fields(length, names)).transpose()?;
             let data = bytes(content, length, names)?;
             if let Some(name) = save {
-                names.insert(name.clone(), Value::Bytes(data.clone()));
+                set(names, name, Value::bytes(data.clone()));
             }
             if data.is_empty() { Direction::None } else { Direction::Out { data: HexBytes(data) } }
         }
@@ -38,14 +40,10 @@ pub(super) fn name_sent(send: &Send) -> Option<&str> {
     }
 }
 
-/// The same with these data.
-pub(super) fn data_sent<'a>(send: &'a Send, command: &Command) -> Option<(&'a str, Value)> {
+/// The same with the data it has just got.
+pub(super) fn data_sent<'a>(send: &'a Send, names: &Environment) -> Option<(&'a str, Value)> {
     let name = name_sent(send)?;
-    let data = match &command.direction {
-        Direction::Out { data } => data.0.clone(),
-        Direction::None | Direction::In { .. } => Vec::new(),
-    };
-    Some((name, Value::Bytes(data)))
+    Some((name, names.get(name)?.clone()))
 }
 
 fn length(value: i64, text: &str) -> Result<usize, String> {
@@ -84,9 +82,10 @@ pub(super) fn bytes(
             random(seed ^ of_run).take(wanted).collect()
         }
         Content::Copy(source, flip) => {
-            let Value::Bytes(mut data) = source.value(names).map_err(EvalError::into_reason)? else {
+            let Value::Bytes(data) = source.value(names).map_err(EvalError::into_reason)? else {
                 return Err(format!("{} is no byte string", source.text()));
             };
+            let mut data = Arc::unwrap_or_clone(data);
             if let Some((at, mask)) = flip {
                 let at = at.as_number(names).map_err(EvalError::into_reason)?;
                 let place = usize::try_from(at).ok().and_then(|at| data.get_mut(at));

@@ -2,7 +2,7 @@
 
 use crate::scsi::{SenseCode, Status, host_status_name, sense_key_name};
 use crate::suite::case::{Answer, Send};
-use crate::suite::expression::{Environment, EvalError, Value};
+use crate::suite::expression::{Environment, EvalError, Value, set};
 use crate::wire::{CommandOutcome, Completion};
 
 /// Judges one answer; what it brings gets its names.
@@ -15,17 +15,18 @@ pub(super) fn judge(send: &Send, outcome: &CommandOutcome, names: &mut Environme
         }
         CommandOutcome::Completed(completion) => completion,
     };
+    let data = Value::bytes(completion.data.0.clone());
     if let Some(name) = &send.save {
-        names.insert(name.clone(), Value::Bytes(completion.data.0.clone()));
+        set(names, name, data.clone());
     }
     let elapsed = i64::try_from(completion.elapsed_us).unwrap_or(i64::MAX);
     let answer_names = [
-        ("data", Value::Bytes(completion.data.0.clone())),
-        ("sense", Value::Bytes(completion.sense.0.clone())),
+        ("data", data),
+        ("sense", Value::bytes(completion.sense.0.clone())),
         ("residual", Value::Number(completion.residual.into())),
         ("elapsed_us", Value::Number(elapsed)),
     ];
-    names.extend(answer_names.map(|(name, value)| (name.to_owned(), value)));
+    answer_names.into_iter().for_each(|(name, value)| set(names, name, value));
     let complaints: Vec<_> =
         send.answers.iter().map_while(|answer| fits(answer, completion, names).err()).collect();
     if complaints.len() == send.answers.len() {
@@ -33,7 +34,7 @@ pub(super) fn judge(send: &Send, outcome: &CommandOutcome, names: &mut Environme
     }
     for (name, expression) in &send.lets {
         let value = expression.value(names).map_err(EvalError::into_reason)?;
-        names.insert(name.clone(), value);
+        set(names, name, value);
     }
     Ok(())
 }

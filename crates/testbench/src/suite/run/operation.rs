@@ -3,7 +3,7 @@
 use super::{CaseRun, EXCHANGE_LIMIT, Phase, build};
 use crate::frames;
 use crate::suite::ask::{Ask, AskAnswer, What};
-use crate::suite::expression::{Environment, EvalError, Value};
+use crate::suite::expression::{Environment, EvalError, Value, set};
 use crate::wire::{HexBytes, InterruptKind, Nexus, Operation, OperationOutcome};
 
 /// An operation that was done, and what came of it.
@@ -108,7 +108,7 @@ impl Parameters<'_> {
     fn address(&self, name: &str) -> Result<frames::Mac, String> {
         match self.value(name)? {
             Value::Bytes(bytes) => frames::Mac::read(&bytes)
-                .ok_or_else(|| format!("{name} is no hardware address: {}", HexBytes(bytes))),
+                .ok_or_else(|| format!("{name} is no hardware address: {}", HexBytes(bytes.to_vec()))),
             _ => Err(format!("{name} is no hardware address")),
         }
     }
@@ -203,22 +203,22 @@ fn judge(asked: &Asked<'_>, outcome: &OperationOutcome, names: &mut Environment)
 fn name_answer((data, result, elapsed_us): (Vec<u8>, i64, u64), names: &mut Environment) {
     let elapsed = i64::try_from(elapsed_us).unwrap_or(i64::MAX);
     let answer_names = [
-        ("data", Value::Bytes(data)),
+        ("data", Value::bytes(data)),
         ("result", Value::Number(result)),
         ("elapsed_us", Value::Number(elapsed)),
     ];
-    names.extend(answer_names.map(|(name, value)| (name.to_owned(), value)));
+    answer_names.into_iter().for_each(|(name, value)| set(names, name, value));
 }
 
 /// What an answer brings, for the steps after it.
 fn names_of(ask: &Ask, brought: (Vec<u8>, i64, u64), names: &mut Environment) -> Result<(), String> {
     if let Some(name) = &ask.save {
-        names.insert(name.clone(), Value::Bytes(brought.0.clone()));
+        set(names, name, Value::bytes(brought.0.clone()));
     }
     name_answer(brought, names);
     for (name, expression) in &ask.lets {
         let value = expression.as_number(names).map_err(EvalError::into_reason)?;
-        names.insert(name.clone(), Value::Number(value));
+        set(names, name, Value::Number(value));
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use crate::suite::ask::Ask;
 use crate::suite::case::{Send, Step, Values};
-use crate::suite::expression::{Environment, Value};
+use crate::suite::expression::{Environment, Value, set};
 use crate::transport::Event;
 
 /// Values one repeat may take.
@@ -57,7 +57,7 @@ impl<'a> Walk<'a> {
                     frame.next += 1;
                     values.reverse();
                     if let Some(first) = values.pop() {
-                        names.insert(repeat.name.clone(), Value::Number(first));
+                        set(names, &repeat.name, Value::Number(first));
                         let repeat_state = Some((repeat.name.as_str(), first, values));
                         self.frames.push(Frame { steps: &repeat.steps, next: 0, repeat: repeat_state });
                     }
@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
                     match frame.repeat.as_mut().and_then(|(name, now, left)| Some((name, now, left.pop()?))) {
                         Some((name, now, value)) => {
                             *now = value;
-                            names.insert((*name).to_owned(), Value::Number(value));
+                            set(names, name, Value::Number(value));
                             frame.next = 0;
                         }
                         None => drop(self.frames.pop()),
@@ -78,7 +78,7 @@ impl<'a> Walk<'a> {
 
     fn name_repeats(&self, names: &mut Environment) {
         for (name, now, _) in self.frames.iter().filter_map(|frame| frame.repeat.as_ref()) {
-            names.insert((*name).to_owned(), Value::Number(*now));
+            set(names, name, Value::Number(*now));
         }
     }
 
@@ -120,7 +120,7 @@ fn values(values: &Values, names: &Environment) -> Result<Vec<i64>, String> {
             }
         }
         Values::Bytes(bytes) => match bytes.value(names) {
-            Ok(Value::Bytes(bytes)) => Ok(bytes.into_iter().map(i64::from).collect()),
+            Ok(Value::Bytes(bytes)) => Ok(bytes.iter().copied().map(i64::from).collect()),
             Ok(_) => Err(format!("{} is no byte string", bytes.text())),
             Err(error) => Err(error.into_reason()),
         },
