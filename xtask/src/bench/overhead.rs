@@ -52,6 +52,13 @@ impl Overhead {
         (self.whole - self.in_guests) * 100.0 / self.whole
     }
 
+    /// What is to be said of a share in a guest that is above the aim.
+    pub(crate) fn missed(self) -> Option<String> {
+        let percent = self.percent();
+        (percent >= TARGET_PERCENT)
+            .then(|| format!("the bench's own part is {percent:.1} %, aim < {TARGET_PERCENT} %"))
+    }
+
     /// One line.
     pub(crate) fn told(self, what: &str) -> String {
         let own = self.whole - self.in_guests;
@@ -115,6 +122,7 @@ mod tests {
         };
         let found = Overhead::of(&report(10.0, 9.5)).unwrap();
         assert_eq!((found.percent(), found.cases), (5.0, 1));
+        assert!(found.missed().is_some() && Overhead::of(&report(10.0, 9.6)).unwrap().missed().is_none());
         assert!(found.told("x").contains("500.00 ms a case"));
         for bad in [report(1.0, 2.0), report(0.0, 0.0), "{}".to_owned(), String::new()] {
             assert!(Overhead::of(&bad).is_err(), "{bad}");
