@@ -96,6 +96,9 @@ impl Scan {
     }
 
     fn match_window(&mut self, lines: &Lines<'_>, window: &Window, span: Span, prose: Prose) {
+        if text::is_echo(&window.own) {
+            return;
+        }
         let prose = prose == Prose::Heard;
         let mut rows: Vec<usize> = anchors_in(&window.own).into_iter().map(|(row, _)| row).collect();
         let boundary = window.boundary_rows();
@@ -104,6 +107,7 @@ impl Scan {
         rows.dedup();
         let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
         let logged = text::is_logged(&window.own) || text::is_listed(raw, &window.own);
+        let said = prose && !logged && !text::is_no_report(&window.own);
         if prose && !logged {
             for row in self.told.hear(&window.own) {
                 self.note(row, lines, span, Found::default());
@@ -116,7 +120,7 @@ impl Scan {
             .filter(|row| catalogue::is_prepared(*row))
             .any(|row| matching(row).is_some());
         for row in rows {
-            if catalogue::is_said(row) && (!prose || logged) || prepared && catalogue::is_subject(row) {
+            if catalogue::is_said(row) && !said || prepared && catalogue::is_subject(row) {
                 continue;
             }
             if let Some(found) = matching(row) {

@@ -231,6 +231,69 @@ pub(super) fn is_logged(line: &str) -> bool {
     let stamp =
         line.strip_prefix('[').is_none_or(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
     starts_record(line) && stamp && !NO_LOG.iter().any(|head| line.starts_with(head))
+        || is_shell_refusal(line)
+}
+
+/// Whether a shell says in this line that it knows no such program (`sh: 1: lspci: not found`), which says nothing of what
+/// the program was to be asked about.
+fn is_shell_refusal(line: &str) -> bool {
+    let Some(refused) = line.strip_suffix("command not found").or_else(|| line.strip_suffix("not found"))
+    else {
+        return false;
+    };
+    let is_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b':' | b' ');
+    refused.ends_with(": ") && refused.bytes().all(is_name) && {
+        let mut words = refused.split(": ").filter(|word| !word.is_empty());
+        words.clone().count() <= 3 && words.all(|word| !word.contains(' ') || word.starts_with("line "))
+    }
+}
+
+/// Whether a line of a script prints a message of its author's: nothing of what it says has happened.
+pub(super) fn is_echo(line: &str) -> bool {
+    let Some(rest) = ["echo ", "printf "].into_iter().find_map(|command| line.strip_prefix(command)) else {
+        return false;
+    };
+    let rest = rest.trim_start_matches("-e ").trim_start_matches("-n ").trim();
+    ['"', '\''].into_iter().any(|quote| {
+        rest.strip_prefix(quote)
+            .and_then(|text| text.rsplit_once(quote))
+            .is_some_and(|(_, after)| !after.contains('>'))
+    })
+}
+
+/// Whether a sentence reports no failure, whatever failures it names: a guide supposes them, a check has passed.
+pub(super) fn is_no_report(sentence: &str) -> bool {
+    const PASSED: &[&str] = &["[OK]", "[ OK ]", "[Success]", "[PASS]", "\u{2713}", "\u{2714}", "\u{2705}"];
+    let sentence = sentence.trim_start();
+    is_supposed(sentence) || PASSED.iter().any(|mark| sentence.starts_with(mark))
+}
+
+/// Whether a sentence tells what its reader may meet, not what its writer met.
+fn is_supposed(sentence: &str) -> bool {
+    const HEADS: &[&str] = &[
+        "if you see",
+        "if you get",
+        "if you still",
+        "if you encounter",
+        "if you receive",
+        "if the output",
+        "if the command",
+        "if it says",
+        "if it shows",
+        "if it still says",
+        "if it still shows",
+        "if this fails",
+        "if that fails",
+        "verify that",
+        "make sure",
+        "ensure that",
+        "check that",
+        "check if",
+        "check whether",
+    ];
+    let sentence = sentence.trim_start_matches(|mark: char| !mark.is_alphanumeric());
+    HEADS.iter().any(|head| sentence.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head)))
 }
 
 /// Whether a line is one of what `lspci -v` indents below a device, as it printed it (`raw`, with a tab) or as a page shows
@@ -300,6 +363,7 @@ fn starts_record(line: &str) -> bool {
         "xl:",
         "error:",
         "TASK",
+        "EAL: ",
         "root@",
         "$",
         "#",
@@ -432,6 +496,34 @@ mod tests {
         {
             assert!(!is_logged(line), "{line}");
         }
+    }
+
+    #[test]
+    fn what_a_shell_does_not_know_is_no_prose() {
+        assert!(is_logged("sh: 1: nvidia-smi: not found"));
+        assert!(is_logged("bash: lspci: command not found"));
+        assert!(!is_logged("sh: the node was not found"));
+        assert!(is_logged("nvidia-smi: not found"));
+        assert!(is_logged("start.sh: line 9: virsh: command not found"));
+        assert!(!is_logged("/dev/vfio/1: not found"));
+        assert!(!is_logged("The device node: not found"));
+    }
+
+    #[test]
+    fn what_a_script_prints_is_known_from_what_it_writes_to_a_file() {
+        assert!(is_echo("echo \"vfio: Cannot reset device, -> no available reset mechanism.\""));
+        assert!(is_echo("printf 'group 1 is not viable\\n' | tee log"));
+        assert!(!is_echo("echo \"vfio-pci\" > driver_override"));
+        assert!(!is_echo("echo 0000:01:00.0 > bind"));
+    }
+
+    #[test]
+    fn what_a_guide_supposes_is_not_what_somebody_met() {
+        assert!(is_supposed("_(If the output reads `nvidia`, the host grabbed it"));
+        assert!(is_supposed("If you see this, vfio-pci is not loaded."));
+        assert!(!is_supposed("If I start the VM, the host hangs"));
+        assert!(!is_supposed("It fails if you see it"));
+        assert!(is_no_report("[OK] The IOMMU is not disabled"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use super::catalogue;
 use super::catalogue::told::FAILS;
+use super::text;
 use super::words::Words;
 
 /// How many sentences in a row are near each other.
@@ -62,7 +63,7 @@ impl Told {
         let known = &*CATALOGUE;
         let mut complete = Vec::new();
         let line = without_marks(line);
-        for sentence in sentences(&line) {
+        for sentence in sentences(&line).filter(|sentence| !text::is_no_report(sentence)) {
             let mut heard = vec![0_u8; known.rows.len()];
             known.words.each(sentence, |word, range| {
                 let before = sentence.get(..range.start).unwrap_or_default();
