@@ -219,6 +219,20 @@ pub(super) const ROWS: &[Pattern] = &[
         "the kernel command line switches the IOMMU off",
     ),
     row(
+        "module-option-added",
+        &["to add ", "need add "],
+        r#"(?:need(?:ed)?|had|have) (?:to )?add (?:\w+ ){0,2}['"]?[a-z0-9_-]+\.[a-z0-9_]+="#,
+        "reports",
+        "what had to be added is a module's option, whatever stands beside it on the kernel command line",
+    ),
+    row(
+        "vdpa-named",
+        &["vhost-vdpa", "vhost_vdpa"],
+        "",
+        "Linux drivers/vhost/vdpa.c, QEMU, libvirt",
+        "a virtio data path device, which is not assigned but driven by vhost",
+    ),
+    row(
         "sysfs-no-groups",
         &["/sys/kernel/iommu_groups"],
         r"iommu_groups/?\S*'?:? ?(?:total 0|No such file|is empty|empty)|(?:No such file|empty|nothing).{0,40}iommu_groups",

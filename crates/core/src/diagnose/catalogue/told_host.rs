@@ -151,7 +151,7 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-framebuffer",
         &[
             &["framebuffer", "efifb", "vesafb", "simplefb", "simpledrm", "bootfb", "sysfb"],
-            &["reserve", "hold", "claim", "release", "unbind", "bar ", "video=", "initcall_blacklist"],
+            &["reserve", "hold", "claim", "release", "unbind", "bar "],
             HANDED,
         ],
         "a framebuffer of the host is said to hold the GPU",

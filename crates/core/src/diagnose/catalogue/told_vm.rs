@@ -1,5 +1,6 @@
 //! What people tell of a failure, continued from [`super::told`]: the VM that is moved, saved or too large to map, Xen and its dom0.
 
+use super::told::FAILS;
 use super::{Pattern, told};
 
 /// That a migration does not work, or what has to be done before.
@@ -38,6 +39,16 @@ const MIGRATION_FAILS: &[&str] = &[
 ];
 
 pub(super) const ROWS: &[Pattern] = &[
+    told(
+        "told-memlock",
+        &[
+            &["ulimit -l", "memlock", "locked memory", "limitmemlock"],
+            &["vfio_map_dma", "vfio", "passthrough", "pass-through"],
+            &["cannot allocate memory", "enomem", "out of memory"],
+            FAILS,
+        ],
+        "memory is said not to be pinned because the limit is too low",
+    ),
     told(
         "told-vf-reboot",
         &[

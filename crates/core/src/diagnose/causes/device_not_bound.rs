@@ -48,7 +48,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("unbind-failed", 1.0),
         primary("told-not-bound", 1.5),
         primary("told-no-node", 1.6),
-        primary("mon-open-container", 2.2).unless(&["uio-named"]),
+        primary("mon-open-container", 2.2).unless(&["uio-named", "eal-without-vfio"]),
         primary("mon-group-fd", 2.2),
         primary("mon-not-managed", 3.0),
         primary("mon-override-timeout", 2.4),

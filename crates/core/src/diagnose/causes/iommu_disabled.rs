@@ -53,7 +53,7 @@ pub(super) const CAUSE: Cause = Cause {
         // Who asks for VFIO without an IOMMU knows that there is none.
         against("said-without-iommu", 2.0),
         against("noiommu-named", 2.0).unless(&["noiommu-taint"]),
-        primary("told-iommu-param", 1.8),
+        primary("told-iommu-param", 1.8).unless(&["module-option-added"]),
         primary("told-no-group", 1.7),
         primary("mon-no-group", 3.6),
         against("told-no-iommu-hardware", 1.2),
