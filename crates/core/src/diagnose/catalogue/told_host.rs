@@ -279,6 +279,9 @@ pub(super) const ROWS: &[Pattern] = &[
                 "one group",
                 "one iommu group",
                 "single group",
+                "split apart",
+                "split up",
+                "split the",
                 "single iommu group",
             ],
             &[
@@ -291,6 +294,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "not viable",
                 "not possible",
                 "prevents pass",
+                "not able",
                 "requires entire",
                 "requires all",
                 "requires **all",
