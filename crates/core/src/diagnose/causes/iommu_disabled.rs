@@ -22,7 +22,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("host-no-passthrough", 3.8),
         primary("pve-no-iommu", 4.2),
         primary("pve-iommu-hint", 3.4),
-        primary("noiommu-taint", 3.0),
+        primary("noiommu-taint", 3.0).unless(&["noiommu-user"]),
         primary("probe-22", 2.0),
         primary("bind-einval", 1.2),
         primary("devbind-einval", 3.0),

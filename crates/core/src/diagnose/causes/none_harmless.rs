@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Harmless,
     rule: None,
     clues: &[
+        primary("noiommu-user", 1.2),
         primary("ok-slow-bar", 0.6),
         primary("ok-irq-bypass", 0.4),
         primary("ok-param-echo", 0.4),
