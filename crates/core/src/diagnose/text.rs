@@ -249,17 +249,22 @@ fn is_shell_refusal(line: &str) -> bool {
     }
 }
 
-/// Whether a line of a script prints a message of its author's: nothing of what it says has happened.
+/// Whether a line of a script prints a message of its author's, or hands one to a function that will: nothing of what it says
+/// has happened.
 pub(super) fn is_echo(line: &str) -> bool {
-    let Some(rest) = ["echo ", "printf "].into_iter().find_map(|command| line.strip_prefix(command)) else {
-        return false;
-    };
+    const PRINTERS: &[&str] = &[
+        "echo", "printf", "print", "ok", "bad", "die", "err", "warn", "fail", "fatal", "info", "msg", "log",
+        "say",
+    ];
+    let Some((command, rest)) = line.split_once(' ') else { return false };
+    let is_named = ["log_", "print_", "echo_"].iter().any(|head| command.starts_with(head));
     let rest = rest.trim_start_matches("-e ").trim_start_matches("-n ").trim();
-    ['"', '\''].into_iter().any(|quote| {
-        rest.strip_prefix(quote)
-            .and_then(|text| text.rsplit_once(quote))
-            .is_some_and(|(_, after)| !after.contains('>'))
-    })
+    (is_named || PRINTERS.contains(&command))
+        && ['"', '\''].into_iter().any(|quote| {
+            rest.strip_prefix(quote)
+                .and_then(|text| text.rsplit_once(quote))
+                .is_some_and(|(_, after)| !after.replace(">&2", "").contains('>'))
+        })
 }
 
 /// Whether a sentence reports no failure, whatever failures it names: a guide supposes them, a check has passed.
@@ -515,6 +520,9 @@ mod tests {
         assert!(is_echo("printf 'group 1 is not viable\\n' | tee log"));
         assert!(!is_echo("echo \"vfio-pci\" > driver_override"));
         assert!(!is_echo("echo 0000:01:00.0 > bind"));
+        assert!(is_echo("bad \"IOMMU is off. Enable VT-d in firmware.\""));
+        assert!(is_echo("log_error 'no IOMMU' >&2"));
+        assert!(!is_echo("it says \"IOMMU is off\""));
     }
 
     #[test]

@@ -226,6 +226,20 @@ pub(super) const ROWS: &[Pattern] = &[
         "what had to be added is a module's option, whatever stands beside it on the kernel command line",
     ),
     row(
+        "iommu-off-cures",
+        &["iommu=off", "iommu=igfx_off", "iommu=soft", "iommu=no-igfx"],
+        r"(?:unless|until|only (?:boots?|works?|starts?) (?:with|when)|fixed (?:by|with)|works? (?:\w+ )?with|work-?around|cured? by|solved by).{0,60}iommu=(?:off|soft|igfx_off|no-igfx)|(?:add|adding|added|booting|boots|boot|passing|setting|set|using|use) (?:\w+ ){0,3}'?(?:intel_|amd_)?iommu=(?:off|soft|igfx_off|no-igfx)\b.{0,60}(?:fix|solve|help|works? fine|boots|avoid|resolve|restore|cure)",
+        "reports",
+        "a machine runs better with its IOMMU off, or out of the way",
+    ),
+    row(
+        "hook-calls-libvirt",
+        &["hook"],
+        r"(?:virsh|libvirt).{0,60}(?:within|inside|in|from) (?:\w+ )?(?:a |the )?hook",
+        "reports, libvirt docs/hooks.rst",
+        "a hook of libvirt's calls libvirt, which then waits for itself",
+    ),
+    row(
         "vdpa-named",
         &["vhost-vdpa", "vhost_vdpa"],
         "",

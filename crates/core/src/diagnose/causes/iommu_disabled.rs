@@ -15,7 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("no-iommu-group", 4.2),
         against("mdev-driver-named", 2.5),
         primary("intel-iommu-off", 2.4),
-        primary("cmdline-iommu-off", 2.8),
+        primary("cmdline-iommu-off", 2.8).unless(&["iommu-off-cures"]),
         primary("dmar-none", 2.4),
         primary("dmar-init-failed", 3.0),
         primary("amd-iommu-off", 2.6),
@@ -48,7 +48,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("type1-no-ir", 1.5),
         against("dmar-no-width", 1.5),
         against("not-coherent", 2.0),
-        primary("told-iommu-off", 1.5).unless(&["un-vfio-user"]),
+        primary("told-iommu-off", 1.5).unless(&["un-vfio-user", "iommu-off-cures"]),
         primary("told-iommu-absent", 1.5),
         // Who asks for VFIO without an IOMMU knows that there is none.
         against("said-without-iommu", 2.0),
