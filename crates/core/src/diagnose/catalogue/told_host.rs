@@ -544,40 +544,6 @@ pub(super) const ROWS: &[Pattern] = &[
         "a kernel version is said to have broken the reset of a device",
     ),
     told(
-        "told-guest-irqs",
-        &[
-            &["xen", "domu", "domain", "hvm", "extra_guest_irqs"],
-            &["pirq", "irqs", "msi-x vector", "interrupt vector", "interrupts", "extra_guest_irqs"],
-            &["too many", "exceed", "no free", "run out", "ran out", "used up", "exhaust", "no more"],
-        ],
-        "the domain is said to have used up its interrupts",
-    ),
-    told(
-        "told-mac",
-        &[
-            &["apparmor", "selinux", "avc"],
-            &["denied", "denial", "block", "prevent", "not allow", "not accessible", "not visible"],
-            &[
-                "vfio",
-                "pci",
-                "sysfs",
-                "hostdev",
-                "mdev",
-                "passthrough",
-                "/sys/bus",
-                "rom path",
-                "romfile",
-                "vbios",
-            ],
-        ],
-        "a security policy is said to deny QEMU or libvirt what passthrough needs",
-    ),
-    told(
-        "told-intx",
-        &[&["intx", "legacy interrupt", "shared irq", "shared interrupt", "irq sharing"], FAILS, HANDED],
-        "a shared legacy interrupt is said to stand in the way",
-    ),
-    told(
         "told-host-window",
         &[
             &["above 4g", "4g decoding", "pci=realloc", "resizable bar", "rebar", "large bar"],
@@ -586,14 +552,5 @@ pub(super) const ROWS: &[Pattern] = &[
             HANDED,
         ],
         "the host's address space is said to be too small for a BAR",
-    ),
-    told(
-        "told-root-lost",
-        &[
-            &["root device", "root disk", "root filesystem", "root fs", "boot disk", "rootfs"],
-            &["not found", "cannot find", "can't find", "waiting for", "not appear", "missing", "gone"],
-            &["passthrough", "passthru", "vfio", "passed", "hba", "controller"],
-        ],
-        "the guest is said not to find its root disk",
     ),
 ];
