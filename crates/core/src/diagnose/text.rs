@@ -288,6 +288,8 @@ fn is_supposed(sentence: &str) -> bool {
         "if it shows",
         "if it still says",
         "if it still shows",
+        "if iommu is",
+        "if the iommu is",
         "if this fails",
         "if that fails",
         "verify that",
@@ -373,7 +375,6 @@ fn starts_record(line: &str) -> bool {
         "$",
         "#",
         "- ",
-        "* ",
         "```",
         "Jan ",
         "Feb ",
@@ -396,8 +397,10 @@ fn starts_record(line: &str) -> bool {
         "File \"",
         "{\"",
     ];
+    // Before the marks of bold print go: an item of a list.
+    let is_item = line.starts_with("* ");
     let line = without_number(line);
-    if HEADS.iter().any(|head| line.starts_with(head)) || is_field(line) || is_stamped(line) {
+    if is_item || HEADS.iter().any(|head| line.starts_with(head)) || is_field(line) || is_stamped(line) {
         return true;
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
@@ -531,6 +534,7 @@ mod tests {
         assert!(is_supposed("If you see this, vfio-pci is not loaded."));
         assert!(!is_supposed("If I start the VM, the host hangs"));
         assert!(!is_supposed("It fails if you see it"));
+        assert!(is_supposed("* If IOMMU is not enabled, checks that any device is there."));
         assert!(is_no_report("[OK] The IOMMU is not disabled"));
     }
 
@@ -547,5 +551,6 @@ mod tests {
         assert!(may_continue(long, "us=pci.5,addr=0x1: vfio 0000:03:04.0: Failed"));
         assert!(!may_continue(long, "[   12.345] usb 1-1: new device"));
         assert!(!may_continue("short", "us=pci.5"));
+        assert!(!may_continue(long, "* If IOMMU is not enabled, any device will do"));
     }
 }

@@ -9,7 +9,6 @@ pub(super) const ROWS: &[Pattern] = &[
             "I/O virtualisation disabled",
             "I/O virtualization disabled",
             "VT-d support not available",
-            "IOMMU is not enabled",
             "Failed to enable VT-d",
             "AMD-Vi: IOMMU not found",
         ],
