@@ -11,7 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::catalogue::{self, Pattern};
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
 use super::text::{self, LINE_CAP, OVERLAP};
-use super::told::Told;
+use super::told::{self, Told};
 use super::words::Words;
 use crate::pci::PciAddress;
 
@@ -113,7 +113,11 @@ impl Scan {
                 self.note(row, lines, span, Found::default());
             }
         }
-        let matching = |row: usize| catalogue::ALL.get(row).and_then(|pattern| window.matches(row, pattern));
+        let reported = rows.iter().any(|row| catalogue::is_said(*row)).then(|| window.reported()).flatten();
+        let matching = |row: usize| {
+            let heard = reported.as_ref().filter(|_| catalogue::is_said(row)).unwrap_or(window);
+            catalogue::ALL.get(row).and_then(|pattern| heard.matches(row, pattern))
+        };
         let prepared = rows
             .iter()
             .copied()
@@ -186,6 +190,16 @@ impl Window {
         }
         window.own = joinable(window.own);
         window
+    }
+
+    /// The same without the sentences of this line that report nothing, if it has any.
+    fn reported(&self) -> Option<Self> {
+        told::sentences(&self.own).any(text::is_no_report).then(|| Self {
+            before: self.before.clone(),
+            own: told::sentences(&self.own).filter(|sentence| !text::is_no_report(sentence)).collect(),
+            after: self.after.clone(),
+            glued: self.glued.clone(),
+        })
     }
 
     /// Rows whose anchor begins in this line and ends in the next.

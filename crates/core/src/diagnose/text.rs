@@ -288,8 +288,6 @@ fn is_supposed(sentence: &str) -> bool {
         "if it shows",
         "if it still says",
         "if it still shows",
-        "if iommu is",
-        "if the iommu is",
         "if this fails",
         "if that fails",
         "verify that",
@@ -300,7 +298,25 @@ fn is_supposed(sentence: &str) -> bool {
         "check whether",
     ];
     let sentence = sentence.trim_start_matches(|mark: char| !mark.is_alphanumeric());
-    HEADS.iter().any(|head| sentence.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head)))
+    let begins =
+        |head: &&str| sentence.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head));
+    HEADS.iter().any(begins) || supposes_no_iommu(sentence)
+}
+
+/// Whether a sentence tells what a program does where there is no IOMMU (`If IOMMU is not enabled, checks that …`), and not
+/// that it fails there.
+fn supposes_no_iommu(sentence: &str) -> bool {
+    const FAILS: &[&str] = &["fail", "error", "crash", "hang", "fault", "unable", "cannot", "can't"];
+    let sentence = sentence.to_ascii_lowercase();
+    let Some(rest) = ["if ", "when "].into_iter().find_map(|head| sentence.strip_prefix(head)) else {
+        return false;
+    };
+    let rest = rest.strip_prefix("the ").unwrap_or(rest);
+    let lacks = ["iommu", "vt-d", "amd-vi"]
+        .into_iter()
+        .find_map(|name| rest.strip_prefix(name)?.strip_prefix(" is "))
+        .is_some_and(|state| ["off", "not ", "disabled"].into_iter().any(|word| state.starts_with(word)));
+    lacks && !FAILS.iter().any(|word| rest.contains(word))
 }
 
 /// Whether a line is one of what `lspci -v` indents below a device, as it printed it (`raw`, with a tab) or as a page shows
@@ -535,6 +551,9 @@ mod tests {
         assert!(!is_supposed("If I start the VM, the host hangs"));
         assert!(!is_supposed("It fails if you see it"));
         assert!(is_supposed("* If IOMMU is not enabled, checks that any device is there."));
+        assert!(is_supposed("When the IOMMU is off in BIOS the page shows what to set."));
+        assert!(!is_supposed("If IOMMU is disabled, the VM fails to start"));
+        assert!(!is_supposed("If IOMMU is enabled, the host hangs"));
         assert!(is_no_report("[OK] The IOMMU is not disabled"));
     }
 

@@ -149,7 +149,7 @@ fn is_of_nothing(before: &str) -> bool {
 }
 
 /// The sentences of a line, as far as punctuation shows them.
-fn sentences(line: &str) -> impl Iterator<Item = &str> {
+pub(super) fn sentences(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = line;
     std::iter::from_fn(move || {
         if rest.is_empty() {
