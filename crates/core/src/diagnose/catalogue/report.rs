@@ -76,7 +76,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "said-cpu-unsupported",
         &["VT-d", "IOMMU", "iommu", "AMD-Vi"],
-        r"(?:cpu|processor|chipset|motherboard|mainboard|mobo|\bi[3579]-\d{3,5}\w*|core ?2|celeron|pentium|phenom|hardware|laptop)\b[^.\n]{0,80}(?:does ?n.?t|do not|does not|lacks?|without)\s+(?:\w+ ){0,2}(?:support(?:s|ed|ing)? |have |has |any )(?:\w+ ){0,2}(?:vt-?d|iommu|amd-vi)\b|(?:vt-?d|iommu|amd-vi) (?:is )?not supported (?:by|on) (?:this|the|my|your|that) (?:cpu|processor|chipset|board|motherboard|hardware)",
+        r"(?:cpu|processor|chipset|motherboard|mainboard|mobo|\bi[3579]-\d{3,5}\w*|core ?2|celeron|pentium|phenom|hardware|laptop)\b[^.\n]{0,80}(?:does ?n.?t|do not|does not|lacks?|without)\s+(?:\w+ ){0,2}(?:support(?:s|ed|ing)? |have |has |any )(?:\w+ ){0,2}(?:vt-?d\b|amd-vi\b|iommu(?:/vt-?d)?(?:[^/\w]|$))|(?:vt-?d|iommu|amd-vi) (?:is )?not supported (?:by|on) (?:this|the|my|your|that) (?:cpu|processor|chipset|board|motherboard|hardware)",
         "reports",
         "the processor or chipset is said to have no IOMMU",
     ),

@@ -28,6 +28,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("devbind-einval", 3.0),
         primary("xen-iov-off", 3.2),
         primary("xen-no-iommu", 4.0),
+        primary("qubes-no-iommu", 2.4).unless(&["xen-dmar-failed"]),
         primary("xen-no-passthrough", 3.0),
         primary("sysfs-no-groups", 3.0),
         primary("said-iommu-off", 0.9).with(&["passthrough-named"]).unless(&["un-vfio-user"]),
