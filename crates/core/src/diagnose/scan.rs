@@ -11,7 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::catalogue::{self, Pattern};
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
 use super::text::{self, LINE_CAP, OVERLAP};
-use super::told::Told;
+use super::told::{self, Told};
 use super::words::Words;
 use crate::pci::PciAddress;
 
@@ -96,6 +96,9 @@ impl Scan {
     }
 
     fn match_window(&mut self, lines: &Lines<'_>, window: &Window, span: Span, prose: Prose) {
+        if text::is_echo(&window.own) {
+            return;
+        }
         let prose = prose == Prose::Heard;
         let mut rows: Vec<usize> = anchors_in(&window.own).into_iter().map(|(row, _)| row).collect();
         let boundary = window.boundary_rows();
@@ -104,19 +107,24 @@ impl Scan {
         rows.dedup();
         let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
         let logged = text::is_logged(&window.own) || text::is_listed(raw, &window.own);
+        let said = prose && !logged && !text::is_no_report(&window.own);
         if prose && !logged {
             for row in self.told.hear(&window.own) {
                 self.note(row, lines, span, Found::default());
             }
         }
-        let matching = |row: usize| catalogue::ALL.get(row).and_then(|pattern| window.matches(row, pattern));
+        let reported = rows.iter().any(|row| catalogue::is_said(*row)).then(|| window.reported()).flatten();
+        let matching = |row: usize| {
+            let heard = reported.as_ref().filter(|_| catalogue::is_said(row)).unwrap_or(window);
+            catalogue::ALL.get(row).and_then(|pattern| heard.matches(row, pattern))
+        };
         let prepared = rows
             .iter()
             .copied()
             .filter(|row| catalogue::is_prepared(*row))
             .any(|row| matching(row).is_some());
         for row in rows {
-            if catalogue::is_said(row) && (!prose || logged) || prepared && catalogue::is_subject(row) {
+            if catalogue::is_said(row) && !said || prepared && catalogue::is_subject(row) {
                 continue;
             }
             if let Some(found) = matching(row) {
@@ -182,6 +190,16 @@ impl Window {
         }
         window.own = joinable(window.own);
         window
+    }
+
+    /// The same without the sentences of this line that report nothing, if it has any.
+    fn reported(&self) -> Option<Self> {
+        told::sentences(&self.own).any(text::is_no_report).then(|| Self {
+            before: self.before.clone(),
+            own: told::sentences(&self.own).filter(|sentence| !text::is_no_report(sentence)).collect(),
+            after: self.after.clone(),
+            glued: self.glued.clone(),
+        })
     }
 
     /// Rows whose anchor begins in this line and ends in the next.

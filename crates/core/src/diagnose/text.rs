@@ -231,6 +231,92 @@ pub(super) fn is_logged(line: &str) -> bool {
     let stamp =
         line.strip_prefix('[').is_none_or(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
     starts_record(line) && stamp && !NO_LOG.iter().any(|head| line.starts_with(head))
+        || is_shell_refusal(line)
+}
+
+/// Whether a shell says in this line that it knows no such program (`sh: 1: lspci: not found`), which says nothing of what
+/// the program was to be asked about.
+fn is_shell_refusal(line: &str) -> bool {
+    let Some(refused) = line.strip_suffix("command not found").or_else(|| line.strip_suffix("not found"))
+    else {
+        return false;
+    };
+    let is_name =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'+' | b':' | b' ');
+    refused.ends_with(": ") && refused.bytes().all(is_name) && {
+        let mut words = refused.split(": ").filter(|word| !word.is_empty());
+        words.clone().count() <= 3 && words.all(|word| !word.contains(' ') || word.starts_with("line "))
+    }
+}
+
+/// Whether a line of a script prints a message of its author's, or hands one to a function that will: nothing of what it says
+/// has happened.
+pub(super) fn is_echo(line: &str) -> bool {
+    const PRINTERS: &[&str] = &[
+        "echo", "printf", "print", "ok", "bad", "die", "err", "warn", "fail", "fatal", "info", "msg", "log",
+        "say",
+    ];
+    let Some((command, rest)) = line.split_once(' ') else { return false };
+    let is_named = ["log_", "print_", "echo_"].iter().any(|head| command.starts_with(head));
+    let rest = rest.trim_start_matches("-e ").trim_start_matches("-n ").trim();
+    (is_named || PRINTERS.contains(&command))
+        && ['"', '\''].into_iter().any(|quote| {
+            rest.strip_prefix(quote)
+                .and_then(|text| text.rsplit_once(quote))
+                .is_some_and(|(_, after)| !after.replace(">&2", "").contains('>'))
+        })
+}
+
+/// Whether a sentence reports no failure, whatever failures it names: a guide supposes them, a check has passed.
+pub(super) fn is_no_report(sentence: &str) -> bool {
+    const PASSED: &[&str] = &["[OK]", "[ OK ]", "[Success]", "[PASS]", "\u{2713}", "\u{2714}", "\u{2705}"];
+    let sentence = sentence.trim_start();
+    is_supposed(sentence) || PASSED.iter().any(|mark| sentence.starts_with(mark))
+}
+
+/// Whether a sentence tells what its reader may meet, not what its writer met.
+fn is_supposed(sentence: &str) -> bool {
+    const HEADS: &[&str] = &[
+        "if you see",
+        "if you get",
+        "if you still",
+        "if you encounter",
+        "if you receive",
+        "if the output",
+        "if the command",
+        "if it says",
+        "if it shows",
+        "if it still says",
+        "if it still shows",
+        "if this fails",
+        "if that fails",
+        "verify that",
+        "make sure",
+        "ensure that",
+        "check that",
+        "check if",
+        "check whether",
+    ];
+    let sentence = sentence.trim_start_matches(|mark: char| !mark.is_alphanumeric());
+    let begins =
+        |head: &&str| sentence.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head));
+    HEADS.iter().any(begins) || supposes_no_iommu(sentence)
+}
+
+/// Whether a sentence tells what a program does where there is no IOMMU (`If IOMMU is not enabled, checks that …`), and not
+/// that it fails there.
+fn supposes_no_iommu(sentence: &str) -> bool {
+    const FAILS: &[&str] = &["fail", "error", "crash", "hang", "fault", "unable", "cannot", "can't"];
+    let sentence = sentence.to_ascii_lowercase();
+    let Some(rest) = ["if ", "when "].into_iter().find_map(|head| sentence.strip_prefix(head)) else {
+        return false;
+    };
+    let rest = rest.strip_prefix("the ").unwrap_or(rest);
+    let lacks = ["iommu", "vt-d", "amd-vi"]
+        .into_iter()
+        .find_map(|name| rest.strip_prefix(name)?.strip_prefix(" is "))
+        .is_some_and(|state| ["off", "not ", "disabled"].into_iter().any(|word| state.starts_with(word)));
+    lacks && !FAILS.iter().any(|word| rest.contains(word))
 }
 
 /// Whether a line is one of what `lspci -v` indents below a device, as it printed it (`raw`, with a tab) or as a page shows
@@ -300,11 +386,11 @@ fn starts_record(line: &str) -> bool {
         "xl:",
         "error:",
         "TASK",
+        "EAL: ",
         "root@",
         "$",
         "#",
         "- ",
-        "* ",
         "```",
         "Jan ",
         "Feb ",
@@ -327,8 +413,10 @@ fn starts_record(line: &str) -> bool {
         "File \"",
         "{\"",
     ];
+    // Before the marks of bold print go: an item of a list.
+    let is_item = line.starts_with("* ");
     let line = without_number(line);
-    if HEADS.iter().any(|head| line.starts_with(head)) || is_field(line) || is_stamped(line) {
+    if is_item || HEADS.iter().any(|head| line.starts_with(head)) || is_field(line) || is_stamped(line) {
         return true;
     }
     let digits = line.bytes().take_while(u8::is_ascii_digit).count();
@@ -435,6 +523,41 @@ mod tests {
     }
 
     #[test]
+    fn what_a_shell_does_not_know_is_no_prose() {
+        assert!(is_logged("sh: 1: nvidia-smi: not found"));
+        assert!(is_logged("bash: lspci: command not found"));
+        assert!(!is_logged("sh: the node was not found"));
+        assert!(is_logged("nvidia-smi: not found"));
+        assert!(is_logged("start.sh: line 9: virsh: command not found"));
+        assert!(!is_logged("/dev/vfio/1: not found"));
+        assert!(!is_logged("The device node: not found"));
+    }
+
+    #[test]
+    fn what_a_script_prints_is_known_from_what_it_writes_to_a_file() {
+        assert!(is_echo("echo \"vfio: Cannot reset device, -> no available reset mechanism.\""));
+        assert!(is_echo("printf 'group 1 is not viable\\n' | tee log"));
+        assert!(!is_echo("echo \"vfio-pci\" > driver_override"));
+        assert!(!is_echo("echo 0000:01:00.0 > bind"));
+        assert!(is_echo("bad \"IOMMU is off. Enable VT-d in firmware.\""));
+        assert!(is_echo("log_error 'no IOMMU' >&2"));
+        assert!(!is_echo("it says \"IOMMU is off\""));
+    }
+
+    #[test]
+    fn what_a_guide_supposes_is_not_what_somebody_met() {
+        assert!(is_supposed("_(If the output reads `nvidia`, the host grabbed it"));
+        assert!(is_supposed("If you see this, vfio-pci is not loaded."));
+        assert!(!is_supposed("If I start the VM, the host hangs"));
+        assert!(!is_supposed("It fails if you see it"));
+        assert!(is_supposed("* If IOMMU is not enabled, checks that any device is there."));
+        assert!(is_supposed("When the IOMMU is off in BIOS the page shows what to set."));
+        assert!(!is_supposed("If IOMMU is disabled, the VM fails to start"));
+        assert!(!is_supposed("If IOMMU is enabled, the host hangs"));
+        assert!(is_no_report("[OK] The IOMMU is not disabled"));
+    }
+
+    #[test]
     fn soft_breaks_of_mail_are_continued_whatever_follows() {
         let long = "qemu-system-x86_64: -device vfio-pci,host=0000:03:04.0,id=hostdev0,b=";
         assert!(may_continue(long, "[us=pci.5"));
@@ -447,5 +570,6 @@ mod tests {
         assert!(may_continue(long, "us=pci.5,addr=0x1: vfio 0000:03:04.0: Failed"));
         assert!(!may_continue(long, "[   12.345] usb 1-1: new device"));
         assert!(!may_continue("short", "us=pci.5"));
+        assert!(!may_continue(long, "* If IOMMU is not enabled, any device will do"));
     }
 }

@@ -3,11 +3,13 @@
 //! Text is cut into sentences; a row is seen where each of its groups of words has one within [`NEAR`] sentences.
 //! All words are looked for at once, so time is linear in the text whatever the number of rows.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::LazyLock;
 
 use super::catalogue;
 use super::catalogue::told::FAILS;
+use super::text;
 use super::words::Words;
 
 /// How many sentences in a row are near each other.
@@ -61,14 +63,15 @@ impl Told {
     pub(super) fn hear(&mut self, line: &str) -> Vec<usize> {
         let known = &*CATALOGUE;
         let mut complete = Vec::new();
-        let line = without_marks(line);
-        for sentence in sentences(&line) {
+        let line = without_marks(&without_links(line));
+        for sentence in sentences(&line).filter(|sentence| !text::is_no_report(sentence)) {
             let mut heard = vec![0_u8; known.rows.len()];
             known.words.each(sentence, |word, range| {
                 let before = sentence.get(..range.start).unwrap_or_default();
                 let Some(owner) = known.owners.get(word) else { return };
                 let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric());
                 if begins_word
+                    && !is_of_nothing(before)
                     && !(owner.is_failure && is_negated(before))
                     && let Some(bits) = heard.get_mut(owner.row)
                 {
@@ -91,6 +94,23 @@ impl Told {
         }
         complete
     }
+}
+
+/// A line without addresses of pages: the title in one is another writer's.
+fn without_links(line: &str) -> Cow<'_, str> {
+    if !line.contains("://") {
+        return Cow::Borrowed(line);
+    }
+    let ends_link = |character: char| character.is_whitespace() || matches!(character, ')' | '>' | ']' | '"');
+    let mut out = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some(at) = rest.find("://") {
+        let (before, link) = rest.split_at(at);
+        out.push_str(before);
+        rest = link.find(ends_link).and_then(|end| link.get(end..)).unwrap_or_default();
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 /// A line without quotation marks and those of Markdown around its words; the apostrophe of `can't` stays.
@@ -120,8 +140,16 @@ fn is_negated(before: &str) -> bool {
     })
 }
 
+/// Whether nothing is said to do what a word says: "nothing holds the device".
+fn is_of_nothing(before: &str) -> bool {
+    let before = before.trim_end().to_ascii_lowercase();
+    ["nothing", "nothing else", "nobody", "no one", "no process", "no other process"].iter().any(|word| {
+        before.strip_suffix(word).is_some_and(|rest| rest.is_empty() || rest.ends_with([' ', '(']))
+    })
+}
+
 /// The sentences of a line, as far as punctuation shows them.
-fn sentences(line: &str) -> impl Iterator<Item = &str> {
+pub(super) fn sentences(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = line;
     std::iter::from_fn(move || {
         if rest.is_empty() {
@@ -153,6 +181,7 @@ mod tests {
         assert!(heard(&["The FLR of this card", "one", "two", "three", "makes it hang."]).is_empty());
         assert_eq!(heard(&["The device in D3cold is stuck"]), ["told-d3"]);
         assert!(heard(&["The device is not stuck in D3cold"]).is_empty());
+        assert!(heard(&["Unbinding hangs", "even though nothing holds the GPU of vfio"]).len() < 2);
     }
 
     #[test]
@@ -161,6 +190,15 @@ mod tests {
             without_marks("`it` is **not** \"bound\" to 'vfio-pci', can't"),
             "`it` is not bound to vfio-pci, can't"
         );
+    }
+
+    #[test]
+    fn links_are_not_heard() {
+        assert_eq!(
+            without_links("see https://a.b/vfio_denied) or (http://c) there"),
+            "see https) or (http) there"
+        );
+        assert_eq!(without_links("nothing: here"), "nothing: here");
     }
 
     #[test]

@@ -53,4 +53,11 @@ pub(super) const ROWS: &[Pattern] = &[
         "QEMU pci-assign.c assign_intx",
         "the legacy interrupt of the device cannot be claimed",
     ),
+    row(
+        "ppt-not-used",
+        &["not using the ppt"],
+        "",
+        "bhyve passthru_init",
+        "the device does not belong to the driver that FreeBSD passes devices with",
+    ),
 ];

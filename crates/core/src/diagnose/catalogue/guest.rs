@@ -27,7 +27,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "code-12",
         &["ree resources", "ode 12", "CODE 12"],
-        r"code\W{0,3}12\b[^\n]*(?:resource|conflict)|cannot find enough free resources",
+        r"code\W{0,3}12\b[^\n]*(?:resource|conflict|windows|gpu)|(?:windows|gpu|device manager)\b[^\n]{0,80}\bcode\W{0,3}12\b|cannot find enough free resources",
         "Windows Device Manager",
         "Windows found no address space for the device",
     ),

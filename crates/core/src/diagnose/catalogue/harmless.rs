@@ -4,6 +4,14 @@ use super::{Pattern, row};
 
 pub(super) const ROWS: &[Pattern] = &[
     row(
+        "noiommu-user",
+        &["vfio-noiommu device opened by user"],
+        // A userspace driver can do without an IOMMU where it is told to, a VM cannot; the kernel names who opened it.
+        r"by user \((?:[^qkc]|q[^e]|k[^v]|c[^lrp])",
+        "Linux vfio_device_open_file",
+        "a userspace driver works without an IOMMU, as it was told to",
+    ),
+    row(
         "ok-param-echo",
         &["DMAR: IOMMU enabled", "Intel-IOMMU: enabled"],
         "",

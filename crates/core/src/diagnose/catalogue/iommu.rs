@@ -289,8 +289,8 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "noiommu-taint",
         &["vfio-noiommu group on device", "vfio-noiommu device"],
-        "",
-        "Linux vfio_group_find_or_alloc",
+        r"group on device|opened by user \((?:qemu|kvm|cpu )",
+        "Linux vfio_group_find_or_alloc, vfio_device_open_file",
         "the device is used without an IOMMU",
     ),
     row(

@@ -76,6 +76,7 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             "support VFIO PCI passthrough",
             "support passthrough of host PCI devices",
+            "support pass-through of host PCI devices",
             "VFIO PCI device assignment is not supported",
             "host device passthrough requires",
             "support legacy PCI passthrough",

@@ -44,6 +44,14 @@ pub(super) const ROWS: &[Pattern] = &[
         "rust-vmm VfioContainer::new, VirtualBox VfioDevice",
         "VFIO itself cannot be opened",
     ),
+    // EAL looks for VFIO whatever has its devices, and goes on without it: `rte_vfio_enable` returns 0 in either case.
+    row(
+        "eal-without-vfio",
+        &["EAL: "],
+        r"EAL: +(?:VFIO modules? not|VFIO support could not be init|cannot open VFIO container|Module \S*vfio\S* not found)",
+        "DPDK rte_vfio_enable, rte_vfio_get_container_fd",
+        "DPDK goes on without VFIO; its devices may be on another driver",
+    ),
     row(
         "mon-region-unaligned",
         &["VfioMapRegion(", "region already in use or not aligned"],

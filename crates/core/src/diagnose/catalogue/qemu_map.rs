@@ -86,8 +86,10 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "ioas-map-bar",
-        &["PCI BAR?", "peer-to-peer transactions on BARs"],
-        r"(?:Bad address, PCI BAR|peer-to-peer)",
+        &["PCI BAR?", "peer-to-peer transactions on BARs", "dma_map("],
+        // What lies in the 64-bit window of the virt machine (512 GiB, `VIRT_HIGH_PCIE_MMIO`) or in OVMF's with 46 bits
+        // (56 TiB, `PlatformDynamicMmioWindow`) is a BAR: RAM is mapped from 1 GiB and 4 GiB on.
+        r"(?:Bad address, PCI BAR|peer-to-peer)|dma_map\(0x[0-9a-f]+, 0x(?:[89a-f][0-9a-f]{9}|38[0-9a-f]{10}), .*-14 ",
         "QEMU iommufd_backend_map_dma, vfio_device_error_append",
         "only a BAR could not be mapped for peer-to-peer use",
     ),

@@ -61,6 +61,9 @@ macro_rules! handed {
             "passthru",
             "pass through",
             "passing through",
+            "passed through",
+            "pass it through",
+            "pass one through",
             "hostdev",
             "hostpci",
             "iommu",
@@ -213,8 +216,12 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-guest-below-4g",
         &[
             HANDED,
-            &["gpu", "card", "vga", "graphics"],
+            &["gpu", "card", "vga", "graphics", "pci", "usb controller"],
             &[
+                "less than 3",
+                "less-than-3",
+                "under 3",
+                "below 3",
                 "more than 2",
                 "more than 3",
                 "over 3",

@@ -1,5 +1,7 @@
-//! What people tell of a failure, continued from [`super::told`]: the VM that is moved, saved or too large to map, Xen and its dom0.
+//! What people tell of a failure, continued from [`super::told`]: the VM that is moved, saved or too large to map,
+//! its interrupts and disks, Xen and its dom0, and what a security policy denies.
 
+use super::told::{FAILS, HANDED};
 use super::{Pattern, told};
 
 /// That a migration does not work, or what has to be done before.
@@ -38,6 +40,16 @@ const MIGRATION_FAILS: &[&str] = &[
 ];
 
 pub(super) const ROWS: &[Pattern] = &[
+    told(
+        "told-memlock",
+        &[
+            &["ulimit -l", "memlock", "locked memory", "limitmemlock"],
+            &["vfio_map_dma", "vfio", "passthrough", "pass-through"],
+            &["cannot allocate memory", "enomem", "out of memory"],
+            FAILS,
+        ],
+        "memory is said not to be pinned because the limit is too low",
+    ),
     told(
         "told-vf-reboot",
         &[
@@ -206,5 +218,48 @@ pub(super) const ROWS: &[Pattern] = &[
             ],
         ],
         "a driver of dom0 is said to have a device that was named for pciback",
+    ),
+    told(
+        "told-guest-irqs",
+        &[
+            &["xen", "domu", "domain", "hvm", "extra_guest_irqs"],
+            &["pirq", "irqs", "msi-x vector", "interrupt vector", "interrupts", "extra_guest_irqs"],
+            &["too many", "exceed", "no free", "run out", "ran out", "used up", "exhaust", "no more"],
+        ],
+        "the domain is said to have used up its interrupts",
+    ),
+    told(
+        "told-mac",
+        &[
+            &["apparmor", "selinux", "avc"],
+            &["denied", "denial", "block", "prevent", "not allow", "not accessible", "not visible"],
+            &[
+                "vfio",
+                "pci",
+                "sysfs",
+                "hostdev",
+                "mdev",
+                "passthrough",
+                "/sys/bus",
+                "rom path",
+                "romfile",
+                "vbios",
+            ],
+        ],
+        "a security policy is said to deny QEMU or libvirt what passthrough needs",
+    ),
+    told(
+        "told-intx",
+        &[&["intx", "legacy interrupt", "shared irq", "shared interrupt", "irq sharing"], FAILS, HANDED],
+        "a shared legacy interrupt is said to stand in the way",
+    ),
+    told(
+        "told-root-lost",
+        &[
+            &["root device", "root disk", "root filesystem", "root fs", "boot disk", "rootfs"],
+            &["not found", "cannot find", "can't find", "waiting for", "not appear", "missing", "gone"],
+            &["passthrough", "passthru", "vfio", "passed", "hba", "controller"],
+        ],
+        "the guest is said not to find its root disk",
     ),
 ];

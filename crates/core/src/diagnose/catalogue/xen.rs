@@ -9,13 +9,20 @@ pub(super) const ROWS: &[Pattern] = &[
             "I/O virtualisation disabled",
             "I/O virtualization disabled",
             "VT-d support not available",
-            "IOMMU is not enabled",
             "Failed to enable VT-d",
             "AMD-Vi: IOMMU not found",
         ],
         "",
         "Xen iommu_setup",
         "the hypervisor runs without an IOMMU",
+    ),
+    // Qubes OS says so wherever Xen runs without one, and its installer likewise.
+    row(
+        "qubes-no-iommu",
+        &["does not support IOMMU/VT-d/AMD-Vi", "issing features: "],
+        r"hardware does not support iommu/vt-d/amd-vi|missing features: [^.]{0,40}iommu/vt-d",
+        "Qubes OS qubesvm.py: start, installer",
+        "Qubes OS finds that Xen runs without an IOMMU",
     ),
     row(
         "xen-iov-on",

@@ -11,6 +11,8 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("aer-multiple", 1.4).times(2),
         primary("aer-line", 2.0).times(6),
+        // A reset that vfio-pci did not ask for, with the errors of its link: the device itself gave up.
+        primary("aer-line", 1.4).times(3).with(&["reset-recovery"]),
         primary("aer-fatal", 1.3),
         primary("aer-fatal", 1.8).times(4),
         primary("unrecoverable", 3.0),

@@ -14,6 +14,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("open-group-enoent", 3.0),
         primary("get-device-enodev", 3.0),
         primary("unmanaged-not-detached", 4.0),
+        // Before FreeBSD 15 for any error, such as a host without an IOMMU.
+        primary("ppt-not-used", 2.6),
         primary("driver-load-failed", 3.0),
         primary("vfio-denylist", 4.0),
         primary("pf-sriov-bind", 4.0),
@@ -48,7 +50,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("unbind-failed", 1.0),
         primary("told-not-bound", 1.5),
         primary("told-no-node", 1.6),
-        primary("mon-open-container", 2.2).unless(&["uio-named"]),
+        primary("mon-open-container", 2.2).unless(&["uio-named", "eal-without-vfio"]),
         primary("mon-group-fd", 2.2),
         primary("mon-not-managed", 3.0),
         primary("mon-override-timeout", 2.4),

@@ -20,6 +20,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("pf-unload-vfs", 1.5),
         against("iommu-oops", 1.0),
         against("guest-root-lost", 1.0),
+        against("hook-calls-libvirt", 2.0),
         primary("told-unbind-hangs", 1.9),
         primary("told-held-open", 1.8),
         primary("told-process-holds", 1.6),

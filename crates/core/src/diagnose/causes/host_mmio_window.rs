@@ -39,6 +39,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("resize-failed", 1.8),
         primary("bar-above-4g", 1.5),
         primary("get-device-einval", 1.2),
+        // A device that Windows sees has BARs on the host; it is the guest that has no room.
+        against("code-12", 1.6).with(&["passthrough-named"]),
         supporting("realloc-hint", 0.4),
         supporting("above-4g", 1.0),
         supporting("rebar", 0.8),

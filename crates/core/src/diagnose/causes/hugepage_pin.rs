@@ -12,7 +12,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("hugepage-cma", 2.6),
         primary("map-efault", 2.0).unless(&["ioas-map-bar"]),
         primary("map-ebusy", 1.6),
-        primary("pin-failed", 1.0).unless(&["memlock-kernel"]),
+        primary("pin-failed", 1.0).unless(&["memlock-kernel", "ioas-map-bar"]),
         against("memlock-kernel", 2.0),
         against("told-migration", 1.5),
         primary("told-hugepage", 1.8),

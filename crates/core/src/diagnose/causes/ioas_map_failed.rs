@@ -9,7 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Fault,
     rule: None,
     clues: &[
-        primary("ioas-map", 3.4).unless(&["ioas-map-bar"]),
+        primary("ioas-map", 3.4).unless(&["ioas-map-bar", "map-high-iova"]),
         primary("iommufd-attach", 2.4),
         against("memlock-kernel", 1.0),
     ],

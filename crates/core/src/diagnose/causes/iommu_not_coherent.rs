@@ -8,7 +8,10 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The IOMMU does not force cache coherency, and VFIO refuses it.",
     kind: Kind::Fault,
     rule: None,
-    clues: &[primary("not-coherent", 3.0)],
+    clues: &[
+        // vhost-vdpa asks the IOMMU the same of a device that nobody assigns (vhost_vdpa_alloc_domain).
+        primary("not-coherent", 3.0).unless(&["vdpa-named"]),
+    ],
     look_alikes: &[LookAlike { cause: "iommu-disabled", tell: "then the device has no group at all" }],
     settle: &["Does `ecap` of the unit have bit 7 (snoop control)?"],
     remedies: &[

@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         // Whoever uses io_uring or BPF meets the limit as well.
         primary("memlock-said", 1.8).with(&["passthrough-named"]).unless(&["memlock-other"]),
         primary("map-enomem", 3.0),
+        primary("told-memlock", 1.7).unless(&["memlock-other"]),
         against("hugepage-cma", 1.5),
         against("un-vm-ram", 0.6),
         primary("mon-map-enomem", 2.6),

@@ -9,6 +9,7 @@ pub(super) const CAUSE: Cause = Cause {
     kind: Kind::Harmless,
     rule: None,
     clues: &[
+        primary("noiommu-user", 1.2),
         primary("ok-slow-bar", 0.6),
         primary("ok-irq-bypass", 0.4),
         primary("ok-param-echo", 0.4),
@@ -50,6 +51,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("ok-lockdown-debug", 0.4),
         primary("ok-ignoring-msr", 0.4),
         primary("ok-io-window", 1.0),
+        primary("eal-without-vfio", 0.4),
         supporting("said-works", 1.2),
         supporting("said-harmless", 1.0),
     ],

@@ -15,7 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("xen-msix-insecure", 2.0),
         primary("xen-not-owned", 2.8).with(&["xen-pciback-hide"]),
         primary("xen-not-owned", 1.0),
-        primary("told-not-seized", 2.0).with(&["xen-pciback-hide"]),
+        primary("told-not-seized", 2.0).with(&["xen-pciback-hide"]).unless(&["xen-pciback-seizing"]),
         supporting("xen-pciback-hide", 0.8),
         against("xen-pciback-missing", 2.0),
         against("xen-pciback-seizing", 0.6),

@@ -12,7 +12,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("amd-gpu", 0.6),
         against("power-own-driver", 1.6),
         // A GPU outside loses its link on any machine, VMs or not.
-        against("egpu-named", 4.0).unless(&["passthrough-named", "hostpci-option"]),
+        against("egpu-named", 4.0).unless(&["passthrough-named", "hostpci-option", "header-127"]),
         against("power-own-driver", 1.4).unless(&["power-passed"]),
         primary("fell-off-bus", 2.9),
         primary("link-not-active", 2.7),
