@@ -414,6 +414,7 @@ impl Target {
 
     /// Switches the medium's write protection.
     pub fn protect(&mut self, protection: Protection) {
+        self.misprotected(protection);
         self.medium.protection = protection;
         self.traces.was_protected |= protection == Protection::On;
     }
@@ -536,7 +537,8 @@ impl Target {
         let response = self.misanswered_likely(&task, response);
         let response = self.misanswered_cousin(&task, is_absent, response);
         let response = self.misanswered_area(&task, response);
-        self.misanswered_stray(&task, response)
+        let response = self.misanswered_stray(&task, response);
+        self.misanswered_refused(&task, is_absent, response)
     }
 
     /// A command to an absent logical unit leaves LUN 0 as it was.

@@ -387,6 +387,42 @@ macro_rules! with_later_rounds {
             WriteLinkExecuted "write-link-executed" "WRITE(10) with the link bit is refused and carried out" "";
             StopReservedExecuted "stop-reserved-executed" "STOP with a reserved bit is refused and carried out" "";
             PreventReservedExecuted "prevent-reserved-executed" "PREVENT with a reserved bit is refused and carried out" "";
+            // A twenty-third time: what is refused and carried out all the same, far addresses, protection that comes and goes.
+            SixZeroIs255 "six-zero-is-255" "READ(6) of length 0 reads 255 blocks and one of zeros" "";
+            SelectBlocksZero "select-blocks-zero" "a descriptor that leaves the number of blocks at 0 is refused" "";
+            PreventSecondAsFirst "prevent-second-as-first" "what the second initiator prevents is put down to the first" "";
+            ReleaseOtherStopped "release-other-stopped" "another initiator can release while the unit is stopped" "";
+            StartOtherIgnored "start-other-ignored" "START by who did not stop the unit is GOOD and starts nothing" "";
+            StartNotYet "start-not-yet" "the first TEST UNIT READY after START is told that the unit becomes ready" "";
+            ModeRotationStopped "mode-rotation-stopped" "page 04h tells no rotation while the unit is stopped" "";
+            ProtectLate "protect-late" "the first write to a medium that has become protected is carried out" "";
+            UnprotectLate "unprotect-late" "the first write to a medium that is no longer protected is refused" "";
+            ProtectDropsCache "protect-drops-cache" "what is cached is dropped when the medium becomes protected" "";
+            Block100003 "block-100003" "a write of block 100003 alone is lost" "";
+            FarOddLost "far-odd-lost" "a write of one block at an odd address from 2^21 on is lost" "";
+            ReadFarLong "read-far-long" "a read of more than 32 blocks from 2^22 on repeats the first" "";
+            SenseLostByRelease "sense-lost-by-release" "RELEASE drops the sense of the other initiator" "";
+            AttentionReserveExecuted "attention-reserve-executed" "RESERVE under attention is refused and carried out" "";
+            AttentionStopExecuted "attention-stop-executed" "STOP under attention is refused and carried out" "";
+            AttentionSelectExecuted "attention-select-executed" "MODE SELECT under attention is refused and carried out" "";
+            AttentionPreventExecuted "attention-prevent-executed" "PREVENT under attention is refused and carried out" "";
+            ConflictStopExecuted "conflict-stop-executed" "STOP against a reservation is refused and carried out" "";
+            ConflictWrite10Executed "conflict-write10-executed" "WRITE(10) against a reservation is refused and carried out" "";
+            ConflictFormatExecuted "conflict-format-executed" "FORMAT UNIT against a reservation is refused and carried out" "";
+            ConflictBufferExecuted "conflict-buffer-executed" "WRITE BUFFER against a reservation is refused and carried out" "";
+            ConflictSameExecuted "conflict-same-executed" "WRITE SAME against a reservation is refused and carried out" "";
+            StoppedWriteExecuted "stopped-write-executed" "WRITE(6) to a stopped unit is refused and carried out" "";
+            StoppedSameExecuted "stopped-same-executed" "WRITE SAME to a stopped unit is refused and carried out" "";
+            StartingWriteExecuted "starting-write-executed" "WRITE(10) while the unit becomes ready is refused and carried out" "";
+            FormatSelectExecuted "format-select-executed" "MODE SELECT amid a format is refused and carried out" "";
+            FormatReserveExecuted "format-reserve-executed" "RESERVE amid a format is refused and carried out" "";
+            ProtectedWriteCached "protected-write-cached" "WRITE(10) to a protected medium is refused and put into the cache" "";
+            ProtectedSameExecuted "protected-same-executed" "WRITE SAME to a protected medium is refused and carried out" "";
+            EjectPreventedStops "eject-prevented-stops" "an eject that is prevented stops the unit" "";
+            EjectFixedStops "eject-fixed-stops" "an eject of a fixed disk is refused and stops it" "";
+            WriteSameStraddles "write-same-straddles" "WRITE SAME past the end is refused, and what fits is written" "";
+            WriteVerifyStraddles "write-verify-straddles" "WRITE AND VERIFY past the end is refused, and what fits is written" "";
+            ReassignPartly "reassign-partly" "REASSIGN BLOCKS that is refused for one address clears the block above the first" "";
         }
     };
 }

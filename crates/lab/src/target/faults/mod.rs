@@ -11,6 +11,7 @@ mod likely;
 mod likely_after;
 mod options;
 mod pairs;
+mod refused;
 mod settings;
 mod siblings;
 mod strays;
@@ -126,6 +127,7 @@ pub(super) struct Memory {
     areas: areas::Areas,
     corners: corners::Corners,
     strays: strays::Strays,
+    refused: refused::Refused,
 }
 
 /// First block and number of blocks of a command that has them.
@@ -162,7 +164,8 @@ impl Target {
             .or_else(|| self.instead_of_cousin(task, now))
             .or_else(|| self.instead_of_area(task, now))
             .or_else(|| self.instead_of_corner(task, now))
-            .or_else(|| self.instead_of_stray(task, now));
+            .or_else(|| self.instead_of_stray(task, now))
+            .or_else(|| self.instead_of_refused(task, now));
         let second = task.initiator == Initiator::B;
         if now.writes() {
             self.memory.unwritten_since_start = false;
@@ -199,6 +202,7 @@ impl Target {
                     .map(|data| self.spoiled_area(task, now, data))
                     .map(|data| self.spoiled_corner(task, now, data))
                     .map(|data| self.spoiled_stray(task, now, data))
+                    .map(|data| self.spoiled_refused(task, now, data))
             }
             Err(refusal) => {
                 self.refused(task);
