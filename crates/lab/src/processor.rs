@@ -36,6 +36,23 @@ defects! {
     FirstByteFlipped "the first byte is received with a bit flipped";
     ResetKeeps "a reset leaves messages that were not received";
     AttentionMissing "no attention after power-on or reset";
+    InquiryLength "INQUIRY counts its whole reply as additional";
+    InquiryEvpd "EVPD is ignored";
+    InquiryWhole "INQUIRY sends all to any allocation length";
+    Padded "RECEIVE pads a shorter message with zeros";
+    SendReserved "reserved bits of SEND are ignored";
+    LunAnswered "logical unit 1 is logical unit 0";
+    ControlTaken "the control byte is not looked at";
+    TailBack "what RECEIVE had no room for goes behind the other messages";
+    LongCut "messages of more than 4096 bytes are cut there";
+    Exact512 "a message of exactly 512 bytes loses the last";
+    AttentionTwice "attention is told twice";
+    AttentionInquiry "INQUIRY is refused under attention";
+    AttentionExecutes "SEND under attention is refused and carried out";
+    SenseLong "sense has twenty bytes";
+    ReadyRefused "TEST UNIT READY is an unknown command";
+    ErrorDrops "an error drops the messages";
+    Swapped "messages of more than 256 bytes have their bytes swapped in pairs";
 }
 
 /// Messages that are kept; a further one finds the device busy.
@@ -43,6 +60,10 @@ const MESSAGE_LIMIT: usize = 16;
 /// The longest message, in bytes.
 const MESSAGE_BYTES: usize = 64 << 10;
 const SENSE_BYTES: usize = 18;
+/// Peripheral device type (8.2.5.1, table 47).
+const PROCESSOR: u8 = 3;
+/// Qualifier 011b and type 1Fh: no logical unit can be here.
+const NO_UNIT: u8 = 0x7f;
 
 /// How a command ends that was not carried out: key and additional code.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +83,8 @@ pub struct Processor {
     messages: VecDeque<Vec<u8>>,
     sense: (u8, u8),
     attention: bool,
+    /// Whether attention was told once: for a defect.
+    told: bool,
 }
 
 fn byte(cdb: &[u8], at: usize) -> u8 {
@@ -73,7 +96,7 @@ impl Processor {
     #[must_use]
     pub fn new(defect: Option<ProcessorDefect>) -> Self {
         let attention = defect != Some(ProcessorDefect::AttentionMissing);
-        Self { defect, messages: VecDeque::new(), sense: (0, 0), attention }
+        Self { defect, messages: VecDeque::new(), sense: (0, 0), attention, told: false }
     }
 
     fn has(&self, defect: ProcessorDefect) -> bool {
@@ -99,15 +122,19 @@ impl Processor {
             Ok(data) => (Some(0x00), data),
             Err(Refusal::Sense(key, code)) => {
                 self.sense = (key, code);
+                if key == 5 && self.has(ProcessorDefect::ErrorDrops) {
+                    self.messages.clear();
+                }
                 (Some(0x02), Vec::new())
             }
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
             Err(Refusal::Silence) => (None, Vec::new()),
         };
+        let sent = data.len();
         data.truncate(expected);
         let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
         let residual = match (out.is_empty(), status) {
-            (true, _) => length(expected) - length(data.len()),
+            (true, _) => length(expected) - length(sent),
             (false, Some(0)) => 0,
             (false, _) => length(out.len()),
         };
@@ -116,31 +143,49 @@ impl Processor {
 
     fn run(&mut self, cdb: &[u8], out: &[u8]) -> Result<Vec<u8>, Refusal> {
         let opcode = byte(cdb, 0);
-        if self.attention && !matches!(opcode, 0x03 | 0x12) {
-            self.attention = false;
+        // Without IDENTIFY the LUN of the command counts; an absent unit tells INQUIRY and REQUEST SENSE so (7.5.3).
+        let lun = byte(cdb, 1) >> 5;
+        if lun != 0 && !(lun == 1 && self.has(ProcessorDefect::LunAnswered)) {
+            let allocation = usize::from(byte(cdb, 4));
+            return match opcode {
+                0x12 => Ok(self.inquiry(NO_UNIT, allocation)),
+                0x03 => Ok(self.sense_bytes((5, 0x25), allocation)),
+                _ => Err(Refusal::Sense(5, 0x25)),
+            };
+        }
+        let passes = opcode == 0x03 || opcode == 0x12 && !self.has(ProcessorDefect::AttentionInquiry);
+        if self.attention && !passes {
+            (self.attention, self.told) = (false, true);
+            if opcode == 0x0a && self.has(ProcessorDefect::AttentionExecutes) {
+                drop(self.send(self.length(cdb)?, out));
+            }
             return Err(Refusal::Sense(6, 0x29));
         }
-        if byte(cdb, 1) >> 5 != 0 {
-            return Err(Refusal::Sense(5, 0x25));
+        if opcode == 0x00 && std::mem::take(&mut self.told) && self.has(ProcessorDefect::AttentionTwice) {
+            return Err(Refusal::Sense(6, 0x29));
         }
+        let byte_1 = byte(cdb, 1) & 0x1f;
         let reserved = match opcode {
-            0x00 => cdb.iter().take(5).skip(1).any(|byte| *byte != 0),
-            0x03 => byte(cdb, 1) | byte(cdb, 2) | byte(cdb, 3) != 0,
+            0x00 if self.has(ProcessorDefect::ReadyRefused) => return Err(OPCODE),
+            0x00 => byte_1 != 0 || cdb.iter().take(5).skip(2).any(|byte| *byte != 0),
+            0x03 => byte_1 | byte(cdb, 2) | byte(cdb, 3) != 0,
             // Vital product data there are none.
-            0x12 => byte(cdb, 1) | byte(cdb, 2) | byte(cdb, 3) != 0,
-            0x08 => byte(cdb, 1) != 0 && !self.has(ProcessorDefect::ReservedTaken),
+            0x12 if self.has(ProcessorDefect::InquiryEvpd) => false,
+            0x12 => byte_1 | byte(cdb, 2) | byte(cdb, 3) != 0,
+            0x08 => byte_1 != 0 && !self.has(ProcessorDefect::ReservedTaken),
             // AEN is the lowest bit of byte 1; the rest is reserved (12.2.2).
-            0x0a => byte(cdb, 1) & 0xfe != 0,
+            0x0a => byte_1 & 0xfe != 0 && !self.has(ProcessorDefect::SendReserved),
             _ if self.has(ProcessorDefect::OpcodeSilent) => return Ok(Vec::new()),
             _ => return Err(OPCODE),
         };
         // The control byte: neither link nor flag (7.2.7).
-        if reserved || byte(cdb, 5) != 0 {
+        let control = byte(cdb, 5) != 0 && !self.has(ProcessorDefect::ControlTaken);
+        if reserved || control {
             return Err(FIELD);
         }
         match opcode {
             0x03 => Ok(self.sense_data(usize::from(byte(cdb, 4)))),
-            0x12 => Ok(self.inquiry(usize::from(byte(cdb, 4)))),
+            0x12 => Ok(self.inquiry(PROCESSOR, usize::from(byte(cdb, 4)))),
             0x08 => self.receive(self.length(cdb)?),
             0x0a => self.send(self.length(cdb)?, out),
             _ => Ok(Vec::new()),
@@ -177,6 +222,14 @@ impl Processor {
         if let (true, Some(first)) = (self.has(ProcessorDefect::FirstByteFlipped), message.first_mut()) {
             *first ^= 0x01;
         }
+        match self.defect {
+            Some(ProcessorDefect::LongCut) => message.truncate(4096),
+            Some(ProcessorDefect::Exact512) if message.len() == 512 => message.truncate(511),
+            Some(ProcessorDefect::Swapped) if message.len() > 256 => {
+                message.chunks_exact_mut(2).for_each(<[u8]>::reverse);
+            }
+            _ => {}
+        }
         self.messages.push_back(message);
         Ok(Vec::new())
     }
@@ -197,8 +250,14 @@ impl Processor {
         match taken {
             Some(mut message) => {
                 let rest = message.split_off(allocation.min(message.len()));
-                if !rest.is_empty() && !self.has(ProcessorDefect::KeepsMessage) {
-                    self.messages.push_front(rest);
+                match self.defect {
+                    _ if rest.is_empty() => {}
+                    Some(ProcessorDefect::KeepsMessage) => {}
+                    Some(ProcessorDefect::TailBack) => self.messages.push_back(rest),
+                    _ => self.messages.push_front(rest),
+                }
+                if self.has(ProcessorDefect::Padded) {
+                    message.resize(allocation, 0);
                 }
                 Ok(message)
             }
@@ -214,21 +273,31 @@ impl Processor {
         if !self.has(ProcessorDefect::SenseStays) {
             self.sense = (0, 0);
         }
+        self.sense_bytes((key, code), allocation)
+    }
+
+    fn sense_bytes(&self, (key, code): (u8, u8), allocation: usize) -> Vec<u8> {
         let mut data = vec![0; SENSE_BYTES];
         for (at, value) in [(0, 0x70), (2, key), (7, 10), (12, code)] {
             if let Some(place) = data.get_mut(at) {
                 *place = value;
             }
         }
+        if self.has(ProcessorDefect::SenseLong) {
+            data.resize(SENSE_BYTES + 2, 0);
+        }
         data.truncate(allocation);
         data
     }
 
-    fn inquiry(&self, allocation: usize) -> Vec<u8> {
-        let kind = if self.has(ProcessorDefect::Disk) { 0 } else { 3 };
-        let mut data = vec![kind, 0, 2, 2, 31, 0, 0, 0];
+    fn inquiry(&self, kind: u8, allocation: usize) -> Vec<u8> {
+        let kind = if self.has(ProcessorDefect::Disk) { 0 } else { kind };
+        let length = if self.has(ProcessorDefect::InquiryLength) { 36 } else { 31 };
+        let mut data = vec![kind, 0, 2, 2, length, 0, 0, 0];
         data.extend(b"SLOTWISEPROCESSOR       0001");
-        data.truncate(allocation);
+        if !self.has(ProcessorDefect::InquiryWhole) {
+            data.truncate(allocation);
+        }
         data
     }
 }

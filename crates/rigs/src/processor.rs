@@ -53,6 +53,7 @@ fn capabilities() -> Capabilities {
         Capability::Commands,
         Capability::SdUnbound,
         Capability::Residual,
+        Capability::NoIdentify,
         Capability::Reset,
         Capability::Power,
     ];

@@ -156,6 +156,7 @@ impl Row {
             Some(Defect::FormatControlIgnored) if task.opcode() == 0x04 => 0xff,
             Some(Defect::ControlOfSix) if task.opcode() < 0x20 => 0xff,
             Some(Defect::VendorIgnored) => 0xc0,
+            Some(Defect::ControlBit2) => 0x04,
             Some(Defect::ReservedIgnored) => 0x3c,
             _ => 0x00,
         };

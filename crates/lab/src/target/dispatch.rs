@@ -70,7 +70,10 @@ impl Target {
         if task.opcode() == 0x16 && self.has(Defect::ReserveRefused) {
             return Err(Sense::OPCODE.into());
         }
-        row.check(task, self.defect)?;
+        if let Err(refusal) = row.check(task, self.defect) {
+            self.refused_stray(task, true);
+            return Err(refusal);
+        }
         if let Err(conflict) = self.exclusion(row.access, task) {
             self.executed_all_the_same(task, false);
             self.traces.conflicts += 1;
@@ -85,7 +88,7 @@ impl Target {
         {
             return Err(formats.into());
         }
-        if row.access == Access::Medium {
+        if row.access == Access::Medium && !self.misready_corner(task) {
             self.ready(task)?;
         }
         if let Some(reply) = self.instead(task) {
@@ -156,6 +159,7 @@ impl Target {
     fn unknown(&mut self, task: &Task<'_>) -> Reply {
         self.refused_opcode = true;
         self.executed_all_the_same(task, false);
+        self.refused_stray(task, false);
         match self.defect {
             Some(Defect::UnknownGood) => nothing(),
             Some(Defect::UnknownHangs) => Err(Refusal::Silence),

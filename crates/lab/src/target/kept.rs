@@ -24,6 +24,7 @@ impl Target {
         let told = self.retold(initiator, self.memory.opcode, told);
         let told = self.mispointed(told);
         let told = self.missensed(initiator, told);
+        let told = self.missensed_area(told);
         let is_range = told == Sense::RANGE && initiator == Initiator::B;
         let told = if is_range && self.has(Defect::SenseSecondEmpty) { Sense::NONE } else { told };
         self.keep_sense(initiator, told.seen_by(self.defect));

@@ -222,8 +222,12 @@ impl Target {
             self.medium.tear();
         }
         let stays_stopped = self.spindle == Spindle::Stopped && self.has(Defect::PowerKeepsStopped);
+        let cached = self.pages.write_cache();
         if !self.has(Defect::PowerKeepsModes) {
             self.pages.restore_saved();
+        }
+        if cached && self.has(Defect::PowerKeepsWce) {
+            self.set_cache(4);
         }
         let before = std::mem::take(&mut self.remembered);
         for (kept, before) in self.remembered.iter_mut().zip(before) {
@@ -264,6 +268,9 @@ impl Target {
             self.pages.lose_all_saved();
             self.pages.restore_saved();
         }
+        if self.has(Defect::PowerRestoresDefault) {
+            self.pages.restore_default();
+        }
         if self.has(Defect::PowerLosesPage2) {
             self.pages.lose_saved(0x02);
         }
@@ -284,6 +291,7 @@ impl Target {
             Some(Defect::DeviceResetKeepsA) => Some(self.pages.values_of(0x0a)),
             _ => None,
         };
+        let cache = self.pages.values_of(0x08).first().copied().unwrap_or_default();
         self.memory.still_caches = self.pages.write_cache();
         if !kept && !self.has(Defect::SelectOutlivesReset) {
             self.pages.restore_saved();
@@ -369,6 +377,9 @@ impl Target {
         self.refused_opcode = false;
         self.misreset(reset, spindle, before.map(|kept| kept.prevents_removal));
         self.misfollowed(Some(reset == Reset::Bus), ratios);
+        let before = before.map(|kept| (kept.attention, kept.prevents_removal));
+        self.misreset_area(reset == Reset::Bus, before, holder);
+        self.misreset_stray(reset == Reset::Bus, spindle, cache);
     }
 
     /// An initiator has left for good: what was kept or held for it goes; what it may have missed is told to whoever comes
@@ -403,6 +414,7 @@ impl Target {
 
     /// Switches the medium's write protection.
     pub fn protect(&mut self, protection: Protection) {
+        self.misprotected(protection);
         self.medium.protection = protection;
         self.traces.was_protected |= protection == Protection::On;
     }
@@ -467,7 +479,7 @@ impl Target {
                 self.traces.inquired_absent = task.opcode() == command::INQUIRY;
                 self.pass_absent(nexus.initiator);
                 self.executed_all_the_same(&task, true);
-                *reply
+                self.absent_stray(&task).unwrap_or(*reply)
             }
         };
         let (status, mut sent) = match reply {
@@ -523,7 +535,10 @@ impl Target {
         let response = Response { status, data: sent, residual, elapsed: self.clock.saturating_sub(before) };
         let response = self.misanswered(&task, response);
         let response = self.misanswered_likely(&task, response);
-        self.misanswered_cousin(&task, is_absent, response)
+        let response = self.misanswered_cousin(&task, is_absent, response);
+        let response = self.misanswered_area(&task, response);
+        let response = self.misanswered_stray(&task, response);
+        self.misanswered_refused(&task, is_absent, response)
     }
 
     /// A command to an absent logical unit leaves LUN 0 as it was.

@@ -31,6 +31,7 @@ impl Target {
     /// What a change of medium leaves behind.
     pub(in crate::target) fn mischanged(&mut self, pending: Option<Sense>) {
         self.memory.likely.more = -1;
+        self.mischanged_corner();
         match self.defect {
             Some(Defect::PreventEndsByChange) => {
                 self.remembered.iter_mut().for_each(|kept| kept.prevents_removal = false);
@@ -47,6 +48,7 @@ impl Target {
         let allowed = match self.defect {
             Some(Defect::ReserveWriteVerifyAllowed) => 0x2e,
             Some(Defect::ReserveSeekAllowed) => 0x2b,
+            Some(Defect::ReserveRead6Allowed) => 0x08,
             Some(Defect::ReserveReassignAllowed) => 0x07,
             Some(Defect::ReserveDefectAllowed) => 0x37,
             Some(Defect::ReserveSelect10Allowed) => 0x55,

@@ -1,7 +1,9 @@
 //! Defects that have no place of their own in the sound firmware: what they do to a command that was let through, instead of
 //! carrying it out, or to what came of it. A sound firmware passes through without a trace.
 
+mod areas;
 mod blocks;
+mod corners;
 mod counts;
 mod cousins;
 mod events;
@@ -9,8 +11,10 @@ mod likely;
 mod likely_after;
 mod options;
 mod pairs;
+mod refused;
 mod settings;
 mod siblings;
+mod strays;
 mod unit;
 
 use super::command::{REQUEST_SENSE, Task};
@@ -119,6 +123,11 @@ pub(super) struct Memory {
     siblings_before: Vec<[u8; BLOCK_BYTES]>,
     /// Of the third list.
     cousins: cousins::Cousins,
+    /// Of the lists by area.
+    areas: areas::Areas,
+    corners: corners::Corners,
+    strays: strays::Strays,
+    refused: refused::Refused,
 }
 
 /// First block and number of blocks of a command that has them.
@@ -152,7 +161,11 @@ impl Target {
             .or_else(|| self.instead_of_pairs(task, now))
             .or_else(|| self.instead_of_likely(task, now))
             .or_else(|| self.instead_of_sibling(task, now))
-            .or_else(|| self.instead_of_cousin(task, now));
+            .or_else(|| self.instead_of_cousin(task, now))
+            .or_else(|| self.instead_of_area(task, now))
+            .or_else(|| self.instead_of_corner(task, now))
+            .or_else(|| self.instead_of_stray(task, now))
+            .or_else(|| self.instead_of_refused(task, now));
         let second = task.initiator == Initiator::B;
         if now.writes() {
             self.memory.unwritten_since_start = false;
@@ -186,6 +199,10 @@ impl Target {
                     .map(|data| self.spoiled_likely(task, now, data))
                     .map(|data| self.spoiled_sibling(task, now, data))
                     .map(|data| self.spoiled_cousin(task, now, data))
+                    .map(|data| self.spoiled_area(task, now, data))
+                    .map(|data| self.spoiled_corner(task, now, data))
+                    .map(|data| self.spoiled_stray(task, now, data))
+                    .map(|data| self.spoiled_refused(task, now, data))
             }
             Err(refusal) => {
                 self.refused(task);

@@ -217,6 +217,10 @@ impl Target {
         let opcode = task.opcode();
         let asked = &mut self.memory.siblings.asked;
         *asked = if opcode == 0x03 && !automatic { *asked + 1 } else { 0 };
+        let gone = absent.is_some();
+        if let Some(reply) = self.preempted_area(task, gone).or_else(|| self.preempted_corner(task, gone)) {
+            return Some(reply);
+        }
         match self.defect? {
             Defect::SenseSecondBusy if self.memory.siblings.asked == 2 => Some(Err(Refusal::Busy)),
             Defect::ResetTenthHangs if self.memory.siblings.resets == 10 => {

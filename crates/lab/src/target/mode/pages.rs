@@ -254,6 +254,8 @@ impl Pages {
         let clamped = self.has(Defect::SelectRetriesClamped);
         let rcd_lost = self.has(Defect::SelectRcdLost);
         let per_lost = self.has(Defect::SelectPerLost);
+        let awre_stays = self.has(Defect::SelectAwreStays);
+        let (ratio_high, no_zero) = (self.has(Defect::SelectRatioHigh), self.has(Defect::SelectRetriesZero));
         let crossed = self.has(Defect::SelectRatiosSwapped);
         let excludes = self.has(Defect::SelectRcdExcludes);
         let zero_kept = self.has(Defect::SelectZeroKept);
@@ -272,6 +274,7 @@ impl Pages {
                 _ if all => 0xff,
                 0x05 if rcd_lost => WCE,
                 0xc4 if per_lost => 0xc0,
+                0xc4 if awre_stays => 0x44,
                 mask => *mask,
             };
             if *new != 0 || !zero_kept {
@@ -283,6 +286,18 @@ impl Pages {
             && let Some(retries) = page.current.get_mut(6).filter(|retries| **retries > 127)
         {
             *retries = 0;
+        }
+        if let Some(ratio) = page.current.first_mut()
+            && code == 0x02
+            && ratio_high
+        {
+            *ratio = (*ratio).min(254);
+        }
+        if let Some(retries) = page.current.get_mut(1)
+            && code == 0x01
+            && no_zero
+        {
+            *retries = (*retries).max(1);
         }
         if code == 0x02 && crossed {
             page.current.swap(0, 1);
