@@ -1,6 +1,7 @@
 //! Everything that CI checks, in stages: the quick ones first, the lab last.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use crate::build::{cargo, must};
@@ -12,6 +13,9 @@ struct Stage {
     run: fn() -> Result,
 }
 
+/// Of why a stage failed, so many bytes are told again at the end: of a long run often only its end is kept.
+const WHY_BYTES: usize = 700;
+
 /// Stages that need no lab.
 const FAST: &[Stage] = &[
     Stage { name: "format", run: || must(with(cargo(), &["fmt", "--all", "--check"])) },
@@ -21,7 +25,7 @@ const FAST: &[Stage] = &[
         name: "clippy",
         run: || must(with(cargo(), &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     },
-    Stage { name: "tests", run: || must(with(cargo(), &["test", "--workspace", "--quiet"])) },
+    Stage { name: "tests", run: || run_tests(with(cargo(), &["test", "--workspace", "--quiet"])) },
     Stage { name: "dependencies", run: deny::run },
 ];
 
@@ -54,21 +58,70 @@ pub(crate) fn run(fast: bool) -> Result {
     for stage in stages {
         println!("\n##### {}", stage.name);
         let start = Instant::now();
-        let result = (stage.run)();
-        if let Err(error) = &result {
+        let error = (stage.run)().err().map(|error| error.to_string());
+        if let Some(error) = &error {
             println!("error: {error}");
         }
-        rows.push((stage.name, start.elapsed(), result.is_ok()));
+        rows.push((stage.name, start.elapsed(), error));
+    }
+    for (name, _, error) in &rows {
+        if let Some(error) = error {
+            println!("\n{name}: {}", shortened(error));
+        }
     }
     println!();
-    for (name, took, passed) in &rows {
-        let word = if *passed { "passed" } else { "FAILED" };
+    for (name, took, error) in &rows {
+        let word = if error.is_none() { "passed" } else { "FAILED" };
         println!("{word}  {:>6.1} s  {name}", took.as_secs_f64());
     }
-    let passed = rows.iter().filter(|row| row.2).count();
+    let passed = rows.iter().filter(|row| row.2.is_none()).count();
     let failed = rows.len() - passed;
     println!("\n{passed} passed, {failed} failed");
     if failed == 0 { Ok(()) } else { Err("not everything passed".into()) }
+}
+
+fn shortened(text: &str) -> &str {
+    let end = text.char_indices().map(|(at, _)| at).find(|at| *at >= WHY_BYTES);
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
+}
+
+/// Runs tests; what they print goes on to our output, and the error has what the failed ones said.
+fn run_tests(mut command: Command) -> Result {
+    let mut child =
+        command.stdout(Stdio::piped()).spawn().map_err(|error| format!("{command:?}: {error}"))?;
+    let mut said = Failures::default();
+    if let Some(stdout) = child.stdout.take() {
+        for line in BufReader::new(stdout).split(b'\n') {
+            let line = line?;
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            said.hear(&line);
+        }
+    }
+    let status = child.wait()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("{command:?} ended with {status}{}", said.told).into())
+    }
+}
+
+/// What failed tests said: libtest prints it between two lines `failures:`, the second of which begins the list of names.
+#[derive(Default)]
+struct Failures {
+    within: bool,
+    told: String,
+}
+
+impl Failures {
+    fn hear(&mut self, line: &str) {
+        if line == "failures:" {
+            self.within = !self.within;
+        } else if self.within && !line.is_empty() {
+            self.told.push('\n');
+            self.told.push_str(line);
+        }
+    }
 }
 
 /// The test that boots a lab host, which a plain `cargo test` leaves out.
@@ -118,4 +171,22 @@ pub(crate) fn start_time(dist: &build::Dist) -> Result<std::time::Duration> {
     let start = Instant::now();
     let output = Command::new(dist.program("slotwise")).arg("--version").output()?;
     if output.status.success() { Ok(start.elapsed()) } else { Err("slotwise --version fails".into()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_tests_said_is_told_again() {
+        let mut said = Failures::default();
+        for line in "running 2 tests\n..\n\nfailures:\n\n---- a::b stdout ----\n\nthread 'a::b' panicked at x.rs:1:2:\nno\n\n\nfailures:\n    a::b\n"
+            .lines()
+        {
+            said.hear(line);
+        }
+        assert_eq!(said.told, "\n---- a::b stdout ----\nthread 'a::b' panicked at x.rs:1:2:\nno");
+        assert_eq!(shortened(&"ä".repeat(WHY_BYTES)).len(), WHY_BYTES);
+        assert_eq!(shortened("short"), "short");
+    }
 }

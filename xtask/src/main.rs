@@ -89,6 +89,9 @@ enum Task {
     Mutation {
         /// Only defects whose name contains one of these
         only: Vec<String>,
+        /// Write down which case finds which defect; tests try that case first
+        #[arg(long, conflicts_with = "only")]
+        note: bool,
     },
     /// Throw damaged input at everything that reads from outside
     Fuzz {
@@ -161,7 +164,8 @@ fn main() -> ExitCode {
             generate::run(if check { generate::Stale::Refuse } else { generate::Stale::Write })
         }
         Task::Oracle => oracle::run(),
-        Task::Mutation { only } => mutation::run(&only),
+        Task::Mutation { note: true, .. } => mutation::note(),
+        Task::Mutation { only, .. } => mutation::run(&only),
         Task::Fuzz { target, seconds } => fuzz::run(target.as_deref(), seconds),
         Task::Peers { peer, every } => packages::ensure().and_then(|()| peers::run(&peer, every)),
         Task::Score { short, only, resume, write } => {

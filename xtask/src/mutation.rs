@@ -9,6 +9,8 @@
 //! A defect counts as found where a case fails by the device's fault. That the suite's own setup fails counts too: no
 //! case would run then.
 
+mod finders;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::panic::resume_unwind;
@@ -22,6 +24,8 @@ use slotwise_testbench::suite::{Batch, Case, CaseRun, FindingKind, Names, Suite}
 use slotwise_testbench::transport::Transport;
 
 use crate::Result;
+use finders::Finder;
+pub(crate) use finders::{finds, note};
 use slotwise_rigs::ADDRESS;
 use slotwise_rigs::direct::{DirectTransport, Places};
 
@@ -57,6 +61,8 @@ struct Trial {
     /// Cases that applied to none of the models, with the reason of the last.
     skipped: Vec<(String, String)>,
     commands: usize,
+    /// What blamed the device, where a trial ends with that.
+    finder: Option<Finder>,
 }
 
 impl Trial {
@@ -194,11 +200,6 @@ impl Order {
     }
 }
 
-/// Whether the suite finds a defect.
-pub(crate) fn finds(suite: &Suite, defect: Defect, order: &Order) -> bool {
-    attempt(suite, Some(defect), Until::Found(order)).blames_device()
-}
-
 /// How far a trial goes.
 #[derive(Clone, Copy, Debug)]
 enum Until<'o> {
@@ -238,15 +239,15 @@ fn attempt_in(
     for &model in models {
         let mut skipped = Vec::new();
         for case in left {
-            let rig = DirectTransport::new(Target::new(model, defect)).with_places(places);
             let before = trial.commands;
-            if let Err(reason) = attempt_case(suite, case, rig, trial) {
+            if let Err(reason) = try_case(suite, case, (model, defect, places), trial) {
                 skipped.push((case, reason));
             }
             if let Until::Found(order) = until {
                 let found = trial.blames_device();
                 order.note(case, trial.commands - before, found);
                 if found {
+                    trial.finder = Finder::of(case, model, places);
                     return;
                 }
             }
@@ -256,13 +257,14 @@ fn attempt_in(
     }
 }
 
-/// Runs one case; an error if it does not apply, with the reason.
-fn attempt_case(
+/// Runs one case on a target of its own; an error if it does not apply, with the reason.
+fn try_case(
     suite: &Suite,
     case: &Case,
-    mut rig: DirectTransport,
+    (model, defect, places): (Model, Option<Defect>, Places),
     trial: &mut Trial,
 ) -> std::result::Result<(), String> {
+    let mut rig = DirectTransport::new(Target::new(model, defect)).with_places(places);
     let missing: Vec<_> = rig.capabilities().missing(case.needs()).map(Capability::name).collect();
     if !missing.is_empty() {
         return Err(format!("needs {}", missing.join(", ")));
@@ -318,7 +320,7 @@ mod tests {
     fn at_least_95_of_100_defects_are_found() {
         let suite = Suite::whole(SUITE).unwrap();
         let order = Order::default();
-        let tried = of_each(&DEFECTS.iter().collect::<Vec<_>>(), |row| finds(&suite, row.defect, &order));
+        let tried = of_each(&DEFECTS.iter().collect::<Vec<_>>(), |row| finds(&suite, row, &order));
         let missed: Vec<_> = tried.into_iter().filter_map(|(row, found)| (!found).then_some(row)).collect();
         let found = DEFECTS.len() - missed.len();
         assert!(found * 100 >= SCORE_WANTED * DEFECTS.len(), "{missed:#?}");

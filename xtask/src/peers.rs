@@ -188,7 +188,7 @@ fn own_firmware(page: &mut String, suite: &Suite, every: usize) -> Result<Vec<St
     let (mut theirs, mut ours, mut missed) = (0, 0, Vec::new());
     let order = mutation::Order::default();
     for row in defects {
-        let found_by_us = mutation::finds(suite, row.defect, &order);
+        let found_by_us = mutation::finds(suite, row, &order);
         // The slow ones, where a reset is waited for, matter only for what we do not find.
         let suites = if found_by_us { quick.clone() } else { scope::suites() };
         let mut found_by_them = false;

@@ -163,6 +163,31 @@ fn a_killed_run_goes_on_and_ends_with_every_row_once() {
     assert_eq!(outcomes(&whole.json()), resumed);
 }
 
+/// Stopped by a signal it stands still as it does where its whole machine is paused: the same clock goes on.
+#[test]
+fn a_pause_of_this_machine_is_not_put_down_to_the_device() {
+    let (desk, programmer) = desk();
+    // A thousand commands, each allowed a second.
+    let words = ["test", "bench.toml", "--iscsi", &programmer.url, "--only", "tur-loop", "--repeat", "40"];
+    let mut command = desk.command(&words);
+    let child =
+        command.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    for _ in 0..4 {
+        thread::sleep(Duration::from_millis(300));
+        for (signal, wait) in [("-STOP", 1_300), ("-CONT", 0)] {
+            let sent = std::process::Command::new("kill").args([signal, &child.id().to_string()]).status();
+            assert!(sent.expect("it runs").success(), "the run was over before it was paused");
+            thread::sleep(Duration::from_millis(wait));
+        }
+    }
+    let output = child.wait_with_output().expect("it ended");
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let outcomes = outcomes(&report);
+    assert_eq!(outcomes.len(), 40);
+    assert!(outcomes.iter().all(|(_, outcome, _)| outcome == "pass"), "{outcomes:?}");
+    assert_eq!(output.status.code(), Some(0));
+}
+
 #[test]
 fn known_failures_do_not_fail_a_run_until_their_day_is_over() {
     let (desk, programmer) = desk();

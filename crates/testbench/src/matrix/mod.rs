@@ -10,6 +10,7 @@ mod isolation;
 mod observe;
 mod recover;
 mod session;
+mod stall;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;

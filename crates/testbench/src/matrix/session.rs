@@ -4,6 +4,7 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use super::device::{self, Found};
+use super::stall::Watch;
 use super::{Options, Outcome, Place, Progress, Row, RowKey, Start, Until};
 use crate::capability::{Capabilities, Capability};
 use crate::rig::{Rig, RunningGuest};
@@ -33,6 +34,8 @@ pub(super) struct Session<'a> {
     pub(super) options: &'a Options<'a>,
     /// Time spent waiting for the guest or the device.
     pub(super) waited: Duration,
+    /// In which the device was not slow, but this machine.
+    stalls: Watch,
     /// What was done so that a guest with the device starts, for the next row.
     pub(super) remedies: Vec<String>,
     /// How often power was switched off and on.
@@ -106,6 +109,7 @@ impl<'a> Session<'a> {
             told,
             options,
             waited: Duration::ZERO,
+            stalls: Watch::begin(),
             remedies: Vec::new(),
             powered: 0,
             used: false,
@@ -431,11 +435,14 @@ impl<'a> Session<'a> {
             let patience = left.min(limit) + Duration::from_millis(slowest.into()) + RECOVERY;
             let (guest, found) = self.guest.as_mut()?;
             let Some(address) = found.address else { return self.lost(run, &no_commands()) };
-            let begin = Instant::now();
+            let (begin, lost) = (Instant::now(), self.stalls.lost());
             let outcomes = guest.transport().execute_by(route, address, &batch, patience);
             self.waited += begin.elapsed();
             match outcomes {
-                Ok(outcomes) => run.answer(outcomes),
+                Ok(mut outcomes) => {
+                    self.stalls.discount(lost, &mut outcomes);
+                    run.answer(outcomes);
+                }
                 Err(error) => return self.lost(run, &error),
             }
         }

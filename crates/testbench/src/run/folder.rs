@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::wire::{DoneLine, JOURNAL, Line, RecipeLine};
-use crate::matrix::{Finished, Progress, Row, Until};
+use crate::matrix::{Finished, Outcome, Progress, Row, Until};
 use crate::report;
 
 /// The journal's name in the folder.
@@ -167,8 +167,11 @@ impl Folder {
         self.journal.write_all(&text).map_err(failed("write", &name))
     }
 
-    /// All there is to say of a case, for people.
+    /// All there is to say of a case, for people. Nothing was said to a device for one that was skipped: why stands in the report.
     fn case(&self, row: &Row) -> Result<(), FolderError> {
+        if row.outcome == Outcome::Skip {
+            return Ok(());
+        }
         let plain = |text: &str| -> String {
             let fits = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
             text.chars().map(|letter| if fits(letter) { letter } else { '-' }).take(80).collect()

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use super::*;
 use crate::fake::{Defect, FakeRig, device};
 use crate::guest::GuestDefinition;
-use crate::matrix::{Matrix, Options, Run, run_with};
+use crate::matrix::{Matrix, Options, Outcome, Run, run_with};
 use crate::run::Quarantine;
 use crate::suite::Suite;
 
@@ -91,7 +91,10 @@ fn each_case_leaves_its_bytes_answers_and_what_the_guest_said() {
     let text = fs::read_to_string(place.path().join(name)).unwrap();
     assert!(text.contains("sent     12 00 00 00") && text.contains("got      GOOD"), "{text}");
     assert!(text.contains("kernel: ") && text.contains("console: Kernel panic"), "{text}");
-    assert_eq!(fs::read_dir(place.path().join("cases")).unwrap().count(), run.rows.len());
+    // What was skipped has nothing to tell.
+    let ran = run.rows.iter().filter(|row| row.outcome != Outcome::Skip).count();
+    assert!(ran < run.rows.len());
+    assert_eq!(fs::read_dir(place.path().join("cases")).unwrap().count(), ran);
 }
 
 #[test]
