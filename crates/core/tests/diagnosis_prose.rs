@@ -44,6 +44,16 @@ const SILENT: &[&str] = &[
     "Updates of dom0 still don't work, the module is loaded",
     "dom0: the sound driver is loaded but still silent",
     "qubes.hide_all_usb is on my command line and USB works in sys-usb",
+    // Guides, readmes and release notes.
+    "This tool is for those whose GeForce shows Code 43 in the VM. It hides the hypervisor from the driver.",
+    "The goal of this project is to get round the AMD reset bug: a Radeon that is passed through hangs when the VM reboots.",
+    "Passthrough of a GeForce to Hyper-V: when you install its driver in the VM, you will get error 43.",
+    "- **Prevent a hang of passed GPUs** (#12): QEMU aborts with 'vfio: Unable to power on device, stuck in D3'",
+    "- **`vfio: Unable to power on device, stuck in D3`** in the log of qm means that the card was not posted",
+    "Common errors:\n\nvfio 0000:01:00.0: group 1 is not viable\n\nThe VM works with the GPU passed through.",
+    // The guest's own firmware and USB.
+    "With PCI passthrough, disable Secure Boot in the VM, it only gets in the way",
+    "Snapshots of a VM with USB passthrough are not possible, export the halted VM instead",
     // The vfio-user protocol, and VFIO that is not asked for.
     "vfio_user.c: 734:map_one: *ERROR*: failed to translate IOVA, is the IOMMU disabled?",
     "cloud-hypervisor: vfio-user socket not found",
@@ -195,4 +205,30 @@ fn words_of_a_failure_that_tell_of_something_else_are_no_fault() {
         })
         .collect();
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), SILENT.len() + BESIDE.len(), wrong.join("\n"));
+}
+
+/// The same words where somebody met the failure.
+const MET: &[(&str, &str)] = &[
+    (
+        "nvidia-code-43",
+        "This guide is for NVIDIA cards. I followed it, and my GeForce still shows Code 43 in the VM it is passed through to.",
+    ),
+    (
+        "d3cold-power",
+        "Start of the VM: 'vfio: Unable to power on device, stuck in D3' is what I get, see (#12)",
+    ),
+    (
+        "secure-boot-lockdown",
+        "Secure Boot of the host blocked vfio-pci: the unsigned module for PCI passthrough was refused",
+    ),
+    ("migration-blocked", "Live migration of the VM failed, since a GPU is passed through with vfio"),
+];
+
+#[test]
+fn the_same_words_are_a_fault_where_somebody_met_it() {
+    for (cause, log) in MET {
+        let diagnosis = diagnose(&[Input { name: "-", bytes: log.as_bytes() }]);
+        let first = diagnosis.findings.first().map(|finding| finding.cause.id);
+        assert_eq!((diagnosis.verdict, first), (Verdict::Fault, Some(*cause)), "{log}");
+    }
 }

@@ -19,6 +19,7 @@ mod gate;
 mod joined;
 mod lines;
 mod scan;
+mod supposed;
 mod text;
 mod told;
 mod weigh;

@@ -10,6 +10,7 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::catalogue::{self, Pattern};
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
+use super::supposed::{self, Examples};
 use super::text::{self, LINE_CAP, OVERLAP};
 use super::told::{self, Told};
 use super::words::Words;
@@ -44,6 +45,7 @@ pub(super) struct Scan {
     pub(super) names: Vec<String>,
     seen: BTreeMap<usize, Seen>,
     told: Told,
+    examples: Examples,
 }
 
 impl Scan {
@@ -96,10 +98,11 @@ impl Scan {
     }
 
     fn match_window(&mut self, lines: &Lines<'_>, window: &Window, span: Span, prose: Prose) {
-        if text::is_echo(&window.own) {
+        let prose = prose == Prose::Heard;
+        let is_example = prose && self.examples.take(&window.own);
+        if supposed::is_echo(&window.own) || is_example || prose && supposed::is_explained(&window.own) {
             return;
         }
-        let prose = prose == Prose::Heard;
         let mut rows: Vec<usize> = anchors_in(&window.own).into_iter().map(|(row, _)| row).collect();
         let boundary = window.boundary_rows();
         rows.extend(boundary);
@@ -107,15 +110,15 @@ impl Scan {
         rows.dedup();
         let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
         let logged = text::is_logged(&window.own) || text::is_listed(raw, &window.own);
-        let said = prose && !logged && !text::is_no_report(&window.own);
+        let said = prose && !logged && !supposed::is_no_report(&window.own);
         if prose && !logged {
             for row in self.told.hear(&window.own) {
                 self.note(row, lines, span, Found::default());
             }
         }
-        let reported = rows.iter().any(|row| catalogue::is_said(*row)).then(|| window.reported()).flatten();
+        let reported = rows.iter().any(|row| catalogue::is_retold(*row)).then(|| window.reported()).flatten();
         let matching = |row: usize| {
-            let heard = reported.as_ref().filter(|_| catalogue::is_said(row)).unwrap_or(window);
+            let heard = reported.as_ref().filter(|_| catalogue::is_retold(row)).unwrap_or(window);
             catalogue::ALL.get(row).and_then(|pattern| heard.matches(row, pattern))
         };
         let prepared = rows
@@ -194,9 +197,9 @@ impl Window {
 
     /// The same without the sentences of this line that report nothing, if it has any.
     fn reported(&self) -> Option<Self> {
-        told::sentences(&self.own).any(text::is_no_report).then(|| Self {
+        told::sentences(&self.own).any(supposed::is_no_report).then(|| Self {
             before: self.before.clone(),
-            own: told::sentences(&self.own).filter(|sentence| !text::is_no_report(sentence)).collect(),
+            own: told::sentences(&self.own).filter(|sentence| !supposed::is_no_report(sentence)).collect(),
             after: self.after.clone(),
             glued: self.glued.clone(),
         })

@@ -249,76 +249,6 @@ fn is_shell_refusal(line: &str) -> bool {
     }
 }
 
-/// Whether a line of a script prints a message of its author's, or hands one to a function that will: nothing of what it says
-/// has happened.
-pub(super) fn is_echo(line: &str) -> bool {
-    const PRINTERS: &[&str] = &[
-        "echo", "printf", "print", "ok", "bad", "die", "err", "warn", "fail", "fatal", "info", "msg", "log",
-        "say",
-    ];
-    let Some((command, rest)) = line.split_once(' ') else { return false };
-    let is_named = ["log_", "print_", "echo_"].iter().any(|head| command.starts_with(head));
-    let rest = rest.trim_start_matches("-e ").trim_start_matches("-n ").trim();
-    (is_named || PRINTERS.contains(&command))
-        && ['"', '\''].into_iter().any(|quote| {
-            rest.strip_prefix(quote)
-                .and_then(|text| text.rsplit_once(quote))
-                .is_some_and(|(_, after)| !after.replace(">&2", "").contains('>'))
-        })
-}
-
-/// Whether a sentence reports no failure, whatever failures it names: a guide supposes them, a check has passed.
-pub(super) fn is_no_report(sentence: &str) -> bool {
-    const PASSED: &[&str] = &["[OK]", "[ OK ]", "[Success]", "[PASS]", "\u{2713}", "\u{2714}", "\u{2705}"];
-    let sentence = sentence.trim_start();
-    is_supposed(sentence) || PASSED.iter().any(|mark| sentence.starts_with(mark))
-}
-
-/// Whether a sentence tells what its reader may meet, not what its writer met.
-fn is_supposed(sentence: &str) -> bool {
-    const HEADS: &[&str] = &[
-        "if you see",
-        "if you get",
-        "if you still",
-        "if you encounter",
-        "if you receive",
-        "if the output",
-        "if the command",
-        "if it says",
-        "if it shows",
-        "if it still says",
-        "if it still shows",
-        "if this fails",
-        "if that fails",
-        "verify that",
-        "make sure",
-        "ensure that",
-        "check that",
-        "check if",
-        "check whether",
-    ];
-    let sentence = sentence.trim_start_matches(|mark: char| !mark.is_alphanumeric());
-    let begins =
-        |head: &&str| sentence.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head));
-    HEADS.iter().any(begins) || supposes_no_iommu(sentence)
-}
-
-/// Whether a sentence tells what a program does where there is no IOMMU (`If IOMMU is not enabled, checks that …`), and not
-/// that it fails there.
-fn supposes_no_iommu(sentence: &str) -> bool {
-    const FAILS: &[&str] = &["fail", "error", "crash", "hang", "fault", "unable", "cannot", "can't"];
-    let sentence = sentence.to_ascii_lowercase();
-    let Some(rest) = ["if ", "when "].into_iter().find_map(|head| sentence.strip_prefix(head)) else {
-        return false;
-    };
-    let rest = rest.strip_prefix("the ").unwrap_or(rest);
-    let lacks = ["iommu", "vt-d", "amd-vi"]
-        .into_iter()
-        .find_map(|name| rest.strip_prefix(name)?.strip_prefix(" is "))
-        .is_some_and(|state| ["off", "not ", "disabled"].into_iter().any(|word| state.starts_with(word)));
-    lacks && !FAILS.iter().any(|word| rest.contains(word))
-}
-
 /// Whether a line is one of what `lspci -v` indents below a device, as it printed it (`raw`, with a tab) or as a page shows
 /// it: registers are no prose, however disabled they are.
 pub(super) fn is_listed(raw: &[u8], line: &str) -> bool {
@@ -531,30 +461,6 @@ mod tests {
         assert!(is_logged("start.sh: line 9: virsh: command not found"));
         assert!(!is_logged("/dev/vfio/1: not found"));
         assert!(!is_logged("The device node: not found"));
-    }
-
-    #[test]
-    fn what_a_script_prints_is_known_from_what_it_writes_to_a_file() {
-        assert!(is_echo("echo \"vfio: Cannot reset device, -> no available reset mechanism.\""));
-        assert!(is_echo("printf 'group 1 is not viable\\n' | tee log"));
-        assert!(!is_echo("echo \"vfio-pci\" > driver_override"));
-        assert!(!is_echo("echo 0000:01:00.0 > bind"));
-        assert!(is_echo("bad \"IOMMU is off. Enable VT-d in firmware.\""));
-        assert!(is_echo("log_error 'no IOMMU' >&2"));
-        assert!(!is_echo("it says \"IOMMU is off\""));
-    }
-
-    #[test]
-    fn what_a_guide_supposes_is_not_what_somebody_met() {
-        assert!(is_supposed("_(If the output reads `nvidia`, the host grabbed it"));
-        assert!(is_supposed("If you see this, vfio-pci is not loaded."));
-        assert!(!is_supposed("If I start the VM, the host hangs"));
-        assert!(!is_supposed("It fails if you see it"));
-        assert!(is_supposed("* If IOMMU is not enabled, checks that any device is there."));
-        assert!(is_supposed("When the IOMMU is off in BIOS the page shows what to set."));
-        assert!(!is_supposed("If IOMMU is disabled, the VM fails to start"));
-        assert!(!is_supposed("If IOMMU is enabled, the host hangs"));
-        assert!(is_no_report("[OK] The IOMMU is not disabled"));
     }
 
     #[test]

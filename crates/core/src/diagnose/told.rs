@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 
 use super::catalogue;
 use super::catalogue::told::FAILS;
-use super::text;
+use super::supposed;
 use super::words::Words;
 
 /// How many sentences in a row are near each other.
@@ -64,15 +64,17 @@ impl Told {
         let known = &*CATALOGUE;
         let mut complete = Vec::new();
         let line = without_marks(&without_links(line));
-        for sentence in sentences(&line).filter(|sentence| !text::is_no_report(sentence)) {
+        for sentence in sentences(&line).filter(|sentence| !supposed::is_no_report(sentence)) {
             let mut heard = vec![0_u8; known.rows.len()];
             known.words.each(sentence, |word, range| {
                 let before = sentence.get(..range.start).unwrap_or_default();
                 let Some(owner) = known.owners.get(word) else { return };
                 let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+                let says_other = names_cpu_model(before)
+                    || is_of_nothing(before)
+                    || owner.is_failure && is_negated(before);
                 if begins_word
-                    && !is_of_nothing(before)
-                    && !(owner.is_failure && is_negated(before))
+                    && !says_other
                     && let Some(bits) = heard.get_mut(owner.row)
                 {
                     *bits |= owner.group;
@@ -137,7 +139,21 @@ fn is_negated(before: &str) -> bool {
     let before = before.trim_end().to_ascii_lowercase();
     ["not", "no", "n't", "never", "without", "without any", "not get", "no more"].iter().any(|word| {
         before.strip_suffix(word).is_some_and(|rest| *word == "n't" || rest.ends_with(' ') || rest.is_empty())
-    })
+    }) || is_kept_off(&before)
+}
+
+/// Whether what stands before a failure says that it is not to happen, with one word of it between at most: "so that we
+/// don't get permission errors".
+fn is_kept_off(before: &str) -> bool {
+    const KEPT_OFF: &[&str] =
+        &["n't get", "not get", "n't run into", "not run into", "to avoid", "to avoid any"];
+    let without_last = before.rsplit_once(' ').map_or("", |(rest, _)| rest.trim_end());
+    [before, without_last].iter().any(|before| KEPT_OFF.iter().any(|words| before.ends_with(words)))
+}
+
+/// Whether a word is the second half of `host-passthrough`, libvirt's and Proxmox VE's model of a guest's processor.
+fn names_cpu_model(before: &str) -> bool {
+    before.ends_with("host-")
 }
 
 /// Whether nothing is said to do what a word says: "nothing holds the device".
@@ -181,6 +197,8 @@ mod tests {
         assert!(heard(&["The FLR of this card", "one", "two", "three", "makes it hang."]).is_empty());
         assert_eq!(heard(&["The device in D3cold is stuck"]), ["told-d3"]);
         assert!(heard(&["The device is not stuck in D3cold"]).is_empty());
+        assert!(is_negated("so that we don't get permission ") && is_negated("to avoid "));
+        assert!(!is_negated("it gets permission ") && !is_negated("we avoided it and got an "));
         assert!(heard(&["Unbinding hangs", "even though nothing holds the GPU of vfio"]).len() < 2);
     }
 
@@ -199,6 +217,12 @@ mod tests {
             "see https) or (http) there"
         );
         assert_eq!(without_links("nothing: here"), "nothing: here");
+    }
+
+    #[test]
+    fn a_model_of_a_processor_is_no_passthrough() {
+        assert!(heard(&["The hardware lacks host-passthrough, it is said"]).is_empty());
+        assert_eq!(heard(&["The hardware lacks passthrough, it is said"]), ["told-no-iommu-hardware"]);
     }
 
     #[test]

@@ -182,6 +182,11 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
     if cause.kind == Kind::Fault && candidate.is_only_told() && scan.seen("said-works").is_some() {
         candidate.score -= TOLD_AND_WORKS;
     }
+    // What a guide tells of, or what tells what a program is for, is nobody's trouble as long as its writer tells of none.
+    let is_guide = scan.seen("said-guide").is_some() && scan.seen("said-own-trouble").is_none();
+    if cause.kind == Kind::Fault && is_guide && candidate.is_only_prose() {
+        return None;
+    }
     if cause.kind == Kind::Fault && scan.seen("said-harmless").is_some() {
         candidate.score -= SAID_HARMLESS;
     }

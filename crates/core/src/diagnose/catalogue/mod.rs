@@ -109,10 +109,16 @@ pub(super) fn is_told(id: &str) -> bool {
     pattern(id).is_some_and(|pattern| !pattern.near.is_empty()) || id.starts_with("said-")
 }
 
+/// Windows' Device Manager logs nothing, and the module that works around the reset bug is named by whoever has read of it.
+const RETOLD: &[&str] = &["code-43", "vendor-reset"];
+
+/// Whether the row at `index` of [`ALL`] is what people say, or what they alone retell.
+pub(super) fn is_retold(index: usize) -> bool {
+    is_said(index) || ALL.get(index).is_some_and(|pattern| RETOLD.contains(&pattern.id))
+}
+
 /// Whether the row called `id` is people's words, whatever they tell.
 pub(super) fn is_prose(id: &str) -> bool {
-    // Windows' Device Manager logs nothing, and the module that works around the reset bug is named by whoever has read of it.
-    const RETOLD: &[&str] = &["code-43", "vendor-reset"];
     is_told(id) || RETOLD.contains(&id) || report::ROWS.iter().any(|row| row.id == id)
 }
 

@@ -299,7 +299,16 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             &["bios", "uefi", "agesa", "firmware"],
             &[
-                "broke",
+                "broke ",
+                "broken bios",
+                "broken uefi",
+                "broken firmware",
+                "broken by",
+                "broken since",
+                "broken after",
+                "broken in",
+                "broken with",
+                "broken on",
                 "downgrad",
                 "roll back",
                 "rollback",

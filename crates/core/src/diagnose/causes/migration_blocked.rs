@@ -14,7 +14,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("migration-vfio", 3.0),
         against("header-127", 1.5),
         against("group-not-viable", 1.5),
-        primary("told-migration", 2.0),
+        // Where a USB device keeps a guest from being saved, no PCI device does.
+        primary("told-migration", 2.0).unless(&["usb-handed"]),
         primary("mon-migration", 2.8),
     ],
     look_alikes: &[LookAlike {
