@@ -9,6 +9,7 @@ use std::sync::{LazyLock, OnceLock};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::catalogue::{self, Pattern};
+use super::held::Held;
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
 use super::text::{self, LINE_CAP, OVERLAP};
 use super::told::{self, Told};
@@ -44,11 +45,15 @@ pub(super) struct Scan {
     pub(super) names: Vec<String>,
     seen: BTreeMap<usize, Seen>,
     told: Told,
+    held: Held,
 }
 
 impl Scan {
     /// What was seen of the row called `id`.
     pub(super) fn seen(&self, id: &str) -> Option<&Seen> {
+        if id == catalogue::HELD && !self.held.is_so() {
+            return None;
+        }
         catalogue::index_of(id).and_then(|index| self.seen.get(&index))
     }
 
@@ -100,6 +105,9 @@ impl Scan {
             return;
         }
         let prose = prose == Prose::Heard;
+        if prose {
+            self.held.look_at(&window.own);
+        }
         let mut rows: Vec<usize> = anchors_in(&window.own).into_iter().map(|(row, _)| row).collect();
         let boundary = window.boundary_rows();
         rows.extend(boundary);

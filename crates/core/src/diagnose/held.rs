@@ -1,0 +1,126 @@
+//! Devices that vfio-pci was told to take, and that `lspci -k` shows on a driver of the host all the same.
+//!
+//! No line says so by itself: one names the models that vfio-pci takes (`vfio-pci.ids=`), another the model of a device, a
+//! third its driver.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Models and devices that are kept at most of each kind.
+const KEPT: usize = 64;
+
+/// What the lines so far say of models, devices and drivers.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    /// Models that vfio-pci is to take, as `10de:1b06`.
+    wanted: BTreeSet<String>,
+    /// Models by address.
+    models: BTreeMap<String, String>,
+    /// The device that `lspci` speaks of.
+    current: Option<String>,
+    /// Devices that a driver of the host has.
+    on_host: BTreeSet<String>,
+    /// Devices that vfio-pci or another stub has.
+    handed: BTreeSet<String>,
+}
+
+impl Held {
+    /// Takes in one more line.
+    pub(super) fn look_at(&mut self, line: &str) {
+        let line = line.trim_start_matches(|c: char| !c.is_ascii_alphanumeric() && c != '#');
+        if let Some((address, rest)) = device_line(line) {
+            if let Some(model) = model_in(rest).filter(|_| self.models.len() < KEPT) {
+                self.models.insert(address.to_owned(), model.to_ascii_lowercase());
+            }
+            self.current = Some(address.to_owned());
+            return;
+        }
+        if let Some((_, driver)) = line.split_once("driver in use: ") {
+            let Some(device) = self.current.clone() else { return };
+            let kept = match driver.trim() {
+                "" | "pcieport" => return,
+                stub if ["vfio", "pci-stub", "pciback", "xen-pciback"]
+                    .iter()
+                    .any(|head| stub.starts_with(head)) =>
+                {
+                    &mut self.handed
+                }
+                _ => &mut self.on_host,
+            };
+            if kept.len() < KEPT {
+                kept.insert(device);
+            }
+            return;
+        }
+        let takes =
+            line.split_once("ids=").filter(|(before, _)| before.contains("vfio") || before.contains("stub"));
+        if let Some((_, ids)) = takes.filter(|_| !line.starts_with('#') && self.wanted.len() < KEPT) {
+            let ids = ids
+                .trim_start_matches(['"', '\''])
+                .split([' ', '"', '\'', '`', ';', ')'])
+                .next()
+                .unwrap_or_default();
+            self.wanted.extend(ids.split(',').filter(|id| is_model(id)).map(str::to_ascii_lowercase));
+        }
+    }
+
+    /// Whether a model that vfio-pci is to take is on a driver of the host, and no device of that model is handed over.
+    pub(super) fn is_so(&self) -> bool {
+        let is_handed =
+            |model: &String| self.handed.iter().any(|device| self.models.get(device) == Some(model));
+        self.on_host
+            .iter()
+            .filter(|device| !self.handed.contains(*device))
+            .filter_map(|device| self.models.get(device))
+            .any(|model| self.wanted.contains(model) && !is_handed(model))
+    }
+}
+
+/// The address at the beginning of a line of `lspci`, and what follows it.
+fn device_line(line: &str) -> Option<(&str, &str)> {
+    let (address, rest) = line.split_once(' ')?;
+    let short = address.strip_prefix("0000:").unwrap_or(address);
+    let is_address = short.len() == 7
+        && short.bytes().enumerate().all(|(at, byte)| match at {
+            2 => byte == b':',
+            5 => byte == b'.',
+            6 => (b'0'..b'8').contains(&byte),
+            _ => byte.is_ascii_hexdigit(),
+        });
+    is_address.then_some((short, rest))
+}
+
+/// The model that `lspci -nn` or `lspci -n` gives in the rest of such a line.
+fn model_in(rest: &str) -> Option<&str> {
+    rest.rsplit([' ', '[', ']', '(', ')']).find(|word| is_model(word))
+}
+
+fn is_model(word: &str) -> bool {
+    word.len() == 9
+        && word
+            .bytes()
+            .enumerate()
+            .all(|(at, byte)| if at == 4 { byte == b':' } else { byte.is_ascii_hexdigit() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_so(lines: &[&str]) -> bool {
+        let mut held = Held::default();
+        lines.iter().for_each(|line| held.look_at(line));
+        held.is_so()
+    }
+
+    #[test]
+    fn a_model_that_vfio_is_to_take_is_seen_on_a_driver_of_the_host() {
+        let card = "09:00.0 VGA compatible controller [0300]: NVIDIA Corporation GP102 [10de:1b06] (rev a1)";
+        let nvidia = "\tKernel driver in use: nvidia";
+        assert!(is_so(&["options vfio-pci ids=10de:1b06,10de:10ef disable_vga=1", card, nvidia]));
+        assert!(is_so(&["09:00.0 0300: 10de:1b06 (rev a1)", nvidia, "quiet vfio-pci.ids=10DE:1B06\""]));
+        assert!(!is_so(&["options vfio-pci ids=10de:10ef", card, nvidia]));
+        assert!(!is_so(&["#options vfio-pci ids=10de:1b06", card, nvidia]));
+        let vfio = "    Kernel driver in use: vfio-pci";
+        assert!(!is_so(&["options vfio-pci ids=10de:1b06", card, nvidia, card, vfio]));
+    }
+}
