@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Models and devices that are kept at most of each kind.
 const KEPT: usize = 64;
 
+/// Drivers of the further functions of a card.
+const COMPANIONS: &[&str] = &["snd_hda_intel", "xhci_", "nvidia-gpu", "i2c_nvidia_gpu", "ucsi"];
+
 /// What the lines so far say of models, devices and drivers.
 #[derive(Debug, Default)]
 pub(super) struct Held {
@@ -17,8 +20,8 @@ pub(super) struct Held {
     models: BTreeMap<String, String>,
     /// The device that `lspci` speaks of.
     current: Option<String>,
-    /// Devices that a driver of the host has.
-    on_host: BTreeSet<String>,
+    /// Devices that a driver of the host has, each with whether it is a driver of companions: a card's sound or USB function.
+    on_host: BTreeMap<String, bool>,
     /// Devices that vfio-pci or another stub has.
     handed: BTreeSet<String>,
 }
@@ -36,18 +39,13 @@ impl Held {
         }
         if let Some((_, driver)) = line.split_once("driver in use: ") {
             let Some(device) = self.current.clone() else { return };
-            let kept = match driver.trim() {
-                "" | "pcieport" => return,
-                stub if ["vfio", "pci-stub", "pciback", "xen-pciback"]
-                    .iter()
-                    .any(|head| stub.starts_with(head)) =>
-                {
-                    &mut self.handed
-                }
-                _ => &mut self.on_host,
-            };
-            if kept.len() < KEPT {
-                kept.insert(device);
+            let driver = driver.trim();
+            let is_stub =
+                ["vfio", "pci-stub", "pciback", "xen-pciback"].iter().any(|head| driver.starts_with(head));
+            if is_stub && self.handed.len() < KEPT {
+                self.handed.insert(device);
+            } else if !is_stub && !matches!(driver, "" | "pcieport") && self.on_host.len() < KEPT {
+                self.on_host.insert(device, COMPANIONS.iter().any(|head| driver.starts_with(head)));
             }
             return;
         }
@@ -63,14 +61,18 @@ impl Held {
         }
     }
 
-    /// Whether a model that vfio-pci is to take is on a driver of the host, and no device of that model is handed over.
+    /// Whether a model that vfio-pci is to take is on a driver of the host, and no device of that model is handed over. That the
+    /// sound of a card is not handed over with it keeps no guest from starting by itself.
     pub(super) fn is_so(&self) -> bool {
         let is_handed =
             |model: &String| self.handed.iter().any(|device| self.models.get(device) == Some(model));
         self.on_host
             .iter()
-            .filter(|device| !self.handed.contains(*device))
-            .filter_map(|device| self.models.get(device))
+            .filter(|(device, _)| !self.handed.contains(*device))
+            .filter(|(device, is_companion)| {
+                !**is_companion || !self.handed.contains(&first_function(device))
+            })
+            .filter_map(|(device, _)| self.models.get(device))
             .any(|model| self.wanted.contains(model) && !is_handed(model))
     }
 }
@@ -87,6 +89,11 @@ fn device_line(line: &str) -> Option<(&str, &str)> {
             _ => byte.is_ascii_hexdigit(),
         });
     is_address.then_some((short, rest))
+}
+
+/// The first function of the slot that a device sits in.
+fn first_function(address: &str) -> String {
+    format!("{}.0", address.split('.').next().unwrap_or(address))
 }
 
 /// The model that `lspci -nn` or `lspci -n` gives in the rest of such a line.
@@ -122,5 +129,9 @@ mod tests {
         assert!(!is_so(&["#options vfio-pci ids=10de:1b06", card, nvidia]));
         let vfio = "    Kernel driver in use: vfio-pci";
         assert!(!is_so(&["options vfio-pci ids=10de:1b06", card, nvidia, card, vfio]));
+        let sound = "09:00.1 Audio device [0403]: NVIDIA Corporation GP102 HDMI Audio [10de:10ef] (rev a1)";
+        let intel = "    Kernel driver in use: snd_hda_intel";
+        assert!(!is_so(&["options vfio-pci ids=10de:1b06,10de:10ef", card, vfio, sound, intel]));
+        assert!(is_so(&["options vfio-pci ids=10de:1b06,10de:10ef", card, nvidia, sound, vfio]));
     }
 }

@@ -127,6 +127,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "not being loaded",
                 "still using the",
                 "instead of vfio-pci",
+                "use vfio instead of",
+                "use vfio-pci instead of",
                 "without /dev/vfio",
                 "no /dev/vfio",
                 "driverless",
