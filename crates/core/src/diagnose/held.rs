@@ -8,6 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Models and devices that are kept at most of each kind.
 const KEPT: usize = 64;
 
+/// Words of a line among which the address of its device stands: `IOMMU Group 15: 09:00.0 VGA compatible controller`.
+const BEFORE: usize = 4;
+
 /// Drivers of the further functions of a card.
 const COMPANIONS: &[&str] = &["snd_hda_intel", "xhci_", "nvidia-gpu", "i2c_nvidia_gpu", "ucsi"];
 
@@ -49,6 +52,12 @@ impl Held {
             }
             return;
         }
+        if let Some(id) = line.split_once("vfio_pci: add [").and_then(|(_, rest)| rest.get(..9)) {
+            if is_model(id) && self.wanted.len() < KEPT {
+                self.wanted.insert(id.to_ascii_lowercase());
+            }
+            return;
+        }
         let takes =
             line.split_once("ids=").filter(|(before, _)| before.contains("vfio") || before.contains("stub"));
         if let Some((_, ids)) = takes.filter(|_| !line.starts_with('#') && self.wanted.len() < KEPT) {
@@ -77,18 +86,28 @@ impl Held {
     }
 }
 
-/// The address at the beginning of a line of `lspci`, and what follows it.
+/// The address at the beginning of a line of `lspci`, which scripts put a group before, and what follows it.
 fn device_line(line: &str) -> Option<(&str, &str)> {
-    let (address, rest) = line.split_once(' ')?;
-    let short = address.strip_prefix("0000:").unwrap_or(address);
-    let is_address = short.len() == 7
-        && short.bytes().enumerate().all(|(at, byte)| match at {
+    let mut rest = line;
+    for _ in 0..BEFORE {
+        let (word, after) = rest.split_once(' ')?;
+        let address = word.strip_prefix("0000:").unwrap_or(word);
+        if is_address(address) {
+            return Some((address, after));
+        }
+        rest = after.trim_start();
+    }
+    None
+}
+
+fn is_address(word: &str) -> bool {
+    word.len() == 7
+        && word.bytes().enumerate().all(|(at, byte)| match at {
             2 => byte == b':',
             5 => byte == b'.',
             6 => (b'0'..b'8').contains(&byte),
             _ => byte.is_ascii_hexdigit(),
-        });
-    is_address.then_some((short, rest))
+        })
 }
 
 /// The first function of the slot that a device sits in.
@@ -125,7 +144,15 @@ mod tests {
         let nvidia = "\tKernel driver in use: nvidia";
         assert!(is_so(&["options vfio-pci ids=10de:1b06,10de:10ef disable_vga=1", card, nvidia]));
         assert!(is_so(&["09:00.0 0300: 10de:1b06 (rev a1)", nvidia, "quiet vfio-pci.ids=10DE:1B06\""]));
+        assert!(is_so(&[
+            "vfio_pci: add [10de:1b06[ffffffff:ffffffff]] class 0x000000/00000000",
+            card,
+            nvidia
+        ]));
         assert!(!is_so(&["options vfio-pci ids=10de:10ef", card, nvidia]));
+        let grouped = "IOMMU Group 15: 08:00.0 USB controller [0c03]: AMD Matisse USB [1022:149c]";
+        assert!(!is_so(&["options vfio-pci ids=10de:1b06", card, grouped, "Kernel driver in use: xhci_hcd"]));
+        assert!(is_so(&["options vfio-pci ids=1022:149c", card, grouped, "Kernel driver in use: xhci_hcd"]));
         assert!(!is_so(&["#options vfio-pci ids=10de:1b06", card, nvidia]));
         let vfio = "    Kernel driver in use: vfio-pci";
         assert!(!is_so(&["options vfio-pci ids=10de:1b06", card, nvidia, card, vfio]));
