@@ -16,6 +16,7 @@ mod escapes;
 mod explain;
 mod feed;
 mod gate;
+mod held;
 mod joined;
 mod lines;
 mod scan;

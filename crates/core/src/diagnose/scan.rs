@@ -9,6 +9,7 @@ use std::sync::{LazyLock, OnceLock};
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::catalogue::{self, Pattern};
+use super::held::Held;
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
 use super::supposed::{self, Examples};
 use super::text::{self, LINE_CAP, OVERLAP};
@@ -46,11 +47,15 @@ pub(super) struct Scan {
     seen: BTreeMap<usize, Seen>,
     told: Told,
     examples: Examples,
+    held: Held,
 }
 
 impl Scan {
     /// What was seen of the row called `id`.
     pub(super) fn seen(&self, id: &str) -> Option<&Seen> {
+        if id == catalogue::HELD && !self.held.is_so() {
+            return None;
+        }
         catalogue::index_of(id).and_then(|index| self.seen.get(&index))
     }
 
@@ -102,6 +107,9 @@ impl Scan {
         let is_example = prose && self.examples.take(&window.own);
         if supposed::is_echo(&window.own) || is_example || prose && supposed::is_explained(&window.own) {
             return;
+        }
+        if prose {
+            self.held.look_at(&window.own);
         }
         let mut rows: Vec<usize> = anchors_in(&window.own).into_iter().map(|(row, _)| row).collect();
         let boundary = window.boundary_rows();

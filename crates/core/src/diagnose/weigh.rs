@@ -179,7 +179,8 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
         (b.role == Role::Primary).cmp(&(a.role == Role::Primary)).then(b.weight.total_cmp(&a.weight))
     });
     let mut candidate = Candidate { cause, score, confidence: 0.0, counted };
-    if cause.kind == Kind::Fault && candidate.is_only_told() && scan.seen("said-works").is_some() {
+    let works = scan.seen("said-works").is_some() && scan.seen("works-until").is_none();
+    if cause.kind == Kind::Fault && candidate.is_only_told() && works {
         candidate.score -= TOLD_AND_WORKS;
     }
     // What a guide tells of, or what tells what a program is for, is nobody's trouble as long as its writer tells of none.

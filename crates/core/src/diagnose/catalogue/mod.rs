@@ -177,6 +177,9 @@ pub(super) const PREPARED: &str = "vfio-prepared";
 /// Row that shows that the log is about a VM at least.
 pub(super) const VM_NAMED: &str = "vm-named";
 
+/// Row of a driver that has a device; it is seen only where vfio-pci was told to take that device (`super::held`).
+pub(super) const HELD: &str = "listed-but-held";
+
 /// Whether the row at `index` of [`ALL`] is [`PREPARED`].
 pub(super) fn is_prepared(index: usize) -> bool {
     ALL.get(index).is_some_and(|pattern| pattern.id == PREPARED)

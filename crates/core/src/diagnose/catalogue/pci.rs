@@ -5,9 +5,10 @@ use super::{Pattern, row};
 pub(super) const ROWS: &[Pattern] = &[
     row(
         "vendor-reset-failed",
-        &["AMD_NAVI", "AMD_POLARIS", "AMD_VEGA"],
-        r"AMD_\w+: .*(?:could not|fail|time.?out|timed out|unable|error)",
-        "vendor-reset module",
+        // The patch of the kernel that the module came from says `Navi10:`.
+        &["AMD_NAVI", "AMD_POLARIS", "AMD_VEGA", "Navi10: ", "Navi12: ", "Navi14: "],
+        r"(?:AMD_\w+|Navi1\d): .*(?:could not|fail|time.?out|timed out|unable|error|sol register = 0xf{8})",
+        "vendor-reset module, out-of-tree reset_amd_navi10",
         "the module that works around the reset bug could not reset the GPU",
     ),
     row(

@@ -9,7 +9,15 @@ const OPEN: &[&str] =
 const GET_DEVICE: &[&str] = &["etting device from group", "rror getting device"];
 
 /// `vfio_bar_write` until 2.1.
-const REGION: &[&str] = &["vfio_region_write(", "vfio_region_read(", "vfio_bar_write(", "vfio_bar_read("];
+const REGION: &[&str] = &[
+    "vfio_region_write(",
+    "vfio_region_read(",
+    "vfio_bar_write(",
+    "vfio_bar_read(",
+    // As people shorten it.
+    "vfio_region_write failed",
+    "vfio_region_read failed",
+];
 
 pub(super) const ROWS: &[Pattern] = &[
     row(
@@ -315,14 +323,21 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "region-busy",
         REGION,
-        r"vfio_(?:region|bar)_(?:write|read)\((?P<device>%B)?.*resource busy",
+        r"vfio_(?:region|bar)_(?:write|read)(?:\((?P<device>%B)?)?.*resource busy",
         "QEMU vfio_region_write",
         "VFIO cannot reach a BAR because another owner holds it",
     ),
     row(
+        "region-enomem",
+        REGION,
+        r"vfio_(?:region|bar)_(?:write|read)(?:\((?P<device>%B)?)?.*Cannot allocate",
+        "QEMU vfio_region_write, Linux vfio_pci_core_setup_barmap",
+        "the kernel cannot map a BAR for VFIO",
+    ),
+    row(
         "region-io-error",
         REGION,
-        r"vfio_(?:region|bar)_(?:write|read)\((?P<device>%B)?.*(?:Input/output error|Cannot allocate|Bad address)",
+        r"vfio_(?:region|bar)_(?:write|read)(?:\((?P<device>%B)?)?.*(?:Input/output error|Bad address)",
         "QEMU vfio_region_read",
         "VFIO cannot reach a BAR",
     ),

@@ -28,6 +28,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the writer says that it works",
     ),
     row(
+        "works-until",
+        &["until", "Until"],
+        r"(?:work|runs?\b|running|fine\b|boots?\b|perfect|as expected).{0,25}\buntil (?:i|we|you|the|a|an|it|my|windows|linux|shut\w*|reboot\w*|restart\w*|stop\w*)\b",
+        "reports",
+        "the writer says that it works until something is done",
+    ),
+    row(
         "said-harmless",
         &[
             "harmless",
@@ -190,6 +197,9 @@ pub(super) const ROWS: &[Pattern] = &[
             "attach-device",
             "hot-add",
             "hot add",
+            // What QEMU is to keep free below a port for what is plugged later.
+            "mem-reserve",
+            "pref64-reserve",
         ],
         "",
         "reports",

@@ -84,7 +84,9 @@ pub(super) const DEVICE: &[&str] =
 const RADEON: &[&str] = &[
     "amd gpu", "amd card", "radeon", "rx 4", "rx 5", "rx 6", "rx 7", "rx 9", "rx4", "rx5", "rx6", "rx7",
     "rx9", "5500xt", "5600xt", "5700xt", "5700 xt", "6600xt", "6700xt", "6800xt", "6900xt", "7800xt",
-    "7900xt", "navi", "vega", "polaris", "rdna", "amdgpu", "780m", "680m", "raphael", "instinct",
+    "7900xt", "navi", "vega", "polaris", "rdna", "amdgpu", "780m", "680m", "raphael", "instinct", "r9 2",
+    "r9 3", "r7 2", "r7 3", "r9 fury", "r9 nano", "hawaii", "bonaire", "tahiti", "pitcairn", "fiji", "hd 7",
+    "hd7", "hd 6", "hd6", "firepro",
 ];
 
 pub(super) const ROWS: &[Pattern] = &[
@@ -125,6 +127,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "not being loaded",
                 "still using the",
                 "instead of vfio-pci",
+                "use vfio instead of",
+                "use vfio-pci instead of",
                 "without /dev/vfio",
                 "no /dev/vfio",
                 "driverless",
@@ -494,6 +498,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "vendor_reset",
                 "not reset",
                 "doesn't reset",
+                "pci bus reset",
                 "second time",
                 "restart",
                 "reboot",
@@ -522,6 +527,9 @@ pub(super) const ROWS: &[Pattern] = &[
                 "reset bug",
                 "reset-bug",
                 "reset issue",
+                "not respond",
+                "not to respond",
+                "problem",
                 "freez",
             ],
         ],

@@ -171,7 +171,7 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-rom",
         &[
-            &["vbios", "romfile", "option rom", "rom file", "gpu rom", "gpu bios"],
+            &["vbios", "romfile", "option rom", "rom file", "firmware rom", "gpu rom", "gpu bios"],
             &[
                 "missing",
                 "invalid",
@@ -184,7 +184,7 @@ pub(super) const ROWS: &[Pattern] = &[
                 "no display",
                 "black screen",
             ],
-            &["gpu", "card", "vga", "passthrough", "display", "screen"],
+            &["gpu", "card", "vga", "passthrough", "display", "screen", "device"],
         ],
         "the ROM of the card is said to be missing or unusable",
     ),

@@ -194,6 +194,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "vfio-pci is set up for the device",
     ),
     row(
+        "listed-but-held",
+        &["river in use:"],
+        r"driver in use: (?:[^vp\s]|v[^f]|p[^c])",
+        "lspci -k",
+        "a driver of the host has a device that vfio-pci was told to take",
+    ),
+    row(
         "vfio-acs-override",
         &["ACS overrides enabled", "pcie_acs_override"],
         "",

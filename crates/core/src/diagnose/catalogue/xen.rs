@@ -391,4 +391,11 @@ pub(super) const ROWS: &[Pattern] = &[
         "Xen, Qubes OS",
         "Xen is the hypervisor",
     ),
+    row(
+        "devmem-refused",
+        &["Can't open /dev/mem", "Cannot open /dev/mem"],
+        r"open /dev/mem: (?:Operation not permitted|Permission denied)",
+        "QEMU xen_pt_msix_init",
+        "the kernel does not let the MSI-X table be mapped",
+    ),
 ];

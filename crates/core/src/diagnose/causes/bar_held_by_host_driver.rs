@@ -11,6 +11,8 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("pat-conflict", 3.4),
         primary("bar-reserve", 1.2),
+        // vfio_pci_core_setup_barmap has the BAR to itself and cannot map it: its memory type is taken.
+        primary("region-enomem", 2.4),
         supporting("mixed-driver-return", 0.8),
         against("bootfb-iomem", 3.0),
         against("efifb-iomem", 1.0),

@@ -48,7 +48,10 @@ pub(super) const CAUSE: Cause = Cause {
         against("group-shifted", 2.0),
         against("host-no-passthrough", 3.0),
         against("unbind-failed", 1.0),
+        // Who binds the device only while a guest runs shows it on its own driver as well.
+        primary("listed-but-held", 1.6).unless(&["said-works"]),
         primary("told-not-bound", 1.5),
+        primary("told-stub-missed", 1.5),
         primary("told-no-node", 1.6),
         primary("mon-open-container", 2.2).unless(&["uio-named", "eal-without-vfio"]),
         primary("mon-group-fd", 2.2),

@@ -52,7 +52,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("ok-ignoring-msr", 0.4),
         primary("ok-io-window", 1.0),
         primary("eal-without-vfio", 0.4),
-        supporting("said-works", 1.2),
+        supporting("said-works", 1.2).unless(&["works-until"]),
         supporting("said-harmless", 1.0),
     ],
     look_alikes: &[],

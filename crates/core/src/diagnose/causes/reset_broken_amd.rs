@@ -35,7 +35,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("agesa", 1.6),
         against("d0-d3cold", 0.6),
         against("fell-off-bus", 1.5),
-        against("said-works", 0.8),
+        against("said-works", 0.8).unless(&["works-until"]),
         against("bar-reserve", 1.5),
         against("rom-unreadable", 0.8),
         primary("code-43", 1.6).with(&["amd-gpu", "said-gpu-second-boot"]).unless(&["nvidia-gpu"]),

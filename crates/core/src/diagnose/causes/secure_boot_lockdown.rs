@@ -11,6 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("lockdown", 3.2),
         primary("module-key", 2.2).unless(&["guest-hypervisor"]),
+        primary("devmem-refused", 2.6),
         primary("told-lockdown", 1.5).unless(&["guest-secure-boot"]),
         primary("told-lockdown-pci", 1.5),
     ],
