@@ -10,12 +10,14 @@
 //! - [`session`]: commands and files, in this process's lab host or one that another process shares
 //! - [`target`]: a SCSI-2 disk whose firmware can be given defects, to measure test suites with
 //! - [`processor`]: a SCSI-2 processor device, likewise
+//! - [`cdrom`]: a SCSI-2 CD-ROM drive, likewise
 //! - [`iscsi`]: that disk as an iSCSI target, for an emulated adapter or any initiator
 //! - [`channel`]: the byte stream beneath
 
 #![forbid(unsafe_code)]
 
 pub mod artifacts;
+pub mod cdrom;
 pub mod channel;
 pub mod host;
 pub mod iscsi;

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use crate::target::Response;
+use crate::target::{COMMAND_TIME, Response};
 
 macro_rules! defects {
     ($($name:ident $fault:literal;)*) => {
@@ -118,7 +118,7 @@ impl Processor {
         if byte(cdb, 0) != 0x03 && !self.has(ProcessorDefect::SenseStays) {
             self.sense = (0, 0);
         }
-        let (status, mut data) = match self.run(cdb, out) {
+        let (status, data) = match self.run(cdb, out) {
             Ok(data) => (Some(0x00), data),
             Err(Refusal::Sense(key, code)) => {
                 self.sense = (key, code);
@@ -130,15 +130,7 @@ impl Processor {
             Err(Refusal::Busy) => (Some(0x08), Vec::new()),
             Err(Refusal::Silence) => (None, Vec::new()),
         };
-        let sent = data.len();
-        data.truncate(expected);
-        let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
-        let residual = match (out.is_empty(), status) {
-            (true, _) => length(expected) - length(sent),
-            (false, Some(0)) => 0,
-            (false, _) => length(out.len()),
-        };
-        Response { status, data, residual, elapsed: std::time::Duration::from_micros(100) }
+        Response::seen(status, data, out, expected, COMMAND_TIME)
     }
 
     fn run(&mut self, cdb: &[u8], out: &[u8]) -> Result<Vec<u8>, Refusal> {

@@ -1,10 +1,10 @@
-//! The lab's target as a transport of the bench: no guest, no adapter, all that a bus could carry.
+//! The lab's firmware as a transport of the bench: no guest, no adapter, all that a bus could carry.
 //!
 //! It runs in this process and its time is modelled, so a suite takes seconds.
 
 use std::time::Duration;
 
-use slotwise_lab::target::{Defect, Initiator, Model, Nexus, Protection, Reset, Target};
+use slotwise_lab::target::{Defect, Initiator, Model, Nexus, Protection, Reset, Response, Target};
 use slotwise_testbench::capability::{Capabilities, Capability};
 use slotwise_testbench::guest::GuestDefinition;
 use slotwise_testbench::rig::{DeviceUnderTest, Rig, RigError, RunningGuest};
@@ -22,10 +22,53 @@ const SENSE_BYTES: u8 = 32;
 /// `DID_TIME_OUT`.
 const TIMED_OUT: u16 = 0x03;
 
-/// A target with an ideal adapter before it: residuals are exact, sense is fetched at once unless it is to be left.
+/// A device of the lab, as a bus reaches it.
+pub trait Firmware: std::fmt::Debug + Send {
+    /// What INQUIRY calls it, and its device type.
+    fn product(&self) -> (&'static str, u8);
+
+    /// Carries out one command: `out` is what the initiator has to send, `expected` how many bytes it can take.
+    fn execute(&mut self, nexus: Nexus, cdb: &[u8], out: &[u8], expected: usize) -> Response;
+
+    /// Lets something happen to it.
+    ///
+    /// # Errors
+    ///
+    /// It cannot happen to such a device.
+    fn event(&mut self, event: Event) -> Result<(), TransportError>;
+}
+
+/// What an event answers that cannot happen to a device.
+pub(crate) fn no_way(event: Event) -> TransportError {
+    TransportError::Refused { reason: format!("no way to do {}", event.name()) }
+}
+
+impl Firmware for Target {
+    fn product(&self) -> (&'static str, u8) {
+        ("TARGET", 0)
+    }
+
+    fn execute(&mut self, nexus: Nexus, cdb: &[u8], out: &[u8], expected: usize) -> Response {
+        Self::execute(self, nexus, cdb, out, expected)
+    }
+
+    fn event(&mut self, event: Event) -> Result<(), TransportError> {
+        match event {
+            Event::PowerCycle => self.power_cycle(),
+            Event::BusReset => self.reset(Reset::Bus),
+            Event::DeviceReset => self.reset(Reset::Device),
+            Event::ChangeMedium => self.change_medium(),
+            Event::ProtectMedium => self.protect(Protection::On),
+            Event::UnprotectMedium => self.protect(Protection::Off),
+        }
+        Ok(())
+    }
+}
+
+/// A firmware with an ideal adapter before it: residuals are exact, sense is fetched at once unless it is to be left.
 #[derive(Debug)]
 pub struct DirectTransport {
-    target: Target,
+    firmware: Box<dyn Firmware>,
     capabilities: Capabilities,
     places: Places,
 }
@@ -57,9 +100,15 @@ impl DirectTransport {
         all.into_iter().collect()
     }
 
-    /// The target with nothing between it and the bench.
-    pub fn new(target: Target) -> Self {
-        Self { target, capabilities: Self::all_capabilities(), places: Places::AsNamed }
+    /// The firmware with nothing between it and the bench.
+    pub fn new(firmware: impl Firmware + 'static) -> Self {
+        let (firmware, capabilities) = (Box::new(firmware), Self::all_capabilities());
+        Self { firmware, capabilities, places: Places::AsNamed }
+    }
+
+    /// The same with no more than this of what a bus could carry.
+    pub fn with_capabilities(self, capabilities: Capabilities) -> Self {
+        Self { capabilities, ..self }
     }
 
     /// The same with the initiators in these places: whatever holds for one has to hold for the other.
@@ -75,7 +124,7 @@ impl DirectTransport {
         let nexus = Nexus { initiator, identify: route.identify };
         let (expected, out) = command.direction.parts();
         let limit = Duration::from_millis(command.timeout_ms.into());
-        let response = self.target.execute(nexus, &command.cdb.0, out, expected);
+        let response = self.firmware.execute(nexus, &command.cdb.0, out, expected);
         let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         let residual = i32::try_from(response.residual).unwrap_or(i32::MAX);
         let mut completion = Completion {
@@ -90,14 +139,14 @@ impl DirectTransport {
         if response.status.is_none() || response.elapsed > limit {
             // The deadline costs no real time. The adapter's driver resets the device, and its own TEST UNIT READY takes
             // the attention (1.2 of the suite's notes: error handling of the mid-layer).
-            self.target.reset(Reset::Device);
-            self.target.execute(nexus, &[0; 6], &[], 0);
+            drop(self.firmware.event(Event::DeviceReset));
+            self.firmware.execute(nexus, &[0; 6], &[], 0);
             (completion.host_status, completion.elapsed_us) = (TIMED_OUT, micros(limit));
         } else if response.status == Some(0x02) && route.sense == SenseFetch::Automatic {
             // The LUN goes into the command, as these adapters' drivers do for devices of this level.
             let lun = command.cdb.0.get(1).copied().unwrap_or_default() & 0xe0;
             let cdb = [0x03, lun, 0, 0, SENSE_BYTES, 0];
-            completion.sense = HexBytes(self.target.execute(nexus, &cdb, &[], SENSE_BYTES.into()).data);
+            completion.sense = HexBytes(self.firmware.execute(nexus, &cdb, &[], SENSE_BYTES.into()).data);
         }
         completion
     }
@@ -109,12 +158,13 @@ impl Transport for DirectTransport {
     }
 
     fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
+        let (product, kind) = self.firmware.product();
         Ok(vec![FoundDevice {
             address: ADDRESS,
             vendor: "SLOTWISE".into(),
-            product: "TARGET".into(),
+            product: product.into(),
             revision: "0001".into(),
-            kind: 0,
+            kind,
             pci: None,
             driver: None,
         }])
@@ -140,15 +190,7 @@ impl Transport for DirectTransport {
     }
 
     fn event(&mut self, event: Event) -> Result<(), TransportError> {
-        match event {
-            Event::PowerCycle => self.target.power_cycle(),
-            Event::BusReset => self.target.reset(Reset::Bus),
-            Event::DeviceReset => self.target.reset(Reset::Device),
-            Event::ChangeMedium => self.target.change_medium(),
-            Event::ProtectMedium => self.target.protect(Protection::On),
-            Event::UnprotectMedium => self.target.protect(Protection::Off),
-        }
-        Ok(())
+        self.firmware.event(event)
     }
 
     fn kernel_log(&mut self, since: u64) -> Result<(Vec<LogRecord>, u64), TransportError> {
@@ -172,7 +214,8 @@ impl DirectRig {
     }
 }
 
-struct Direct(DirectTransport);
+#[derive(Debug)]
+pub(crate) struct Direct(pub(crate) DirectTransport);
 
 impl RunningGuest for Direct {
     fn transport(&mut self) -> &mut dyn Transport {

@@ -8,6 +8,7 @@
 #![deny(missing_docs)]
 
 pub mod behind;
+pub mod cdrom;
 pub mod difference;
 pub mod direct;
 pub mod processor;

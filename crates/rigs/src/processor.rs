@@ -1,22 +1,15 @@
 //! The lab's processor device as a transport of the bench, with nothing between.
 
-use std::time::Duration;
-
 use slotwise_lab::processor::{Processor, ProcessorDefect};
+use slotwise_lab::target::{Nexus, Response};
 use slotwise_testbench::capability::{Capabilities, Capability};
 use slotwise_testbench::guest::GuestDefinition;
 use slotwise_testbench::rig::{DeviceUnderTest, Identity, Rig, RigError, RunningGuest};
 use slotwise_testbench::suite::Harm;
-use slotwise_testbench::transport::{Event, Transport, TransportError, in_order};
-use slotwise_testbench::wire::{
-    Command, CommandOutcome, Completion, DeviceAddress, FoundDevice, HexBytes, LogRecord,
-};
+use slotwise_testbench::transport::{Event, TransportError};
 
-use crate::{ADDRESS, device};
-
-/// `DID_TIME_OUT`.
-const TIMED_OUT: u16 = 0x03;
-const SENSE_BYTES: u8 = 32;
+use crate::device;
+use crate::direct::{Direct, DirectTransport, Firmware, no_way};
 
 /// Starts a sound processor device, or one with a defect, each time it is asked for a guest: none is started.
 #[derive(Clone, Copy, Debug)]
@@ -60,95 +53,30 @@ fn capabilities() -> Capabilities {
     all.into_iter().collect()
 }
 
-#[derive(Debug)]
-struct Direct {
-    processor: Processor,
-    capabilities: Capabilities,
-}
-
-impl Direct {
-    fn complete(&mut self, command: &Command) -> Completion {
-        let (expected, out) = command.direction.parts();
-        let response = self.processor.execute(&command.cdb.0, out, expected);
-        let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
-        let mut completion = Completion {
-            status: response.status.unwrap_or_default(),
-            sense: HexBytes(Vec::new()),
-            data: HexBytes(response.data),
-            residual: i32::try_from(response.residual).unwrap_or(i32::MAX),
-            host_status: 0,
-            driver_status: 0,
-            elapsed_us: micros(response.elapsed),
-        };
-        let limit = Duration::from_millis(command.timeout_ms.into());
-        if response.status.is_none() || response.elapsed > limit {
-            // As an adapter's driver does: a reset, and a TEST UNIT READY that takes the attention.
-            self.processor.reset();
-            self.processor.execute(&[0; 6], &[], 0);
-            (completion.host_status, completion.elapsed_us) = (TIMED_OUT, micros(limit));
-        } else if response.status == Some(0x02) {
-            let cdb = [0x03, 0, 0, 0, SENSE_BYTES, 0];
-            completion.sense = HexBytes(self.processor.execute(&cdb, &[], SENSE_BYTES.into()).data);
-        }
-        completion
-    }
-}
-
-impl Transport for Direct {
-    fn capabilities(&self) -> &Capabilities {
-        &self.capabilities
+impl Firmware for Processor {
+    fn product(&self) -> (&'static str, u8) {
+        ("PROCESSOR", 3)
     }
 
-    fn devices(&mut self) -> Result<Vec<FoundDevice>, TransportError> {
-        Ok(vec![FoundDevice {
-            address: ADDRESS,
-            vendor: "SLOTWISE".into(),
-            product: "PROCESSOR".into(),
-            revision: "0001".into(),
-            kind: 3,
-            pci: None,
-            driver: None,
-        }])
-    }
-
-    fn execute(
-        &mut self,
-        _: DeviceAddress,
-        commands: &[Command],
-        _: Duration,
-    ) -> Result<Vec<CommandOutcome>, TransportError> {
-        in_order(commands, |command| Ok(self.complete(command)))
+    /// It knows one initiator, and goes by the LUN of the command.
+    fn execute(&mut self, _: Nexus, cdb: &[u8], out: &[u8], expected: usize) -> Response {
+        Self::execute(self, cdb, out, expected)
     }
 
     fn event(&mut self, event: Event) -> Result<(), TransportError> {
         match event {
             Event::PowerCycle | Event::BusReset | Event::DeviceReset => {
-                self.processor.reset();
+                self.reset();
                 Ok(())
             }
-            other => Err(TransportError::Refused { reason: format!("no way to do {}", other.name()) }),
+            other => Err(no_way(other)),
         }
     }
-
-    fn kernel_log(&mut self, since: u64) -> Result<(Vec<LogRecord>, u64), TransportError> {
-        Ok((Vec::new(), since))
-    }
-}
-
-impl RunningGuest for Direct {
-    fn transport(&mut self) -> &mut dyn Transport {
-        self
-    }
-
-    fn console_tail(&mut self) -> String {
-        String::new()
-    }
-
-    fn stop(self: Box<Self>) {}
 }
 
 impl Rig for ProcessorRig {
     fn start(&mut self, _: &GuestDefinition, _: &DeviceUnderTest) -> Result<Box<dyn RunningGuest>, RigError> {
-        Ok(Box::new(Direct { processor: Processor::new(self.defect), capabilities: capabilities() }))
+        let transport = DirectTransport::new(Processor::new(self.defect));
+        Ok(Box::new(Direct(transport.with_capabilities(capabilities()))))
     }
 }

@@ -4,46 +4,46 @@ use super::defect::Defect;
 use super::sense::Sense;
 use super::{Initiator, Refusal, Reply, Target};
 
-pub(super) const REQUEST_SENSE: u8 = 0x03;
-pub(super) const INQUIRY: u8 = 0x12;
+pub(crate) const REQUEST_SENSE: u8 = 0x03;
+pub(crate) const INQUIRY: u8 = 0x12;
 
 /// A command as it came.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Task<'a> {
-    pub(super) initiator: Initiator,
-    pub(super) cdb: &'a [u8],
+pub(crate) struct Task<'a> {
+    pub(crate) initiator: Initiator,
+    pub(crate) cdb: &'a [u8],
     /// What the initiator has to send.
-    pub(super) out: &'a [u8],
+    pub(crate) out: &'a [u8],
 }
 
 impl Task<'_> {
     /// A byte of the block; those past its end are zero.
-    pub(super) fn byte(&self, at: usize) -> u8 {
+    pub(crate) fn byte(&self, at: usize) -> u8 {
         self.cdb.get(at).copied().unwrap_or_default()
     }
 
-    pub(super) fn bit(&self, at: usize, bit: u8) -> bool {
+    pub(crate) fn bit(&self, at: usize, bit: u8) -> bool {
         self.byte(at) >> bit & 1 == 1
     }
 
-    pub(super) fn opcode(&self) -> u8 {
+    pub(crate) fn opcode(&self) -> u8 {
         self.byte(0)
     }
 
-    pub(super) fn be16(&self, at: usize) -> u16 {
+    pub(crate) fn be16(&self, at: usize) -> u16 {
         u16::from_be_bytes([self.byte(at), self.byte(at + 1)])
     }
 
-    pub(super) fn be24(&self, at: usize) -> u32 {
+    pub(crate) fn be24(&self, at: usize) -> u32 {
         u32::from_be_bytes([0, self.byte(at), self.byte(at + 1), self.byte(at + 2)])
     }
 
-    pub(super) fn be32(&self, at: usize) -> u32 {
+    pub(crate) fn be32(&self, at: usize) -> u32 {
         u32::from(self.be16(at)) << 16 | u32::from(self.be16(at + 2))
     }
 
     /// The first `length` bytes the initiator sends; what it does not have comes as zeros.
-    pub(super) fn data_out(&self, length: usize) -> Vec<u8> {
+    pub(crate) fn data_out(&self, length: usize) -> Vec<u8> {
         let mut data = self.out.get(..length).unwrap_or(self.out).to_vec();
         data.resize(length, 0);
         data
@@ -52,7 +52,7 @@ impl Task<'_> {
 
 /// Who may send a command, and when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
+pub(crate) enum Access {
     /// Whatever is reserved (9.2.12).
     Always,
     /// Not against a reservation.
@@ -61,22 +61,29 @@ pub(super) enum Access {
     Medium,
 }
 
-/// A command of the firmware.
-pub(super) struct Row {
-    opcode: u8,
+/// A command of a device `D`.
+pub(crate) struct Row<D> {
+    pub(crate) opcode: u8,
     /// Bits with a meaning, from byte 1 on, without the control byte. Bits 7 to 5 of byte 1 are the LUN's (7.2.2).
-    meaning: &'static [u8],
-    pub(super) access: Access,
-    pub(super) run: fn(&mut Target, &Task<'_>) -> Reply,
+    pub(crate) meaning: &'static [u8],
+    pub(crate) access: Access,
+    pub(crate) run: fn(&mut D, &Task<'_>) -> Reply,
 }
 
 macro_rules! rows {
-    ($($opcode:literal [$($mask:literal)*] $access:ident $run:ident;)*) => {
-        &[$(Row { opcode: $opcode, meaning: &[$($mask),*], access: Access::$access, run: Target::$run },)*]
+    ($device:ident $($opcode:literal [$($mask:literal)*] $access:ident $run:ident;)*) => {
+        &[$($crate::target::command::Row {
+            opcode: $opcode,
+            meaning: &[$($mask),*],
+            access: $crate::target::command::Access::$access,
+            run: $device::$run,
+        },)*]
     };
 }
+pub(crate) use rows;
 
-const ROWS: &[Row] = rows! {
+const ROWS: &[Row<Target>] = rows! {
+    Target
     0x00 [0x00 0x00 0x00 0x00] Medium test_unit_ready;
     0x01 [0x00 0x00 0x00 0x00] Medium rezero_unit;
     0x03 [0x00 0x00 0x00 0xff] Always request_sense;
@@ -110,21 +117,43 @@ const ROWS: &[Row] = rows! {
     0x5a [0x08 0xff 0x00 0x00 0x00 0x00 0xff 0xff] Exclusive mode_sense_10;
 };
 
-pub(super) fn find(opcode: u8) -> Option<&'static Row> {
+pub(crate) fn find(opcode: u8) -> Option<&'static Row<Target>> {
     ROWS.iter().find(|row| row.opcode == opcode)
 }
 
-impl Row {
+impl<D> Row<D> {
     /// Bytes of the block: opcode, what has a meaning, control.
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.meaning.len() + 2
     }
 
-    /// Reserved bits are zero (7.1.1), and so is the control byte: no vendor bits, no linked commands (7.2.7).
-    pub(super) fn check(&self, task: &Task<'_>, defect: Option<Defect>) -> Result<(), Refusal> {
+    /// Reserved bits are zero (7.1.1), and so is the control byte: no vendor bits, no linked commands (7.2.7). Bytes that
+    /// `is_ignored` and bits of the control byte that are `ignored_control` are not looked at: for defects.
+    pub(crate) fn check_bits(
+        &self,
+        task: &Task<'_>,
+        is_ignored: impl Fn(u8) -> bool,
+        ignored_control: u8,
+    ) -> Result<(), Refusal> {
         for (at, meaning) in (1_u8..).zip(self.meaning) {
             let lun = if at == 1 { 0xe0 } else { 0x00 };
-            let reserved = task.byte(at.into()) & !(meaning | lun);
+            if task.byte(at.into()) & !(meaning | lun) != 0 && !is_ignored(at) {
+                return Err(Sense::field(at).into());
+            }
+        }
+        // A longer command of the same kind has its control byte elsewhere.
+        let control = self.length() - 1;
+        if task.byte(control) & !ignored_control != 0 {
+            return Err(Sense::field(u8::try_from(control).unwrap_or(u8::MAX)).into());
+        }
+        Ok(())
+    }
+}
+
+impl Row<Target> {
+    /// What [`check_bits`](Self::check_bits) finds, less what a firmware with this defect does not look at.
+    pub(crate) fn check(&self, task: &Task<'_>, defect: Option<Defect>) -> Result<(), Refusal> {
+        let is_ignored = |at| {
             let ignored = match (task.opcode(), at) {
                 (INQUIRY, 3) => defect == Some(Defect::InquiryWideLength),
                 (0x1a, 3) => defect == Some(Defect::ModeReservedIgnored),
@@ -141,11 +170,9 @@ impl Row {
                 (_, 1) => defect == Some(Defect::ReservedInByteOneIgnored),
                 _ => false,
             };
-            if reserved != 0 && !ignored && defect != Some(Defect::ReservedIgnored) {
-                return Err(Sense::field(at).into());
-            }
-        }
-        let ignored = match defect {
+            ignored || defect == Some(Defect::ReservedIgnored)
+        };
+        let ignored_control = match defect {
             Some(Defect::LinkIgnored) => 0x01,
             Some(Defect::LinkWriteIgnored) if task.opcode() == 0x2a => 0x01,
             Some(Defect::LinkRead6Ignored) if task.opcode() == 0x08 => 0x01,
@@ -160,11 +187,6 @@ impl Row {
             Some(Defect::ReservedIgnored) => 0x3c,
             _ => 0x00,
         };
-        // A longer command of the same kind has its control byte elsewhere.
-        let control = self.length() - 1;
-        if task.byte(control) & !ignored != 0 {
-            return Err(Sense::field(u8::try_from(control).unwrap_or(u8::MAX)).into());
-        }
-        Ok(())
+        self.check_bits(task, is_ignored, ignored_control)
     }
 }

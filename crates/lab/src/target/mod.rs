@@ -11,7 +11,7 @@
 //! Every behaviour that a [`Defect`] changes is one place, found by the defect's name.
 
 mod block;
-mod command;
+pub(crate) mod command;
 mod defect;
 mod dispatch;
 mod faults;
@@ -19,8 +19,8 @@ mod inquiry;
 mod kept;
 mod maintenance;
 mod medium;
-mod mode;
-mod sense;
+pub(crate) mod mode;
+pub(crate) mod sense;
 #[cfg(test)]
 mod tests;
 mod traces;
@@ -42,7 +42,7 @@ use unit::Spindle;
 pub const BLOCK_BYTES: usize = 512;
 
 /// Time of a command that moves nothing and waits for nothing.
-const COMMAND_TIME: Duration = Duration::from_micros(100);
+pub(crate) const COMMAND_TIME: Duration = Duration::from_micros(100);
 
 /// What kind of disk the target is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,10 +72,18 @@ pub enum Initiator {
 }
 
 impl Initiator {
-    const fn other(self) -> Self {
+    pub(crate) const fn other(self) -> Self {
         match self {
             Self::A => Self::B,
             Self::B => Self::A,
+        }
+    }
+
+    /// What is kept for this one, of what is kept for both.
+    pub(crate) const fn of<T>(self, [a, b]: &mut [T; 2]) -> &mut T {
+        match self {
+            Self::A => a,
+            Self::B => b,
         }
     }
 }
@@ -103,6 +111,27 @@ pub struct Response {
     pub elapsed: Duration,
 }
 
+impl Response {
+    /// What an initiator sees that offers `out` or expects this many bytes: a refused command has taken nothing of what was
+    /// offered; one carried out has taken it all or ignored the rest.
+    pub(crate) fn seen(
+        status: Option<u8>,
+        mut sent: Vec<u8>,
+        out: &[u8],
+        expected_in: usize,
+        elapsed: Duration,
+    ) -> Self {
+        let length = |bytes: usize| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let residual = match (out.is_empty(), status) {
+            (true, _) => length(expected_in) - length(sent.len()),
+            (false, Some(0)) => 0,
+            (false, _) => length(out.len()),
+        };
+        sent.truncate(expected_in);
+        Self { status, data: sent, residual, elapsed }
+    }
+}
+
 /// What resets a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reset {
@@ -112,27 +141,27 @@ pub enum Reset {
     Device,
 }
 
-/// What the target keeps for each initiator.
+/// What a target keeps for each initiator.
 #[derive(Clone, Copy, Debug, Default)]
-struct Remembered {
-    sense: Option<Sense>,
-    attention: Option<Sense>,
-    prevents_removal: bool,
+pub(crate) struct Remembered {
+    pub(crate) sense: Option<Sense>,
+    pub(crate) attention: Option<Sense>,
+    pub(crate) prevents_removal: bool,
 }
 
 /// A reply: data to send, or the reason of a refusal.
-type Reply = Result<Data, Refusal>;
+pub(crate) type Reply = Result<Data, Refusal>;
 
 /// What a command that was carried out sends back.
 #[derive(Debug, Default)]
-struct Data {
-    bytes: Vec<u8>,
+pub(crate) struct Data {
+    pub(crate) bytes: Vec<u8>,
     condition_met: bool,
 }
 
 /// How a command ends that was not carried out.
 #[derive(Clone, Copy, Debug)]
-enum Refusal {
+pub(crate) enum Refusal {
     Sense(Sense),
     ReservationConflict,
     Busy,
@@ -146,11 +175,11 @@ impl From<Sense> for Refusal {
     }
 }
 
-fn nothing() -> Reply {
+pub(crate) fn nothing() -> Reply {
     Ok(Data::default())
 }
 
-fn data(bytes: Vec<u8>) -> Reply {
+pub(crate) fn data(bytes: Vec<u8>) -> Reply {
     Ok(Data { bytes, condition_met: false })
 }
 
@@ -436,11 +465,7 @@ impl Target {
     }
 
     fn kept(&mut self, initiator: Initiator) -> &mut Remembered {
-        let [a, b] = &mut self.remembered;
-        match initiator {
-            Initiator::A => a,
-            Initiator::B => b,
-        }
+        initiator.of(&mut self.remembered)
     }
 
     /// Carries out one command: `out` is what the initiator has to send, `expected_in` how many bytes it can take.

@@ -3,78 +3,78 @@
 use super::defect::Defect;
 
 /// Bytes of sense this firmware gives: the eight of the head and the ten of the additional sense.
-pub(super) const SENSE_BYTES: u8 = 18;
+pub(crate) const SENSE_BYTES: u8 = 18;
 
 /// Why a command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Sense {
-    pub(super) key: u8,
-    pub(super) code: u8,
-    pub(super) qualifier: u8,
+pub(crate) struct Sense {
+    pub(crate) key: u8,
+    pub(crate) code: u8,
+    pub(crate) qualifier: u8,
     /// The logical block at fault.
-    pub(super) block: Option<u32>,
+    pub(crate) block: Option<u32>,
     /// The byte of the command descriptor block at fault.
-    pub(super) field: Option<u8>,
+    pub(crate) field: Option<u8>,
     /// Progress of FORMAT UNIT in 65536ths.
-    pub(super) progress: Option<u16>,
+    pub(crate) progress: Option<u16>,
 }
 
 impl Sense {
-    const fn new(key: u8, code: u8, qualifier: u8) -> Self {
+    pub(crate) const fn new(key: u8, code: u8, qualifier: u8) -> Self {
         Self { key, code, qualifier, block: None, field: None, progress: None }
     }
 
-    pub(super) const NONE: Self = Self::new(0, 0, 0);
+    pub(crate) const NONE: Self = Self::new(0, 0, 0);
     /// LOGICAL UNIT IS IN PROCESS OF BECOMING READY.
-    pub(super) const BECOMING_READY: Self = Self::new(2, 0x04, 1);
+    pub(crate) const BECOMING_READY: Self = Self::new(2, 0x04, 1);
     /// LOGICAL UNIT NOT READY, INITIALIZING COMMAND REQUIRED.
-    pub(super) const STOPPED: Self = Self::new(2, 0x04, 2);
+    pub(crate) const STOPPED: Self = Self::new(2, 0x04, 2);
     /// LOGICAL UNIT NOT READY, FORMAT IN PROGRESS.
-    pub(super) const FORMATTING: Self = Self::new(2, 0x04, 4);
+    pub(crate) const FORMATTING: Self = Self::new(2, 0x04, 4);
     /// MEDIUM NOT PRESENT.
-    pub(super) const NO_MEDIUM: Self = Self::new(2, 0x3a, 0);
+    pub(crate) const NO_MEDIUM: Self = Self::new(2, 0x3a, 0);
     /// UNRECOVERED READ ERROR.
-    pub(super) const READ_ERROR: Self = Self::new(3, 0x11, 0);
+    pub(crate) const READ_ERROR: Self = Self::new(3, 0x11, 0);
     /// PARAMETER LIST LENGTH ERROR.
-    pub(super) const LIST_LENGTH: Self = Self::new(5, 0x1a, 0);
+    pub(crate) const LIST_LENGTH: Self = Self::new(5, 0x1a, 0);
     /// INVALID COMMAND OPERATION CODE.
-    pub(super) const OPCODE: Self = Self::new(5, 0x20, 0);
+    pub(crate) const OPCODE: Self = Self::new(5, 0x20, 0);
     /// LOGICAL BLOCK ADDRESS OUT OF RANGE.
-    pub(super) const RANGE: Self = Self::new(5, 0x21, 0);
+    pub(crate) const RANGE: Self = Self::new(5, 0x21, 0);
     /// LOGICAL UNIT NOT SUPPORTED.
-    pub(super) const LUN: Self = Self::new(5, 0x25, 0);
+    pub(crate) const LUN: Self = Self::new(5, 0x25, 0);
     /// INVALID FIELD IN PARAMETER LIST.
-    pub(super) const PARAMETER: Self = Self::new(5, 0x26, 0);
+    pub(crate) const PARAMETER: Self = Self::new(5, 0x26, 0);
     /// MEDIUM REMOVAL PREVENTED.
-    pub(super) const PREVENTED: Self = Self::new(5, 0x53, 2);
+    pub(crate) const PREVENTED: Self = Self::new(5, 0x53, 2);
     /// NOT READY TO READY TRANSITION, MEDIUM MAY HAVE CHANGED.
-    pub(super) const MEDIUM_CHANGED: Self = Self::new(6, 0x28, 0);
+    pub(crate) const MEDIUM_CHANGED: Self = Self::new(6, 0x28, 0);
     /// POWER ON, RESET, OR BUS DEVICE RESET OCCURRED.
-    pub(super) const RESET: Self = Self::new(6, 0x29, 0);
+    pub(crate) const RESET: Self = Self::new(6, 0x29, 0);
     /// MODE PARAMETERS CHANGED.
-    pub(super) const MODE_CHANGED: Self = Self::new(6, 0x2a, 1);
+    pub(crate) const MODE_CHANGED: Self = Self::new(6, 0x2a, 1);
     /// WRITE PROTECTED.
-    pub(super) const PROTECTED: Self = Self::new(7, 0x27, 0);
+    pub(crate) const PROTECTED: Self = Self::new(7, 0x27, 0);
     /// MISCOMPARE DURING VERIFY OPERATION.
-    pub(super) const MISCOMPARE: Self = Self::new(0xe, 0x1d, 0);
+    pub(crate) const MISCOMPARE: Self = Self::new(0xe, 0x1d, 0);
 
     /// INVALID FIELD IN CDB, with the byte the field begins in.
-    pub(super) const fn field(byte: u8) -> Self {
+    pub(crate) const fn field(byte: u8) -> Self {
         Self { field: Some(byte), ..Self::new(5, 0x24, 0) }
     }
 
     /// The same with the block at fault.
-    pub(super) const fn at(self, block: u32) -> Self {
+    pub(crate) const fn at(self, block: u32) -> Self {
         Self { block: Some(block), ..self }
     }
 
     /// The same with another key.
-    pub(super) const fn with_key(self, key: u8) -> Self {
+    pub(crate) const fn with_key(self, key: u8) -> Self {
         Self { key, ..self }
     }
 
     /// What a firmware with this defect says instead.
-    pub(super) fn seen_by(self, defect: Option<Defect>) -> Self {
+    pub(crate) fn seen_by(self, defect: Option<Defect>) -> Self {
         let is = |own: Self| (self.key, self.code) == (own.key, own.code);
         match defect {
             Some(Defect::OpcodeCodeWrong) if is(Self::OPCODE) => Self::field(0),
@@ -110,7 +110,7 @@ impl Sense {
     }
 
     /// The eighteen bytes.
-    pub(super) fn bytes(self, defect: Option<Defect>) -> Vec<u8> {
+    pub(crate) fn bytes(self, defect: Option<Defect>) -> Vec<u8> {
         let valid = self.block.is_some() && defect != Some(Defect::SenseValidNever)
             || (defect == Some(Defect::SenseValidAlways) && self.key != 0);
         let deferred = defect == Some(Defect::SenseDeferred) && self.key != 0

@@ -278,7 +278,7 @@ mod tests {
         let [plain, strict] = ["scsi-2", "scsi-2-strict"].map(|id| count(Suite::builtin(id).unwrap()));
         assert!(plain >= 200 && strict > 0);
         assert_eq!(plain + strict, count(Suite::whole("scsi-2").unwrap()));
-        assert!(matches!(Suite::builtin("scsi-2-cd-strict"), Err(SuiteError::Unknown { .. })));
+        assert!(matches!(Suite::builtin("block-strict"), Err(SuiteError::Unknown { .. })));
     }
 
     #[test]

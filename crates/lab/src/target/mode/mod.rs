@@ -14,22 +14,22 @@ use super::{BLOCK_BYTES, Initiator, Protection, Refusal, Reply, Target, data};
 use pages::Values;
 
 /// All pages there are.
-const ALL_PAGES: u8 = 0x3f;
+pub(crate) const ALL_PAGES: u8 = 0x3f;
 /// DPO and FUA are understood (9.3.3, device-specific parameter).
 const DPOFUA: u8 = 0x10;
 const WRITE_PROTECTED: u8 = 0x80;
 /// Bytes of a block descriptor.
-const DESCRIPTOR: usize = 8;
+pub(crate) const DESCRIPTOR: usize = 8;
 
 /// Which form of a command: it decides header and lengths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Six,
     Ten,
 }
 
 impl Form {
-    const fn header(self) -> usize {
+    pub(crate) const fn header(self) -> usize {
         match self {
             Self::Six => 4,
             Self::Ten => 8,
