@@ -6,6 +6,8 @@
 //! A row without a source is of the same kind as one with: another boundary, another field, another lifetime.
 
 #[macro_use]
+mod newest;
+#[macro_use]
 mod later;
 #[macro_use]
 mod rounds;

@@ -247,6 +247,7 @@ impl Target {
     /// Off and on again: the medium and what was saved remain.
     pub fn power_cycle(&mut self) {
         self.medium.lose_cache();
+        let saved_by_ten = std::mem::take(&mut self.memory.newcomers.saved_by_ten);
         if self.has(Defect::PowerTears) {
             self.medium.tear();
         }
@@ -309,6 +310,8 @@ impl Target {
         if self.has(Defect::ProtectEndsByPower) {
             self.medium.protection = Protection::Off;
         }
+        self.mispowered(cached);
+        self.mispowered_newcomer(saved_by_ten);
     }
 
     /// A hard reset (6.2.2.1).
@@ -404,6 +407,8 @@ impl Target {
             self.spindle = Spindle::Ready;
         }
         self.refused_opcode = false;
+        self.misreset_outsider(spindle, holder);
+        self.misreset_newcomer(before.map(|kept| kept.sense.is_some()));
         self.misreset(reset, spindle, before.map(|kept| kept.prevents_removal));
         self.misfollowed(Some(reset == Reset::Bus), ratios);
         let before = before.map(|kept| (kept.attention, kept.prevents_removal));
@@ -563,7 +568,9 @@ impl Target {
         let response = self.misanswered_cousin(&task, is_absent, response);
         let response = self.misanswered_area(&task, response);
         let response = self.misanswered_stray(&task, response);
-        self.misanswered_refused(&task, is_absent, response)
+        let response = self.misanswered_refused(&task, is_absent, response);
+        let response = self.misanswered_outsider(&task, is_absent, response);
+        self.misanswered_newcomer(&task, response)
     }
 
     /// A command to an absent logical unit leaves LUN 0 as it was.

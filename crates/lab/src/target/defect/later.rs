@@ -3,7 +3,7 @@
 /// The rows given, and those of the last rounds behind them.
 macro_rules! with_later_rounds {
     ($($rows:tt)*) => {
-        defects! {
+        with_newest_rounds! {
             $($rows)*
             // A seventeenth time: what an engineer would seed first who has not seen the rows before.
             SenseBlock21 "sense-block-21" "the information field has twenty-one bits" "";

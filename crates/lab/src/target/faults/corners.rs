@@ -368,6 +368,8 @@ impl Target {
     /// What the sense of an error becomes.
     pub(super) fn missensed_corner(&mut self, sense: Sense) -> Sense {
         let sense = self.missensed_stray(sense);
+        let sense = self.missensed_outsider(sense);
+        let sense = self.missensed_newcomer(sense);
         match self.defect {
             Some(Defect::Sense100thEmpty) if self.memory.errors == 100 => Sense::NONE,
             Some(Defect::FormatImmediateCode)
@@ -394,6 +396,7 @@ impl Target {
     /// What another medium leaves.
     pub(super) fn mischanged_corner(&mut self) {
         self.mischanged_stray();
+        self.mischanged_newcomer();
         if !self.has(Defect::ReadKeptMedium) {
             self.memory.corners.read = None;
         }

@@ -94,7 +94,7 @@ impl Target {
                 Some(Ok(()))
             }
             Defect::StoppedSeek10Served if stopped && task.opcode() == 0x2b => Some(Ok(())),
-            _ => None,
+            _ => self.misready_outsider(task),
         }
     }
 

@@ -9,7 +9,9 @@ mod cousins;
 mod events;
 mod likely;
 mod likely_after;
+mod newcomers;
 mod options;
+mod outsiders;
 mod pairs;
 mod refused;
 mod settings;
@@ -128,6 +130,8 @@ pub(super) struct Memory {
     corners: corners::Corners,
     strays: strays::Strays,
     refused: refused::Refused,
+    outsiders: outsiders::Outsiders,
+    pub(super) newcomers: newcomers::Newcomers,
 }
 
 /// First block and number of blocks of a command that has them.
@@ -165,7 +169,9 @@ impl Target {
             .or_else(|| self.instead_of_area(task, now))
             .or_else(|| self.instead_of_corner(task, now))
             .or_else(|| self.instead_of_stray(task, now))
-            .or_else(|| self.instead_of_refused(task, now));
+            .or_else(|| self.instead_of_refused(task, now))
+            .or_else(|| self.instead_of_outsider(task, now))
+            .or_else(|| self.instead_of_newcomer(task, now));
         let second = task.initiator == Initiator::B;
         if now.writes() {
             self.memory.unwritten_since_start = false;
@@ -203,6 +209,8 @@ impl Target {
                     .map(|data| self.spoiled_corner(task, now, data))
                     .map(|data| self.spoiled_stray(task, now, data))
                     .map(|data| self.spoiled_refused(task, now, data))
+                    .map(|data| self.spoiled_outsider(task, now, data))
+                    .map(|data| self.spoiled_newcomer(task, now, data))
             }
             Err(refusal) => {
                 self.refused(task);

@@ -218,8 +218,13 @@ impl Target {
         let asked = &mut self.memory.siblings.asked;
         *asked = if opcode == 0x03 && !automatic { *asked + 1 } else { 0 };
         let gone = absent.is_some();
-        if let Some(reply) = self.preempted_area(task, gone).or_else(|| self.preempted_corner(task, gone)) {
-            return Some(reply);
+        let reply = self
+            .preempted_area(task, gone)
+            .or_else(|| self.preempted_corner(task, gone))
+            .or_else(|| self.preempted_outsider(task, absent))
+            .or_else(|| self.preempted_newcomer(task, absent));
+        if reply.is_some() {
+            return reply;
         }
         match self.defect? {
             Defect::SenseSecondBusy if self.memory.siblings.asked == 2 => Some(Err(Refusal::Busy)),

@@ -42,7 +42,7 @@ impl Target {
             }
             _ => {}
         }
-        None
+        self.absent_outsider(task).or_else(|| self.absent_newcomer(task))
     }
 
     /// What a command that is refused before it is looked at does all the same.
@@ -361,7 +361,7 @@ impl Target {
 }
 
 /// Where the first page of a list of MODE SELECT begins.
-fn page_at(task: &Task<'_>) -> Option<usize> {
+pub(super) fn page_at(task: &Task<'_>) -> Option<usize> {
     let header = if task.opcode() == 0x15 { 4 } else { 8 };
     Some(header + usize::from(*task.out.get(header - 1)?))
 }
