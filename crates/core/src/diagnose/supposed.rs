@@ -40,6 +40,10 @@ fn is_supposed(sentence: &str) -> bool {
         "if you receive",
         "if the output",
         "if the command",
+        "if the hardware",
+        "if it does not return",
+        "if it doesn't return",
+        "if nothing is returned",
         "if it says",
         "if it shows",
         "if it still says",
@@ -200,6 +204,8 @@ mod tests {
     fn what_a_guide_supposes_is_not_what_somebody_met() {
         assert!(is_supposed("_(If the output reads `nvidia`, the host grabbed it"));
         assert!(is_supposed("If you see this, vfio-pci is not loaded."));
+        assert!(is_supposed("* If the hardware does not support an IOMMU it is **not possible** to run it."));
+        assert!(is_supposed("If it does not return anything, IOMMU is not enabled or not supported."));
         assert!(!is_supposed("If I start the VM, the host hangs"));
         assert!(!is_supposed("It fails if you see it"));
         assert!(is_supposed("* If IOMMU is not enabled, checks that any device is there."));

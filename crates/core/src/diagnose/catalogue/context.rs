@@ -402,7 +402,8 @@ pub(super) const ROWS: &[Pattern] = &[
             "Xen",
             "-device pc",
         ],
-        r"-device pc(?:i|ie)-|\bVMs?\b|/KVM:|\bdom[U1-9]|virtual machine|\bguest|qemu|libvirt|virsh|unraid|proxmox",
+        // amdgpu's rings run "in VM mode" on every machine: what they mean is the GPU's own virtual memory.
+        r"-device pc(?:i|ie)-|\bVMs?(?:$|[^\w ]| (?:$|[^m]|m(?:$|[^o]|o(?:$|[^d]))))|/KVM:|\bdom[U1-9]|virtual machine|\bguest|qemu|libvirt|virsh|unraid|proxmox",
         "reports",
         "a VM is named",
     ),

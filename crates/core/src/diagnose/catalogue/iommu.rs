@@ -175,6 +175,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the IOMMU refused a DMA of a device",
     ),
     row(
+        "dma-fault-low",
+        &["fault addr"],
+        r"fault addr (?:0x)?0*[1-9a-f][0-9a-f]{0,4}(?:[^0-9a-f]|$)",
+        "Linux dmar_fault_do_one, Xen iommu_page_fault_do_one",
+        "the address lies in the first MiB, where firmware lets devices work before a system starts",
+    ),
+    row(
         "dma-fault-igpu",
         &["[00:02.0]", "[0000:00:02.0]"],
         r"fault addr",

@@ -173,6 +173,14 @@ pub(super) const ROWS: &[Pattern] = &[
         "the denied object is a VFIO node or a sysfs file",
     ),
     row(
+        "mac-usb-data",
+        &["apparmor=\"DENIED\""],
+        // Character devices of major 189 are USB devices (admin-guide/devices.txt).
+        r#"name="/run/udev/data/c189:"#,
+        "Linux AppArmor",
+        "udev's data of the USB devices may not be read, without which libusb finds none",
+    ),
+    row(
         "mac-shm-said",
         &["/dev/shm", "shm/looking", "looking-glass"],
         "",

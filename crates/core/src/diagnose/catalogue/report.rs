@@ -68,7 +68,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "his repo",
             "his gist",
         ],
-        r"\b(?:this|the following) (?:guide|tutorial|walk-?through|how-?to|document|article|script|tool|project|service|repo|repository|readme|gist|page) (?:will|shows?|describes?|explains?|covers?|assumes?|intends?|aims?|helps?|provides?|automates?|documents?|is (?:for|about|intended|meant|a|an|pretty|based))\b|\b(?:goal|aim|purpose|intention|intent|scope) of this (?:guide|tutorial|document|article|script|tool|project|repo|repository|gist)\b|\bhere'?s how to\b|\bin this (?:guide|tutorial|article|walk-?through) (?:we|i|you)\b",
+        r"\b(?:this|the following) (?:guide|tutorial|walk-?through|how-?to|document|article|script|tool|project|service|repo|repository|readme|gist|page) (?:will|shows?|describes?|explains?|covers?|focus(?:es)?|assumes?|intends?|aims?|helps?|provides?|automates?|documents?|is (?:for|about|intended|meant|a|an|pretty|based))\b|\b(?:goal|aim|purpose|intention|intent|scope) of this (?:guide|tutorial|document|article|script|tool|project|repo|repository|gist)\b|\bhere'?s how to\b|\bin this (?:guide|tutorial|article|walk-?through) (?:we|i|you)\b",
         "reports",
         "the text is a guide or tells what a program is for",
     ),

@@ -15,6 +15,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("told-alias", 1.8),
         against("dma-fault-own-driver", 1.6),
         against("dma-fault-igpu", 1.6).unless(&["igpu-handed"]),
+        // What the firmware left running is no function of a guest's.
+        against("dma-fault-low", 0.8),
         supporting("said-sibling", 1.4),
         supporting("said-fails", 0.2),
         against("iommu-oops", 1.5),

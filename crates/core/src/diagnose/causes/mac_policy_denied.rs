@@ -13,6 +13,10 @@ pub(super) const CAUSE: Cause = Cause {
         primary("selinux-denied", 3.4).with(&["mac-vfio-path"]),
         primary("apparmor-denied", 0.7).with(&["passthrough-named"]),
         primary("selinux-denied", 0.7).with(&["passthrough-named"]),
+        // A USB device is not handed over then; the other passed devices are.
+        primary("apparmor-denied", 2.4)
+            .with(&["mac-usb-data"])
+            .unless(&["unknown-header-lspci", "config-ff"]),
         supporting("open-group-eacces", 0.6),
         against("un-apparmor-other", 2.0),
         against("un-image-open", 1.0),
