@@ -293,7 +293,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "bios-fixed",
         &["BIOS", "bios", "UEFI", "firmware", "IVMD", "IVRS"],
-        r"(?:(?:down|up)grad\w*|updat\w*|flash\w*|revert\w*|roll\w* back|newer|older|beta|latest|new).{0,40}(?:BIOS|UEFI|AGESA|firmware).{0,80}(?:fix|solv|work|resolv|help|broke|breaks|stopped|no longer|since)|(?:fix|solv|resolv|broke\w*|since|after|caused).{0,40}(?:BIOS|AGESA|UEFI).{0,20}(?:update|version|down|upgrad|bug)|(?:^|[^\[])(?:BIOS|AGESA|UEFI|firmware) (?:bug|issue|regression|problem)|(?:malformed|broken|bogus|buggy) (?:[\w'/]+ ){0,3}(?:IVMD|IVRS|DMAR|BIOS|firmware|ACPI table)",
+        r"(?:(?:down|up)grad\w*|updat\w*|flash\w*|revert\w*|roll\w* back|newer|older|beta|latest|new).{0,40}(?:BIOS|UEFI|AGESA|firmware).{0,80}(?:fix|solv|work|resolv|help|broke|breaks|stopped|no longer|since)|(?:fix|solv|resolv|broke\w*|since|after|caused).{0,40}(?:BIOS|AGESA|UEFI).{0,20}(?:update|version|down|upgrad|bug)|(?:^|[^\[])(?:BIOS|AGESA|UEFI|firmware) (?:bug|issue|regression|problem)|(?:BIOS|UEFI|AGESA|firmware) (?:update|upgrade)\b.{0,160}\b(?:did|done|does) the trick|(?:malformed|broken|bogus|buggy) (?:[\w'/]+ ){0,3}(?:IVMD|IVRS|DMAR|BIOS|firmware|ACPI table)",
         "reports",
         "the firmware version made the difference",
     ),
