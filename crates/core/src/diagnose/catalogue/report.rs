@@ -102,6 +102,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the writer says that it fails",
     ),
     row(
+        "said-mac-blamed",
+        &["apparmor", "selinux"],
+        r"\b(?:problem|thing|culprit|cause|reason|issue|fault|it) (?:is|was|turned out to be) (?:with |actually |indeed )?(?:apparmor|selinux)\b(?: ?[.,!;:)]|$| (?:that|which|blocking))|\b(?:apparmor|selinux) (?:is|was) (?:the |to )(?:problem|culprit|cause|reason|blame|issue)\b",
+        "reports",
+        "a security policy turned out to be the cause",
+    ),
+    row(
         "said-unsupported",
         &["VT-d", "IOMMU", "iommu"],
         r"(?:cpu|processor|chipset|motherboard|board|mainboard|mobo|bios|platform|hardware|laptop|system|i[357]-\w+|it|which|machine|model)\b.{0,60}(?:does ?n.?t|not|lacks?|no|without|doesn.t have)\s+(?:\w+ ){0,3}(?:support |have |an? )?(?:vt-?d|iommu|amd-vi)\b|no hardware (?:iommu|support)|not supported by (?:the |your |my )?(?:cpu|processor|chipset|board)",
