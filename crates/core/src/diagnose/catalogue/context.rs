@@ -256,7 +256,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "sysfs-no-groups",
         &["/sys/kernel/iommu_groups"],
-        r"iommu_groups/?\S*'?:? ?(?:total 0|No such file|is empty|empty)|(?:No such file|empty|nothing).{0,40}iommu_groups",
+        r"iommu_groups/?\S*'?:? ?(?:total 0|No such file|is empty|empty)|(?:No such file|empty|nothing).{0,40}iommu_groups|iommu_groups\b.{0,40}\b(?:yields?|gives?|gave|returns?|returned|shows?|prints?|outputs?|lists?|has|produces?) (?:me )?(?:no (?:output|results?|entries|groups)|nothing)",
         "shell",
         "there are no IOMMU groups",
     ),

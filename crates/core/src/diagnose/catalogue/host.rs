@@ -147,9 +147,11 @@ pub(super) const ROWS: &[Pattern] = &[
             "doesn't support SRIOV configuration via sysfs",
             "VFs already enabled. Disable before enabling",
             "VFs requested; only",
+            "nable PCI sriov: -38",
         ],
         r"SR-?IOV|VFs already|requested; only 0 ",
-        "Linux sriov_numvfs_store",
+        // pci_enable_sriov returns -ENOSYS for a function whose capability is missing.
+        "Linux sriov_numvfs_store, pci_enable_sriov",
         "the kernel refused to make virtual functions",
     ),
     row(

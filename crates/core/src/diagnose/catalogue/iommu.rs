@@ -73,6 +73,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the Intel IOMMU could not be initialised",
     ),
     row(
+        "cmdline-acpi-off",
+        &["acpi=off"],
+        r"\bacpi=off\b.{0,200}\b(?:intel|amd)_iommu=on|\b(?:intel|amd)_iommu=on\b.{0,200}\bacpi=off",
+        "Linux x86 acpi_boot_table_init; dmar_table_detect finds no table then",
+        "the kernel is told to leave ACPI alone, whose tables describe the IOMMU",
+    ),
+    row(
         "vtd-on",
         &["Virtualization Technology for Directed I/O"],
         r"Intel\(R\) Virt",

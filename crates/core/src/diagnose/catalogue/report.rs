@@ -102,6 +102,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the writer says that it fails",
     ),
     row(
+        "said-mac-blamed",
+        &["apparmor", "selinux"],
+        r"\b(?:problem|thing|culprit|cause|reason|issue|fault|it) (?:is|was|turned out to be) (?:with |actually |indeed )?(?:apparmor|selinux)\b(?: ?[.,!;:)]|$| (?:that|which|blocking))|\b(?:apparmor|selinux) (?:is|was) (?:the |to )(?:problem|culprit|cause|reason|blame|issue)\b",
+        "reports",
+        "a security policy turned out to be the cause",
+    ),
+    row(
         "said-unsupported",
         &["VT-d", "IOMMU", "iommu"],
         r"(?:cpu|processor|chipset|motherboard|board|mainboard|mobo|bios|platform|hardware|laptop|system|i[357]-\w+|it|which|machine|model)\b.{0,60}(?:does ?n.?t|not|lacks?|no|without|doesn.t have)\s+(?:\w+ ){0,3}(?:support |have |an? )?(?:vt-?d|iommu|amd-vi)\b|no hardware (?:iommu|support)|not supported by (?:the |your |my )?(?:cpu|processor|chipset|board)",
@@ -293,7 +300,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "bios-fixed",
         &["BIOS", "bios", "UEFI", "firmware", "IVMD", "IVRS"],
-        r"(?:(?:down|up)grad\w*|updat\w*|flash\w*|revert\w*|roll\w* back|newer|older|beta|latest|new).{0,40}(?:BIOS|UEFI|AGESA|firmware).{0,80}(?:fix|solv|work|resolv|help|broke|breaks|stopped|no longer|since)|(?:fix|solv|resolv|broke\w*|since|after|caused).{0,40}(?:BIOS|AGESA|UEFI).{0,20}(?:update|version|down|upgrad|bug)|(?:^|[^\[])(?:BIOS|AGESA|UEFI|firmware) (?:bug|issue|regression|problem)|(?:malformed|broken|bogus|buggy) (?:[\w'/]+ ){0,3}(?:IVMD|IVRS|DMAR|BIOS|firmware|ACPI table)",
+        r"(?:(?:down|up)grad\w*|updat\w*|flash\w*|revert\w*|roll\w* back|newer|older|beta|latest|new).{0,40}(?:BIOS|UEFI|AGESA|firmware).{0,80}(?:fix|solv|work|resolv|help|broke|breaks|stopped|no longer|since)|(?:fix|solv|resolv|broke\w*|since|after|caused).{0,40}(?:BIOS|AGESA|UEFI).{0,20}(?:update|version|down|upgrad|bug)|(?:^|[^\[])(?:BIOS|AGESA|UEFI|firmware) (?:bug|issue|regression|problem)|(?:BIOS|UEFI|AGESA|firmware) (?:update|upgrade)\b.{0,160}\b(?:did|done|does) the trick|(?:malformed|broken|bogus|buggy) (?:[\w'/]+ ){0,3}(?:IVMD|IVRS|DMAR|BIOS|firmware|ACPI table)",
         "reports",
         "the firmware version made the difference",
     ),

@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("mdev-driver-named", 2.5),
         primary("intel-iommu-off", 2.4),
         primary("cmdline-iommu-off", 2.8).unless(&["iommu-off-cures"]),
+        primary("cmdline-acpi-off", 2.8),
         primary("dmar-none", 2.4),
         primary("dmar-init-failed", 3.0),
         primary("amd-iommu-off", 2.6),

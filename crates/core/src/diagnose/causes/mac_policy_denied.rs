@@ -23,6 +23,7 @@ pub(super) const CAUSE: Cause = Cause {
         // A quoted denial of something else is told of, too.
         primary("told-mac", 1.8).unless(&["apparmor-denied", "mac-shm-said"]),
         primary("told-mac", 1.8).with(&["mac-vfio-path"]),
+        primary("said-mac-blamed", 1.9),
     ],
     look_alikes: &[
         LookAlike {

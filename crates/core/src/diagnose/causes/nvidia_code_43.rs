@@ -13,7 +13,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("code-43", 3.0).with(&["kvm-hidden"]),
         supporting("nvidia-gpu", 1.8),
         supporting("kvm-hidden", 0.8),
-        against("amd-gpu", 1.6),
+        // A card of AMD's beside one of NVIDIA's is the host's.
+        against("amd-gpu", 1.6).unless(&["nvidia-gpu"]),
         against("intel-gpu", 2.4).unless(&["nvidia-gpu"]),
         against("code-43-other", 2.0).unless(&["nvidia-gpu"]),
         against("rom-unreadable", 1.0),
