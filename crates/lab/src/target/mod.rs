@@ -570,7 +570,8 @@ impl Target {
         let response = self.misanswered_stray(&task, response);
         let response = self.misanswered_refused(&task, is_absent, response);
         let response = self.misanswered_outsider(&task, is_absent, response);
-        self.misanswered_newcomer(&task, response)
+        let response = self.misanswered_newcomer(&task, response);
+        self.misanswered_veteran(&task, is_absent, response)
     }
 
     /// A command to an absent logical unit leaves LUN 0 as it was.

@@ -11,6 +11,7 @@ use crate::target::{Initiator, Refusal, Reset, Response, Target};
 impl Target {
     /// What a reset leaves behind; `spindle` and `prevented` are of before.
     pub(in crate::target) fn misreset(&mut self, reset: Reset, spindle: Spindle, prevented: [bool; 2]) {
+        self.misreset_veteran(reset);
         match self.defect {
             Some(Defect::FormatResetStuck) if matches!(spindle, Spindle::Formatting(..)) => {
                 self.spindle = Spindle::Formatting(self.clock, self.clock + Duration::from_secs(1_000_000));

@@ -18,6 +18,7 @@ mod settings;
 mod siblings;
 mod strays;
 mod unit;
+mod veterans;
 
 use super::command::{REQUEST_SENSE, Task};
 use super::defect::Defect;
@@ -132,6 +133,7 @@ pub(super) struct Memory {
     refused: refused::Refused,
     outsiders: outsiders::Outsiders,
     pub(super) newcomers: newcomers::Newcomers,
+    veterans: veterans::Veterans,
 }
 
 /// First block and number of blocks of a command that has them.
@@ -171,7 +173,8 @@ impl Target {
             .or_else(|| self.instead_of_stray(task, now))
             .or_else(|| self.instead_of_refused(task, now))
             .or_else(|| self.instead_of_outsider(task, now))
-            .or_else(|| self.instead_of_newcomer(task, now));
+            .or_else(|| self.instead_of_newcomer(task, now))
+            .or_else(|| self.instead_of_veteran(task, now));
         let second = task.initiator == Initiator::B;
         if now.writes() {
             self.memory.unwritten_since_start = false;
@@ -211,6 +214,7 @@ impl Target {
                     .map(|data| self.spoiled_refused(task, now, data))
                     .map(|data| self.spoiled_outsider(task, now, data))
                     .map(|data| self.spoiled_newcomer(task, now, data))
+                    .map(|data| self.spoiled_veteran(task, now, data))
             }
             Err(refusal) => {
                 self.refused(task);

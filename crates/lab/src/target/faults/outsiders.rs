@@ -39,6 +39,7 @@ impl Target {
     /// What power-off leaves.
     pub(in crate::target) fn mispowered(&mut self, cached: bool) {
         self.memory.outsiders.caches = cached;
+        self.mispowered_veteran();
         if self.traces.power_cycles > 1 && self.has(Defect::PowerLosesPage1) {
             self.pages.lose_saved(0x01);
         }

@@ -222,7 +222,8 @@ impl Target {
             .preempted_area(task, gone)
             .or_else(|| self.preempted_corner(task, gone))
             .or_else(|| self.preempted_outsider(task, absent))
-            .or_else(|| self.preempted_newcomer(task, absent));
+            .or_else(|| self.preempted_newcomer(task, absent))
+            .or_else(|| self.preempted_veteran(task, gone));
         if reply.is_some() {
             return reply;
         }

@@ -42,7 +42,9 @@ impl Target {
             }
             _ => {}
         }
-        self.absent_outsider(task).or_else(|| self.absent_newcomer(task))
+        self.absent_outsider(task)
+            .or_else(|| self.absent_newcomer(task))
+            .or_else(|| self.absent_veteran(task))
     }
 
     /// What a command that is refused before it is looked at does all the same.
