@@ -162,7 +162,7 @@ fn a_killed_run_goes_on_and_ends_with_every_row_once() {
 fn a_pause_of_this_machine_is_not_put_down_to_the_device() {
     let (desk, programmer) = desk();
     // A thousand commands, each allowed a second.
-    let words = ["test", "bench.toml", "--iscsi", &programmer.url, "--only", "tur-loop", "--repeat", "40"];
+    let words = ["test", "bench.toml", "--iscsi", &programmer.url, "--only", "tur-loop", "--repeat", "120"];
     let mut command = desk.command(&words);
     let child =
         command.arg("--json").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
@@ -177,7 +177,7 @@ fn a_pause_of_this_machine_is_not_put_down_to_the_device() {
     let output = child.wait_with_output().expect("it ended");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let outcomes = outcomes(&report);
-    assert_eq!(outcomes.len(), 40);
+    assert_eq!(outcomes.len(), 120);
     assert!(outcomes.iter().all(|(_, outcome, _)| outcome == "pass"), "{outcomes:?}");
     assert_eq!(output.status.code(), Some(0));
 }
