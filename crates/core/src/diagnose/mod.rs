@@ -19,6 +19,7 @@ mod gate;
 mod held;
 mod joined;
 mod lines;
+mod passed;
 mod scan;
 mod supposed;
 mod text;

@@ -59,6 +59,11 @@ impl Scan {
         catalogue::index_of(id).and_then(|index| self.seen.get(&index))
     }
 
+    /// All lines that were kept.
+    pub(super) fn hits(&self) -> impl Iterator<Item = &Hit> {
+        self.seen.values().flat_map(|seen| &seen.hits)
+    }
+
     /// Begins one more input and says which it is.
     pub(super) fn begin(&mut self, name: &str) -> usize {
         self.names.push(name.to_owned());
@@ -377,7 +382,7 @@ fn lower_case(pattern: &str) -> String {
     out
 }
 
-fn build(pattern: &str) -> Result<Regex, regex::Error> {
+pub(super) fn build(pattern: &str) -> Result<Regex, regex::Error> {
     RegexBuilder::new(pattern).unicode(false).size_limit(4 << 20).build()
 }
 

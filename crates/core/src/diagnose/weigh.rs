@@ -14,6 +14,7 @@
 //! keeps the figures.
 
 use super::cause::{Cause, Clue, Kind, Role};
+use super::passed::Passed;
 use super::scan::{Hit, Scan, Seen};
 use super::{catalogue, causes};
 
@@ -99,7 +100,9 @@ pub(super) struct Ranking<'a> {
 
 /// Weighs every cause.
 pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
-    let mut all: Vec<Candidate<'_>> = causes::ALL.iter().filter_map(|cause| candidate(cause, scan)).collect();
+    let passed = Passed::of(scan);
+    let mut all: Vec<Candidate<'_>> =
+        causes::ALL.iter().filter_map(|cause| candidate(cause, scan, &passed)).collect();
     if all.iter().any(Candidate::is_spoken_for) {
         all.iter_mut().filter(|candidate| candidate.is_only_told()).for_each(|told| told.score -= ONLY_TOLD);
     }
@@ -129,12 +132,15 @@ pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
     Ranking { faults, others }
 }
 
-fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>> {
+fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Option<Candidate<'a>> {
     let mut primaries = Vec::new();
     let mut shift = 0.0;
     let mut counted: Vec<(&'static Clue, &'a Seen)> = Vec::new();
     for clue in cause.clues {
         let Some(seen) = scan.seen(clue.row).filter(|seen| seen.count >= clue.times) else { continue };
+        if cause.kind == Kind::Fault && passed.is_beside(clue.row, seen) {
+            continue;
+        }
         if !clue.with.iter().all(|row| scan.seen(row).is_some())
             || clue.unless.iter().any(|row| scan.seen(row).is_some())
         {

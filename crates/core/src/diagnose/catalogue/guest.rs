@@ -25,6 +25,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the device that Windows stopped is no GPU",
     ),
     row(
+        "code-43-intel",
+        &["43"],
+        r"\b(?:igpu|intel|uhd|iris|hd graphics|gvt|i915)\b[^\n.]{0,60}(?:code|error)\W{0,3}43|(?:code|error)\W{0,3}43[^\n.]{0,40}\b(?:igpu|intel|uhd|iris|hd graphics|i[3579]-\d{4,5}\w*)\b",
+        "Windows Device Manager",
+        "the device that Windows stopped is an Intel GPU",
+    ),
+    row(
         "code-12",
         &["ree resources", "ode 12", "CODE 12"],
         r"code\W{0,3}12\b[^\n]*(?:resource|conflict|windows|gpu)|(?:windows|gpu|device manager)\b[^\n]{0,80}\bcode\W{0,3}12\b|cannot find enough free resources",

@@ -39,6 +39,20 @@ pub(super) const ROWS: &[Pattern] = &[
         "a module without a trusted signature was refused",
     ),
     row(
+        "module-key-named",
+        &["Key was rejected by service", "Required key not available"],
+        r"(?:insert|module|load)(?:ing)? (?:module )?['|`]*[\w./|-]+[']?: (?:key was|required key)",
+        "kmod modprobe, insmod",
+        "it is said which module was refused",
+    ),
+    row(
+        "module-key-passed",
+        &["Key was rejected by service", "Required key not available"],
+        r"(?:vfio|kvm|vendor[-_]reset|pciback|nvidia|amdgpu|i915|\bxe\b|acs|mdev|gvt|vgpu|iommu).{0,60}(?:key was|required key)",
+        "kmod modprobe, insmod",
+        "the refused module is one that a passthrough needs",
+    ),
+    row(
         "pf-unload-vfs",
         &[
             "VFs are assigned",

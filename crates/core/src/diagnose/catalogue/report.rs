@@ -146,9 +146,20 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "said-gpu-second-boot",
         &["reboot", "restart", "second", "shutdown", "shut down", "again", "1 time", "one time", "once"],
-        r"(?:second\b|2nd|next\b|another|after (?:a |the )?(?:guest |vm |windows )?(?:reboot|restart|shut ?down|first|crash|stopp)|re-?start\w*|reboot\w*|again).{0,80}(?:black|fail|hang|crash|lock|no (?:signal|output|display)|won.?t|does ?n.?t|can.?t|error|freez|stuck|127|until)|(?:only|works|start\w*|boot\w*) (?:\w+ ){0,4}(?:once|first time|one time|1 time)|(?:second|2nd) time .{0,60}(?:no |black|fail|hang|not|won)|(?:until|unless|requires?|need\w*|have to|must) .{0,20}(?:host (?:re)?boot|reboot (?:the |my )?host|power cycle|cold boot|full power)",
+        // What fails the second time is a start of the guest, not whatever is done again.
+        r"(?:(?:second|2nd|next|another|subsequent|every|each) (?:\w+ ){0,2}(?:time|boot|(?:re-?)?start|run|launch|reboot|attempt|try|shut ?down)|after (?:a |the |my )?(?:\w+ ){0,2}(?:reboot|restart|shut ?down|first|crash|stopp)|(?:re-?start\w*|reboot\w*|shut(?:ting)? ?(?:it )?down) (?:of |in |inside |from )?(?:the |a |my |that |this )?(?:\w+ )?(?:vm|guest|windows|domain|virtual machine|it)\b|(?:vm|guest|windows|virtual machine)'?s? (?:\w+ ){0,2}(?:re-?start\w*|reboot\w*|shut\w* ?down|stop\w*)|(?:start|boot|power|turn|run|launch|work|us)\w* .{0,40}again).{0,80}(?:black|fail|hang|crash|lock|no (?:signal|output|display)|won.?t|does ?n.?t|can.?t|error|freez|stuck|127|until)|(?:only|works|start\w*|boot\w*) (?:\w+ ){0,4}(?:once|first time|one time|1 time)|(?:second|2nd) time .{0,60}(?:no |black|fail|hang|not|won)|(?:until|unless|requires?|need\w*|have to|must) .{0,20}(?:host (?:re)?boot|reboot (?:the |my )?host|power cycle|cold boot|full power)",
         "reports",
         "it works once and fails after a restart of the guest",
+    ),
+    row(
+        "said-card",
+        &[
+            "GPU", "graphic", "Radeon", "RX", "Navi", "Vega", "Polaris", "card", "black", "screen",
+            "display", "monitor", "signal", "eset",
+        ],
+        r"\b(?:e?gpus?|graphics?|radeon|rx ?\d{3,4}|r[579] \d{3}|navi|vega|polaris|black ?screen|(?:video|vga) cards?|(?:screen|display|monitor)s? .{0,30}(?:black|blank|off|frozen)|no (?:signal|display|video|picture)|reset bug)\b",
+        "reports",
+        "a graphics card is spoken of",
     ),
     row(
         "said-sibling",

@@ -46,6 +46,14 @@ pub(super) const ROWS: &[Pattern] = &[
         "VFIO is among the handlers of the dead interrupt line",
     ),
     row(
+        "nobody-handler-own",
+        &["[<"],
+        // `[<%p>] %ps`: the handler's name without an offset, which calls of a trace have.
+        r"\[<[0-9a-fx]+>\] \(?(?:\w+_)?(?:irq|isr|intr|interrupt|irq_handler|intr_handler)\w*(?: threaded| \[\w+\]| ?$)",
+        "Linux __report_bad_irq",
+        "drivers of the host are the handlers of the dead interrupt line",
+    ),
+    row(
         "mlx-intx-masking",
         &["support INTx masking"],
         r"doesn't support INTx masking",

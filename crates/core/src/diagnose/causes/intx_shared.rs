@@ -15,7 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("intx-busy", 4.6),
         primary("irq-disabled", 2.0).with(&["vfio-intx-user"]),
         primary("irq-nobody", 2.6).with(&["nobody-handler-vfio"]),
-        primary("irq-nobody", 1.4).with(&["passthrough-named"]),
+        primary("irq-nobody", 1.4).with(&["passthrough-named"]).unless(&["nobody-handler-own"]),
         primary("xen-irq-share", 3.8),
         primary("xen-pciback-isr", 3.6),
         primary("mlx-intx-masking", 1.2),

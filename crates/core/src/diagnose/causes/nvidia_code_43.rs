@@ -17,6 +17,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("amd-gpu", 1.6).unless(&["nvidia-gpu"]),
         against("intel-gpu", 2.4).unless(&["nvidia-gpu"]),
         against("code-43-other", 2.0).unless(&["nvidia-gpu"]),
+        against("code-43-intel", 2.4),
         against("rom-unreadable", 1.0),
         against("bar-reserve", 2.0),
         against("rom-signature", 0.8),

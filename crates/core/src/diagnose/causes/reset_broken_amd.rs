@@ -20,7 +20,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("header-127", 1.2).with(&["amd-gpu"]),
         primary("not-ready-bus", 2.5).with(&["amd-gpu"]),
         primary("vbios-ppgtt", 1.0).with(&["passthrough-named"]),
-        primary("said-gpu-second-boot", 0.8).with(&["amd-gpu"]),
+        primary("said-gpu-second-boot", 0.8).with(&["amd-gpu", "said-card"]),
         primary("stuck-d3", 0.8).with(&["amd-gpu"]),
         primary("pci-irq-assert", 1.0).with(&["amd-gpu"]),
         primary("pve-reset-try", 0.6).with(&["amd-gpu"]),

@@ -18,7 +18,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("code-43", 0.8).with(&["no-rom"]).unless(&["code-43-gone"]),
         supporting("no-rom", 0.8),
         supporting("said-fails", 0.6),
-        supporting("nvidia-gpu", 0.2),
+        supporting("nvidia-gpu", 0.2).with(&["said-fails"]),
         against("said-works", 1.6),
         against("bar-reserve", 1.6),
         against("header-127", 1.4),

@@ -10,7 +10,8 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("secure-boot-lockdown"),
     clues: &[
         primary("lockdown", 3.2),
-        primary("module-key", 2.2).unless(&["guest-hypervisor"]),
+        primary("module-key", 2.2).unless(&["guest-hypervisor", "module-key-named"]),
+        primary("module-key", 2.2).with(&["module-key-passed"]).unless(&["guest-hypervisor"]),
         primary("devmem-refused", 2.6),
         primary("told-lockdown", 1.5).unless(&["guest-secure-boot"]),
         primary("told-lockdown-pci", 1.5),
