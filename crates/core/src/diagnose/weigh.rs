@@ -38,6 +38,8 @@ const VM_ONLY_ANY_MACHINE: f32 = 1.0;
 /// What a candidate loses that only lines about the machine's other devices speak for, where some device is made ready
 /// for a VM: these machines fail like all others.
 const PREPARED_ONLY: f32 = 2.8;
+/// What a candidate loses that is only told of, of a VM, where the machine is set up to pass devices.
+const TOLD_OF_VM: f32 = 0.8;
 /// Weight from which a primary clue is decisive whatever the log is about.
 const DECISIVE: f32 = 3.0;
 /// Least confidence of a further fault that is listed below the first.
@@ -170,7 +172,9 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Opti
         (false, true, _) if is_prepared => PREPARED_ONLY,
         (false, true, true) => VM_ONLY_ANY_MACHINE,
         (false, true, false) => return None,
-        (false, false, _) if is_prepared && strongest_is(&counted, catalogue::is_told) => PREPARED_ONLY,
+        (false, false, _) if is_prepared && strongest_is(&counted, catalogue::is_told) => {
+            if is_told_of_vm(scan) { TOLD_OF_VM } else { PREPARED_ONLY }
+        }
         (false, false, _) if *first >= DECISIVE => 0.0,
         (false, false, _) if is_prepared => VM_ONLY,
         (false, false, true) => VM_ONLY,
@@ -198,6 +202,12 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Opti
         candidate.score -= SAID_HARMLESS;
     }
     Some(candidate)
+}
+
+/// Whether somebody speaks of a VM, besides what the machine's programs log of theirs.
+fn is_told_of_vm(scan: &Scan) -> bool {
+    scan.seen(catalogue::VM_NAMED)
+        .is_some_and(|seen| seen.hits.iter().any(|hit| !super::text::is_logged(&hit.text)))
 }
 
 /// Whether a line that counts names a device that the machine is set up to pass.

@@ -314,7 +314,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "Modules linked in",
             "Command line:",
         ],
-        r"VFIO - User Level|vfio_pci: add \[|Modules linked in|Command line:|vfio[-_]pci\.ids=[^ ]* \w+[.=]|vfio-pci (?P<device>%B): vgaarb",
+        r"VFIO - User Level|vfio_pci: add \[|Modules linked in.*(?:vfio|kvm|pciback)|Command line:.*(?:vfio|iommu|pci-stub|pciback|kvm)|vfio[-_]pci\.ids=[^ ]* \w+[.=]|vfio-pci (?P<device>%B): vgaarb",
         "Linux vfio_init, vfio_pci_fill_ids, vga_update_device_decodes, print_modules",
         "the machine is set up for VFIO, whatever it is that the log is about",
     ),

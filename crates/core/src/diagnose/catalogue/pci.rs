@@ -169,18 +169,19 @@ pub(super) const ROWS: &[Pattern] = &[
         "lspci",
         "the configuration space of the device reads ff",
     ),
-    // BAR 6 is the ROM, which a card needs no addresses for; from 7 on they are windows of bridges and BARs of virtual functions.
+    // BAR 6 is the ROM, which a card needs no addresses for; from 7 on they are windows of bridges and BARs of virtual functions,
+    // which Linux 6.8 and later number from 0 as `VF BAR` (drivers/pci/pci.c, pci_resource_name).
     row(
         "assign-failed",
         &["no space for [", "failed to assign", "can't assign; no space"],
-        r"BAR (?P<bar>[0-5])\b[^\n]*?(?:(?:no space for|failed to assign) \[(?:mem|\?)|\[mem [^\]]*\]: (?:can't assign|failed to assign))",
+        r"(?:^|[^f] |[^ ])BAR (?P<bar>[0-5])\b[^\n]*?(?:(?:no space for|failed to assign) \[(?:mem|\?)|\[mem [^\]]*\]: (?:can't assign|failed to assign))",
         "Linux pci_assign_resource",
         "no address space is left for a BAR",
     ),
     row(
         "assign-failed-large",
         &["no space for [", "failed to assign", "can't assign; no space"],
-        r"BAR [0-5]\b[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|BAR [0-5] \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign)",
+        r"(?:^|[^f] |[^ ])BAR [0-5]\b[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|(?:^|[^f] |[^ ])BAR [0-5] \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign)",
         "Linux pci_assign_resource",
         "no address space is left for a BAR of 256 MiB or more",
     ),
