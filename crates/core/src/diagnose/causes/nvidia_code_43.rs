@@ -23,6 +23,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("rom-signature", 0.8),
         against("header-127", 1.5),
         against("vendor-reset", 1.0),
+        against("told-amd-reset", 1.6),
         against("dma-fault-intel", 0.8),
         against("said-works", 0.2),
         against("code-43-gone", 3.0),

@@ -29,9 +29,9 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("amd-gpu", 0.6),
         supporting("no-reset-mechanism", 0.4),
         supporting("pm-suspend", 0.3),
-        against("nvidia-gpu", 0.8),
-        // A reset bug is said of other cards as well.
-        against("nvidia-gpu", 2.0).unless(&["amd-gpu"]),
+        // A reset bug is said of other cards as well, unless it is said which card has it.
+        against("nvidia-gpu", 0.8).unless(&["told-amd-reset"]),
+        against("nvidia-gpu", 2.0).unless(&["amd-gpu", "told-amd-reset"]),
         against("agesa", 1.6),
         against("d0-d3cold", 0.6),
         against("fell-off-bus", 1.5),
