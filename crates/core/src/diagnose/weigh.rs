@@ -88,6 +88,36 @@ impl Candidate<'_> {
             && self.primaries().any(|clue| !catalogue::is_told(clue.row) && clue.weight >= SPEAKS)
     }
 
+    /// Whether a line that makes it a candidate is one that programs print of passed devices alone, or names VFIO.
+    fn speaks_of_passed(&self) -> bool {
+        let names_vfio = |seen: &Seen| {
+            seen.hits.iter().any(|hit| {
+                let text = hit.text.to_ascii_lowercase();
+                ["vfio", "pciback", "hostdev"].iter().any(|name| text.contains(name))
+            })
+        };
+        self.counted.iter().filter(|(clue, _)| clue.role == Role::Primary).any(|(clue, seen)| {
+            let is_decisive = clue.weight >= DECISIVE && !catalogue::is_of_any_machine(clue.row);
+            !catalogue::is_prose(clue.row)
+                && (is_decisive || catalogue::is_about_passthrough(clue.row) || names_vfio(seen))
+        })
+    }
+
+    /// The score, for a failure that is another one, of what speaks of it as one of a VM.
+    fn score_of_vms(&self) -> f32 {
+        if self.cause.kind != Kind::Unrelated {
+            return self.score;
+        }
+        let mut weights: Vec<f32> = self
+            .primaries()
+            .filter(|clue| !catalogue::is_trouble_of_host(clue.row))
+            .map(|clue| clue.weight)
+            .collect();
+        weights.sort_by(|a, b| b.total_cmp(a));
+        let Some((first, further)) = weights.split_first() else { return 0.0 };
+        first + further.iter().sum::<f32>() * FURTHER
+    }
+
     fn primaries(&self) -> impl Iterator<Item = &'static Clue> {
         self.counted.iter().map(|(clue, _)| *clue).filter(|clue| clue.role == Role::Primary)
     }
@@ -121,11 +151,14 @@ pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
     let (mut faults, others): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|candidate| candidate.cause.kind == Kind::Fault);
     let works = ["said-works", "said-harmless"].iter().any(|row| scan.seen(row).is_some());
-    // That a log has lines of a working setup as well says nothing against a fault; that its writer says it works does.
+    // That a log has lines of a working setup as well says nothing against a fault; that its writer says it works does. Nor do
+    // the host's other troubles, of which a whole log has many, where a line speaks of a passed device.
+    let is_of_passed = faults.first().is_some_and(Candidate::speaks_of_passed);
     let bar = others
         .iter()
         .filter(|other| works || other.cause.kind != Kind::Harmless)
-        .fold(FAULT_FLOOR, |bar, other| bar.max(other.score));
+        .map(|other| if is_of_passed { other.score_of_vms() } else { other.score })
+        .fold(FAULT_FLOOR, f32::max);
     if faults.first().is_none_or(|first| first.score < bar) {
         faults.clear();
     }
@@ -137,6 +170,7 @@ pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
 fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Option<Candidate<'a>> {
     let mut primaries = Vec::new();
     let mut shift = 0.0;
+    let mut of_own_drivers = 0.0;
     let mut counted: Vec<(&'static Clue, &'a Seen)> = Vec::new();
     for clue in cause.clues {
         let Some(seen) = scan.seen(clue.row).filter(|seen| seen.count >= clue.times) else { continue };
@@ -151,6 +185,7 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Opti
         let weight = if is_cured(clue, seen, scan) { clue.weight * CURED } else { clue.weight };
         match clue.role {
             Role::Primary => primaries.push(weight),
+            Role::Contradicting if catalogue::OF_OWN_DRIVERS.contains(&clue.row) => of_own_drivers += weight,
             Role::Supporting | Role::Contradicting => shift += weight,
         }
         if clue.role != Role::Contradicting {
@@ -189,6 +224,10 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Opti
         (b.role == Role::Primary).cmp(&(a.role == Role::Primary)).then(b.weight.total_cmp(&a.weight))
     });
     let mut candidate = Candidate { cause, score, confidence: 0.0, counted };
+    // That a device of the host's has the same trouble contradicts nothing that is said of a passed one.
+    if !candidate.speaks_of_passed() {
+        candidate.score += of_own_drivers;
+    }
     let works = scan.seen("said-works").is_some() && scan.seen("works-until").is_none();
     if cause.kind == Kind::Fault && candidate.is_only_told() && works {
         candidate.score -= TOLD_AND_WORKS;

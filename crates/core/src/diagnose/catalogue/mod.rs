@@ -167,6 +167,40 @@ pub(super) fn is_of_machine(id: &str) -> bool {
     [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)
 }
 
+/// Rows of lines that say of a driver of the host what is said of VFIO elsewhere.
+pub(super) const OF_OWN_DRIVERS: &[&str] = &["power-own-driver", "aer-own-driver", "dma-fault-own-driver"];
+
+/// Whether the row called `id` is a trouble that any machine may have beside its VMs.
+pub(super) fn is_trouble_of_host(id: &str) -> bool {
+    const ROWS: &[&str] = &[
+        "un-network",
+        "un-display",
+        "un-fs",
+        "un-nvme-host",
+        "un-net-driver",
+        "un-gpu-host",
+        "un-usb-host",
+        "un-thermal",
+        "un-acpi",
+        "un-soft-lockup",
+        "un-panic",
+        "un-systemd",
+        "un-apparmor-other",
+        "un-tpm",
+        "un-apt",
+        "un-xorg",
+        "un-clock",
+        "un-guest-net",
+        "un-guest-app",
+        "un-guest-agent",
+        "un-grub",
+        "un-program-panic",
+        "irq-nobody",
+        "flags-mismatch-other",
+    ];
+    ROWS.contains(&id)
+}
+
 /// Rows that show that the log is about a passthrough at all.
 pub(super) const SUBJECT: &[&str] =
     &["passthrough-named", "hostpci-option", "vfio-group-node", "said-iommu-off", "told-lockdown-pci"];

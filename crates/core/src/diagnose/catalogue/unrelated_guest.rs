@@ -56,7 +56,8 @@ pub(super) const ROWS: &[Pattern] = &[
             "onnection timed out",
             "o route to host",
         ],
-        "",
+        // A profile of AppArmor's names dhclient at each boot.
+        r"dhclient.{0,60}(?:fail|error|no |time)|offers|name resolution|unreachable|service not known|could not resolve|connection refused|timed out|no route",
         "network clients",
         "the network does not answer",
     ),
