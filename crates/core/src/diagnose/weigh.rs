@@ -195,8 +195,12 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan) -> Option<Candidate<'a>>
         candidate.score -= TOLD_AND_WORKS;
     }
     // What a guide tells of, or what tells what a program is for, is nobody's trouble as long as its writer tells of none.
-    let is_guide = scan.seen("said-guide").is_some() && scan.seen("said-own-trouble").is_none();
-    if cause.kind == Kind::Fault && is_guide && (candidate.is_only_prose() || candidate.is_only_quoted()) {
+    let no_trouble = scan.seen("said-own-trouble").is_none();
+    let is_guide = scan.seen("said-guide").is_some() && no_trouble;
+    // In documentation even a log is an example.
+    let is_document = scan.seen("said-document").is_some() && no_trouble;
+    let is_named = is_guide && (candidate.is_only_prose() || candidate.is_only_quoted());
+    if cause.kind == Kind::Fault && (is_document || is_named) {
         return None;
     }
     if cause.kind == Kind::Fault && scan.seen("said-harmless").is_some() {

@@ -72,6 +72,14 @@ pub(super) const ROWS: &[Pattern] = &[
         "reports",
         "the text is a guide or tells what a program is for",
     ),
+    // Markup that documentation is written in, and no post.
+    row(
+        "said-document",
+        &[".. code-block::", ".. note::", ".. warning::", ".. important::", ".. parsed-literal::", ".. _"],
+        r"^\.\. (?:code-block|note|warning|important|parsed-literal)::|^\.\. _[\w -]+:(?:$| http)",
+        "reStructuredText",
+        "the text is a page of documentation",
+    ),
     row(
         "said-own-trouble",
         &["I ", "I'm", "i'm", "i ", "we ", "We ", "my ", "My ", "help", "idea", "advice", "?"],
