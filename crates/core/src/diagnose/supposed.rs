@@ -109,7 +109,7 @@ pub(super) fn is_explained(line: &str) -> bool {
         )
     });
     // An address of letters is a template's: no program prints one.
-    const TEMPLATES: &[&str] = &["NN:NN.N", "MM:MM.M", "BB:DD.F"];
+    const TEMPLATES: &[&str] = &["NN:NN.N", "MM:MM.M", "BB:DD.F", "/dev/vfio/X"];
     TEMPLATES.iter().chain(CLASSES).any(|mark| line.contains(mark))
         || YOU_SEE.as_ref().is_some_and(|regex| regex.is_match(line.as_bytes()))
         || RELEASE_NOTE.as_ref().is_some_and(|regex| regex.is_match(line.as_bytes()))
@@ -172,7 +172,7 @@ impl Examples {
 fn announces_examples(line: &str) -> bool {
     static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| {
         build(
-            r"^[-*#\s]*(?:(?:common|typical|possible|frequent|usual)\b|(?:examples|signs|indicators) of\b)[^.]{0,40}\b(?:errors?|signs?|indicators?|messages?|symptoms?|failures?|problems?|issues?|pitfalls?)\b[^.]{0,40}:{1,2}[*\s]*$|^(?:[^.?]* )?(?:and|then|to) look for(?: (?:the|a|an|any|lines?|messages?|something|errors?|like|such as|following|this|these)){0,4}:{1,2}[*\s]*$",
+            r"^[-*#\s]*(?:(?:common|typical|possible|frequent|usual)\b|(?:examples|signs|indicators) of\b)[^.]{0,40}\b(?:errors?|signs?|indicators?|messages?|symptoms?|failures?|problems?|issues?|pitfalls?)\b[^.]{0,40}:{1,2}[*\s]*$|^previously\b[^.]{0,60}\b(?:problems?|issues?|errors?|failures?):$|^(?:[^.?]* )?(?:and|then|to) look for(?: (?:the|a|an|any|lines?|messages?|something|errors?|like|such as|following|this|these)){0,4}:{1,2}[*\s]*$",
         )
     });
     REGEX.as_ref().is_some_and(|regex| regex.is_match(line.as_bytes()))
@@ -252,6 +252,10 @@ mod tests {
         let mut told = Examples::default();
         assert!(!told.take("and look for:") && told.take("Unknown header type 7f"));
         assert!(!Examples::default().take("I look for a card that works:"));
+        let mut past = Examples::default();
+        assert!(
+            !past.take("Previously trying that on Xen caused problems:") && past.take("* IOMMU disabled")
+        );
         let mut own = Examples::default();
         assert!(!own.take("My errors:") && !own.take("Unknown header type 7f"));
     }
