@@ -108,7 +108,9 @@ pub(super) fn is_explained(line: &str) -> bool {
             r"(?:^|[.,;:!?)'*-] ?|\b(?:if|when|should|that|where|dmesg|log|logs|then|and) )you (?:see|get|encounter) (?:\w+ ){0,3}'[^' ]+ ",
         )
     });
-    CLASSES.iter().any(|class| line.contains(class))
+    // An address of letters is a template's: no program prints one.
+    const TEMPLATES: &[&str] = &["NN:NN.N", "MM:MM.M", "BB:DD.F", "/dev/vfio/X"];
+    TEMPLATES.iter().chain(CLASSES).any(|mark| line.contains(mark))
         || YOU_SEE.as_ref().is_some_and(|regex| regex.is_match(line.as_bytes()))
         || RELEASE_NOTE.as_ref().is_some_and(|regex| regex.is_match(line.as_bytes()))
         || after_quoted(line).is_some_and(|rest| is_cell(rest) || says_meaning(rest))
@@ -170,7 +172,7 @@ impl Examples {
 fn announces_examples(line: &str) -> bool {
     static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| {
         build(
-            r"^[-*#\s]*(?:(?:common|typical|possible|frequent|usual)\b|(?:examples|signs|indicators) of\b)[^.]{0,40}\b(?:errors?|signs?|indicators?|messages?|symptoms?|failures?|problems?|issues?|pitfalls?)\b[^.]{0,40}:{1,2}[*\s]*$",
+            r"^[-*#\s]*(?:(?:common|typical|possible|frequent|usual)\b|(?:examples|signs|indicators) of\b)[^.]{0,40}\b(?:errors?|signs?|indicators?|messages?|symptoms?|failures?|problems?|issues?|pitfalls?)\b[^.]{0,40}:{1,2}[*\s]*$|^previously\b[^.]{0,60}\b(?:problems?|issues?|errors?|failures?):$|^(?:[^.?]* )?(?:and|then|to) look for(?: (?:the|a|an|any|lines?|messages?|something|errors?|like|such as|following|this|these)){0,4}:{1,2}[*\s]*$",
         )
     });
     REGEX.as_ref().is_some_and(|regex| regex.is_match(line.as_bytes()))
@@ -231,6 +233,7 @@ mod tests {
         assert!(is_explained("'Failed to reset device' | a race | ignore it |"));
         assert!(is_explained("- **Fix a reset that hangs** (#61): the device is not resettable"));
         assert!(is_explained("grep -E 'vfio-pci [0-9a-f:.]+: reset failed'"));
+        assert!(is_explained("qemu-kvm: -device vfio-pci,host=NN:NN.N: vfio: failed to get group X"));
         assert!(!is_explained("'vfio: Unable to power on device, stuck in D3' is what I get"));
         assert!(is_explained(
             "- The VM pauses, and in 'dmesg' you see '[ 1.5] vfio-pci 0000:07:00.0: BAR 0: can't reserve'"
@@ -246,6 +249,13 @@ mod tests {
         let mut examples = Examples::default();
         assert_eq!(lines.map(|line| examples.take(line)), [false, false, true, false, false]);
         assert!(!Examples::default().take("The errors that I get:"));
+        let mut told = Examples::default();
+        assert!(!told.take("and look for:") && told.take("Unknown header type 7f"));
+        assert!(!Examples::default().take("I look for a card that works:"));
+        let mut past = Examples::default();
+        assert!(
+            !past.take("Previously trying that on Xen caused problems:") && past.take("* IOMMU disabled")
+        );
         let mut own = Examples::default();
         assert!(!own.take("My errors:") && !own.take("Unknown header type 7f"));
     }

@@ -232,6 +232,32 @@ pub(super) fn is_logged(line: &str) -> bool {
         line.strip_prefix('[').is_none_or(|rest| rest.trim_start().starts_with(|c: char| c.is_ascii_digit()));
     starts_record(line) && stamp && !NO_LOG.iter().any(|head| line.starts_with(head))
         || is_shell_refusal(line)
+        || is_dumped(line)
+}
+
+/// Whether a line is one of those that the kernel prints below a warning or an oops (`show_regs`, `print_modules`,
+/// `dump_stack_print_info`), without the time that many mails leave out: a list of modules is no prose.
+fn is_dumped(line: &str) -> bool {
+    const HEADS: &[&str] = &[
+        "Modules linked in: ",
+        "WARNING: CPU: ",
+        "WARNING: at ",
+        "Hardware name: ",
+        "Workqueue: ",
+        "RIP: ",
+        "RSP: ",
+        "RAX: ",
+        "Code: ",
+        "Call Trace:",
+        "Call trace:",
+        "---[ end trace",
+        "------------[ cut here",
+    ];
+    let is_cpu = line.strip_prefix("CPU: ").is_some_and(|rest| rest.contains(" PID: "));
+    // A frame is a symbol with its offset and length: `? vfio_pci_ioctl+0x2ea/0xe80 [vfio_pci]`.
+    let symbol = line.strip_prefix("? ").unwrap_or(line).split(' ').next().unwrap_or_default();
+    let is_frame = symbol.split_once("+0x").is_some_and(|(_, rest)| rest.contains("/0x"));
+    is_cpu || is_frame || HEADS.iter().any(|head| line.starts_with(head))
 }
 
 /// Whether a shell says in this line that it knows no such program (`sh: 1: lspci: not found`), which says nothing of what
@@ -450,6 +476,20 @@ mod tests {
         {
             assert!(!is_logged(line), "{line}");
         }
+    }
+
+    #[test]
+    fn what_the_kernel_dumps_is_no_prose_without_its_times_either() {
+        for line in [
+            "Modules linked in: vfio_pci(E) vfio(E) kvm(E) irqbypass(E) [last unloaded: nvmet]",
+            "WARNING: CPU: 14 PID: 59978 at lib/refcount.c:28 refcount_warn_saturate+0x8d/0xf0",
+            "CPU: 14 PID: 59978 Comm: qemu-system-x86 Tainted: G            E     5.8.0-rc1",
+            "? vfio_pci_ioctl+0x2ea/0xe80 [vfio_pci]",
+        ] {
+            assert!(is_logged(line), "{line}");
+        }
+        assert!(!is_logged("CPU: Ryzen 5 3600, the card is not passed"));
+        assert!(!is_logged("Modules are still loaded when the VM starts"));
     }
 
     #[test]

@@ -82,6 +82,17 @@ impl Candidate<'_> {
         self.primaries().all(|clue| catalogue::is_prose(clue.row))
     }
 
+    /// Whether every line that makes it a candidate is a message set in quotation marks or as code, and nothing else: named,
+    /// not pasted.
+    fn is_only_quoted(&self) -> bool {
+        let is_mark = |mark: char| matches!(mark, '\'' | '`');
+        let is_named = |hit: &Hit| hit.text.starts_with(is_mark) && hit.text.ends_with(is_mark);
+        self.counted
+            .iter()
+            .filter(|(clue, _)| clue.role == Role::Primary && !catalogue::is_prose(clue.row))
+            .all(|(_, seen)| seen.hits.iter().all(is_named))
+    }
+
     /// Whether a line that a program printed speaks for a fault on its own.
     fn is_spoken_for(&self) -> bool {
         self.cause.kind == Kind::Fault
@@ -233,8 +244,12 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Opti
         candidate.score -= TOLD_AND_WORKS;
     }
     // What a guide tells of, or what tells what a program is for, is nobody's trouble as long as its writer tells of none.
-    let is_guide = scan.seen("said-guide").is_some() && scan.seen("said-own-trouble").is_none();
-    if cause.kind == Kind::Fault && is_guide && candidate.is_only_prose() {
+    let no_trouble = scan.seen("said-own-trouble").is_none();
+    let is_guide = scan.seen("said-guide").is_some() && no_trouble;
+    // In documentation even a log is an example.
+    let is_document = scan.seen("said-document").is_some() && no_trouble;
+    let is_named = is_guide && (candidate.is_only_prose() || candidate.is_only_quoted());
+    if cause.kind == Kind::Fault && (is_document || is_named) {
         return None;
     }
     if cause.kind == Kind::Fault && scan.seen("said-harmless").is_some() {

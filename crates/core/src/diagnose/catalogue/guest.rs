@@ -142,13 +142,20 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             "Unable to locate a BIOS ROM",
             "nable to locate a BIOS",
-            "Fatal error during GPU init",
             "Invalid PCI ROM",
             "BIOS signature incorrect",
             "xpecting 0xaa55",
         ],
-        r"(?:(?:radeon|amdgpu|nouveau|drm).*)?(?:BIOS ROM|locate a BIOS|GPU init|BIOS signature incorrect)",
+        r"(?:(?:radeon|amdgpu|nouveau|drm).*)?(?:BIOS ROM|locate a BIOS|BIOS signature incorrect)",
         "Linux radeon, amdgpu",
         "the guest's GPU driver finds no video BIOS",
+    ),
+    // Whatever fails on the way ends with it: firmware, discovery, resources.
+    row(
+        "gpu-init-fatal",
+        &["Fatal error during GPU init"],
+        "",
+        "Linux amdgpu_driver_load_kms, radeon_driver_load_kms",
+        "the GPU driver gives up",
     ),
 ];

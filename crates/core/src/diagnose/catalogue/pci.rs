@@ -181,7 +181,8 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "assign-failed-large",
         &["no space for [", "failed to assign", "can't assign; no space"],
-        r"(?:^|[^f] |[^ ])BAR [0-5]\b[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|(?:^|[^f] |[^ ])BAR [0-5] \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign)",
+        // Not of `00:00.0`: root ports of ARM boards have BARs as large as what they decode, which nothing needs.
+        r"(?:\b(?:[1-9a-f][0-9a-f]|0[1-9a-f]):00\.0|:(?:[1-9a-f][0-9a-f]|0[1-9a-f])\.0|\.[1-7]):? (?:BAR [0-5]\b[^\n]*?(?:no space for|failed to assign) \[mem size 0x[1-9a-f][0-9a-f]{7,}|BAR [0-5] \[mem size 0x[1-9a-f][0-9a-f]{7,}[^\]]*\]: (?:can't assign; no space|failed to assign))",
         "Linux pci_assign_resource",
         "no address space is left for a BAR of 256 MiB or more",
     ),

@@ -67,10 +67,19 @@ pub(super) const ROWS: &[Pattern] = &[
             "his script",
             "his repo",
             "his gist",
+            "If you ",
         ],
-        r"\b(?:this|the following) (?:guide|tutorial|walk-?through|how-?to|document|article|script|tool|project|service|repo|repository|readme|gist|page) (?:will|shows?|describes?|explains?|covers?|focus(?:es)?|assumes?|intends?|aims?|helps?|provides?|automates?|documents?|is (?:for|about|intended|meant|a|an|pretty|based))\b|\b(?:goal|aim|purpose|intention|intent|scope) of this (?:guide|tutorial|document|article|script|tool|project|repo|repository|gist)\b|\bhere'?s how to\b|\bin this (?:guide|tutorial|article|walk-?through) (?:we|i|you)\b",
+        r"\b(?:this|the following) (?:guide|tutorial|walk-?through|how-?to|document|article|script|tool|project|service|repo|repository|readme|gist|page) (?:will|shows?|describes?|explains?|covers?|focus(?:es)?|assumes?|intends?|aims?|helps?|provides?|automates?|documents?|is (?:for|about|intended|meant|a|an|pretty|based))\b|\b(?:goal|aim|purpose|intention|intent|scope) of this (?:guide|tutorial|document|article|script|tool|project|repo|repository|gist)\b|\bhere'?s how to\b|\bin this (?:guide|tutorial|article|walk-?through) (?:we|i|you)\b|^if you (?:get|got|see|saw|encounter|receive|have) (?:this|that|the above) (?:error|message|warning|line)\b.{0,60}\b(?:use|run|add|set|try|do|execute)\b",
         "reports",
         "the text is a guide or tells what a program is for",
+    ),
+    // Markup that documentation is written in, and no post.
+    row(
+        "said-document",
+        &[".. code-block::", ".. note::", ".. warning::", ".. important::", ".. parsed-literal::", ".. _"],
+        r"^\.\. (?:code-block|note|warning|important|parsed-literal)::|^\.\. _[\w -]+:(?:$| http)",
+        "reStructuredText",
+        "the text is a page of documentation",
     ),
     row(
         "said-own-trouble",

@@ -113,6 +113,14 @@ pub(super) const ROWS: &[Pattern] = &[
         "Xen allocate_pirq",
         "the domain has used up its interrupt numbers",
     ),
+    // Of all that mapping an interrupt can fail of, the search for a free number is what ends with ENOSPC.
+    row(
+        "xen-map-irq-full",
+        &["map irq failed -28", "map pirq failed -28", "nabling MSI-X for guest", "nabling MSI for guest"],
+        r"map p?irq failed -28\b|guest (?:(?P<domain>\d+)|\S+): err -28\b",
+        "Linux xen_initdom_setup_msi_irqs, xen_pcibk_enable_msi; Xen get_free_pirq",
+        "Xen found no free interrupt number for the device",
+    ),
     row(
         "xen-map-irq",
         &[

@@ -17,6 +17,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("no-rom", 0.1).with(&["said-fails", "rom-signature"]),
         primary("code-43", 0.8).with(&["no-rom"]).unless(&["code-43-gone"]),
         supporting("no-rom", 0.8),
+        supporting("gpu-init-fatal", 0.4),
         supporting("said-fails", 0.6),
         supporting("nvidia-gpu", 0.2).with(&["said-fails"]),
         against("said-works", 1.6),

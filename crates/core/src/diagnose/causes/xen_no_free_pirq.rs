@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("xen-no-free-pirq"),
     clues: &[
         primary("xen-no-free-pirq", 4.8),
+        primary("xen-map-irq-full", 2.8),
         primary("told-guest-irqs", 2.4),
         supporting("xen-guest-irqs", 0.8),
     ],
