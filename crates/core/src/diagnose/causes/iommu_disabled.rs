@@ -34,6 +34,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("sysfs-no-groups", 3.0),
         primary("said-iommu-off", 0.9).with(&["passthrough-named"]).unless(&["un-vfio-user"]),
         primary("ivrs-error", 1.4),
+        // Who has a machine of the last ten years has one to switch on.
+        primary("said-off-or-unsupported", 1.8),
         supporting("igfx-off", 0.8),
         against("vtd-on", 1.6),
         against("group-added", 1.2),

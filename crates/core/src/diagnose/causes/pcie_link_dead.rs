@@ -18,6 +18,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("link-not-active", 2.7),
         primary("link-down", 1.8),
         primary("link-train-failed", 1.8),
+        supporting("link-train-failed", 0.6),
         primary("not-ready-bus", 2.6),
         primary("not-ready-bus-wait", 1.2).times(3),
         primary("header-7f", 1.2),
