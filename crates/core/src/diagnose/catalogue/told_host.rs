@@ -33,6 +33,32 @@ pub(super) const ROWS: &[Pattern] = &[
         "a mediated device is said to be missing",
     ),
     told(
+        "told-mdev-types",
+        &[
+            &[
+                "mdevctl types",
+                "mdev_supported_types",
+                "mdev types",
+                "mdev profiles",
+                "vgpu types",
+                "vgpu profiles",
+            ],
+            &[
+                "nothing",
+                "empty",
+                "no output",
+                "not there",
+                "missing",
+                "not show",
+                "doesn't show",
+                "no such file",
+                "are no",
+                "any types",
+            ],
+        ],
+        "the card offers no kinds of mediated devices",
+    ),
+    told(
         "told-address-width",
         &[
             &["iommu", "iova", "vt-d", "dmar"],

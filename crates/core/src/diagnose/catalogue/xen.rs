@@ -176,8 +176,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "xen-not-assignable",
-        &["is not assignable", "not assignable", "pci-assignable-add", "PCI device is not assignable"],
-        r"(?:(?P<device>[0-9a-f:.]{6,12}) )?is not assignable|not assignable|not owned by pciback",
+        &["not assignable"],
+        r"(?:(?P<device>[0-9a-f:.]{6,12})|(?:pci|host|xen|dom0)\b.{0,40}|libxl.{0,80}) (?:is|are|was) not assignable",
         "libxl__device_pci_add",
         "the device was not made assignable in dom0",
     ),
@@ -187,6 +187,13 @@ pub(super) const ROWS: &[Pattern] = &[
         r"not owned|backend and pci-stub don't own",
         "xend, libxl",
         "pciback does not hold the device",
+    ),
+    row(
+        "qubes-no-device",
+        &["does not exist"],
+        r"^.{0,160}\bpci[ -]device (?:<qubes\.\S+ object at \w+>|(?:dom0:)?(?P<device>%B)|dom0:\S+) does not exist",
+        "Qubes OS qubes/vm: start",
+        "there is no device at the configured address",
     ),
     row(
         "xen-pciback-missing",
