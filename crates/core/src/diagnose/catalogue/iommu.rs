@@ -32,9 +32,12 @@ pub(super) const ROWS: &[Pattern] = &[
             "Unsupported DMAR",
             "DMAR table is broken",
             "Invalid 0-length structure",
+            "Invalid DMAR haw",
+            "Unable to map DMAR",
+            "Can't validate DRHD address",
         ],
         "",
-        "Linux dmar.c parse_dmar_table",
+        "Linux dmar.c parse_dmar_table, dmar_validate_one_drhd",
         "a record of the DMAR table is malformed",
     ),
     row(
@@ -168,6 +171,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the IVRS table cannot be used",
     ),
     row(
+        "amd-mmio-taken",
+        &["AMD-Vi: Can not reserve memory region", "AMD-Vi: This is a BIOS bug"],
+        "",
+        "Linux iommu_map_mmio_space",
+        "something else lies where the IVRS table puts the IOMMU",
+    ),
+    row(
         "amd-iommu-off",
         &["AMD-Vi: Disable IOMMU", "AMD IOMMU disabled", "IOMMU not currently supported when SME"],
         "",
@@ -218,16 +228,22 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "dma-fault-smmu",
-        &["Unhandled context fault"],
-        r"context fault.*iova=(?:0x)?(?P<address>[0-9a-f]+)",
-        "Linux arm_smmu_context_fault",
+        // SMMUv3 numbers its events (0x10 F_TRANSLATION to 0x13 F_PERMISSION) and names them since 6.15.
+        &["Unhandled context fault", "smmu", "SMMU"],
+        r"context fault.*iova=(?:0x)?(?P<address>[0-9a-f]+)|arm-smmu-v3 \S+ event 0x1[0-3] received|arm-smmu-v3 \S+ event: F_(?:TRANSLATION|ADDR_SIZE|ACCESS|PERMISSION)\b",
+        "Linux arm_smmu_context_fault, arm_smmu_dump_event",
         "the SMMU refused a DMA",
     ),
     row(
         "ats-timeout-intel",
-        &["nvalidation Time-out Error", "qi_submit_sync", "Device-TLB invalidation"],
-        r"Time-?out Error|ITE|timed? ?out",
-        "Linux qi_dump_fault",
+        &[
+            "nvalidation Time-out Error",
+            "qi_submit_sync",
+            "Device-TLB invalidation",
+            "ATC invalidate timeout",
+        ],
+        r"Time-?out Error|ITE|timed? ?out|CMDQ error .{0,30}timeout",
+        "Linux qi_dump_fault, arm_smmu_cmdq_skip_err",
         "a device did not answer an ATS invalidation in time",
     ),
     row(
@@ -239,9 +255,9 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "amd-completion-timeout",
-        &["ompletion-Wait loop timed out"],
+        &["ompletion-Wait loop timed out", "AMD-Vi: Command buffer timeout"],
         "",
-        "Linux wait_on_sem",
+        "Linux wait_on_sem, __iommu_queue_command_sync",
         "the AMD IOMMU waits for an invalidation that never completes",
     ),
     row(
@@ -342,5 +358,26 @@ pub(super) const ROWS: &[Pattern] = &[
         r" at drivers/(?:iommu/|vfio/vfio_iommu)|(?:ip: ?(?:0010:)?|ip  |pc : |pc is at )(?:\[<[0-9a-f]+>\] )*(?:amd_iommu|intel_iommu|intel_pasid|domain_(?:unmap|context|flush|update_iommu)|device_(?:to_iommu|block_translation)|iommu_|__iommu|iommufd_|iopt_|dma_pte|pfn_to_dma_pte|fetch_pte|alloc_pte|v1_alloc_pte|increase_address_space|qi_submit|cache_tag_|arm_smmu|dmar_|vfio_iommu_type1|vfio_(?:unmap_unpin|dma_do_|pin_pages_remote))",
         "Linux BUG/WARN in drivers/iommu",
         "the kernel itself failed inside its IOMMU driver",
+    ),
+    row(
+        "dma-pte-set",
+        &["DMA PTE for vPFN"],
+        r"already set",
+        "Linux __domain_mapping",
+        "the IOMMU driver maps an address that it believes to be mapped already",
+    ),
+    row(
+        "dte-illegal",
+        &["ILLEGAL_DEV_TABLE_ENTRY"],
+        r"ILLEGAL_DEV_TABLE_ENTRY(?:.*?device=(?P<device>%B))?",
+        "Linux iommu_print_event",
+        "the IOMMU finds what its driver wrote of a device invalid",
+    ),
+    row(
+        "dmar-panic",
+        &["DMAR hardware is malfunctioning"],
+        "",
+        "Linux IOMMU_WAIT_OP",
+        "a register of the IOMMU did not change as the driver waited for, and the kernel gave up",
     ),
 ];

@@ -164,7 +164,11 @@ pub(super) const ROWS: &[Pattern] = &[
             &[
                 "fell off the bus",
                 "fallen off the bus",
-                "link down",
+                // A network card's link is up and down as its cable is.
+                "pcie link down",
+                "pci link down",
+                "link is down",
+                "link went down",
                 "dead link",
                 "no link",
                 "link training",
@@ -350,7 +354,7 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-kernel",
         &[
-            &["kernel"],
+            &["kernel", "git bisect", "-rc1", "-rc2", "-rc3", "-rc4", "-rc5", "-rc6", "-rc7"],
             &[
                 "regress",
                 "bisect",

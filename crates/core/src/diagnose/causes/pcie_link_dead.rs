@@ -15,6 +15,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("egpu-named", 4.0).unless(&["passthrough-named", "hostpci-option", "header-127"]),
         against("power-own-driver", 1.4).unless(&["power-passed"]),
         primary("fell-off-bus", 2.9),
+        primary("said-card-lost", 2.6),
         primary("link-not-active", 2.7),
         primary("link-down", 1.8),
         primary("link-train-failed", 1.8),
