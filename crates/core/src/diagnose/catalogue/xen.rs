@@ -39,6 +39,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the hypervisor runs without interrupt remapping",
     ),
     row(
+        "xen-ivhd-error",
+        &["IVHD Error:", "IVMD Error:", "AMD-Vi: Error: IVHD", "AMD-Vi: Error: IVMD"],
+        "",
+        "Xen parse_ivhd_device_special, parse_ivmd_block",
+        "Xen finds a record of the IVRS table invalid",
+    ),
+    row(
         "xen-dmar-failed",
         &["Failed to parse ACPI DMAR", "arse ACPI DMAR"],
         "",
@@ -118,6 +125,8 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             "map irq failed",
             "xc_physdev_map_pirq",
+            "xc_domain_irq_permission irq",
+            "xc_domain_gsi_permission irq",
             "apping machine irq",
             "Mapping irq failed",
             "map pirq failed",
@@ -135,7 +144,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "irq_map",
             "can't create irq for msi",
         ],
-        r"Mapping machine irq.*failed|Binding of (?:MSI )?interrupt.*failed|Mapping of MSI|Can not map MSI|frontend enable msi|enable msi get err|xc_physdev_map_pirq|(?:irq|pirq).*?(?:failed|error|invalid|rc|-\d|=\s*-)|invalid pirq|create irq for msi",
+        r"Mapping machine irq.*failed|Binding of (?:MSI )?interrupt.*failed|Mapping of MSI|Can not map MSI|frontend enable msi|enable msi get err|xc_physdev_map_pirq|xc_domain_(?:irq|gsi)_permission irq=\d+|(?:irq|pirq).*?(?:failed|error|invalid|rc|-\d|=\s*-)|invalid pirq|create irq for msi",
         "Linux xen_register_pirq, libxl, QEMU xen_pt, Xen map_domain_pirq",
         "Xen could not map an interrupt of the device",
     ),
@@ -183,8 +192,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "xen-not-owned",
-        &["is not owned by pciback", "not owned by pciback", "owned by pciback", "don't own "],
-        r"not owned|backend and pci-stub don't own",
+        &["not owned by pciback", "owned by pciback", "don't own ", "is not assigned to pciback"],
+        r"not owned|not assigned to pciback|backend and pci-stub don't own",
         "xend, libxl",
         "pciback does not hold the device",
     ),

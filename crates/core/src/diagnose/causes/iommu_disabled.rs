@@ -28,6 +28,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("bind-einval", 1.2),
         primary("devbind-einval", 3.0),
         primary("xen-iov-off", 3.2),
+        against("xen-ivhd-error", 2.5),
         primary("xen-no-iommu", 4.0),
         primary("qubes-no-iommu", 2.4).unless(&["xen-dmar-failed"]),
         primary("xen-no-passthrough", 3.0),
