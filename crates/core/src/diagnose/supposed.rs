@@ -26,8 +26,10 @@ pub(super) fn is_echo(line: &str) -> bool {
 /// Whether a sentence reports no failure, whatever failures it names: a guide supposes them, a check has passed.
 pub(super) fn is_no_report(sentence: &str) -> bool {
     const PASSED: &[&str] = &["[OK]", "[ OK ]", "[Success]", "[PASS]", "\u{2713}", "\u{2714}", "\u{2705}"];
+    // QEMU's advice after every failure to get a device of a group (vfio_get_device), whatever the failure is.
+    const ADVICE: &str = "bound to vfio-<bus> or pci-stub and not already in use";
     let sentence = sentence.trim_start();
-    is_supposed(sentence) || PASSED.iter().any(|mark| sentence.starts_with(mark))
+    is_supposed(sentence) || sentence.contains(ADVICE) || PASSED.iter().any(|mark| sentence.starts_with(mark))
 }
 
 /// Whether a sentence tells what its reader may meet, not what its writer met.

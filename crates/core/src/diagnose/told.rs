@@ -15,6 +15,15 @@ use super::words::Words;
 /// How many sentences in a row are near each other.
 const NEAR: usize = 3;
 
+/// Whether a word stands inside of a name that a program gives: `nvidia_vgpu_vfio`, `IommuDmaMap`.
+fn is_in_identifier(before: &str, after: &str) -> bool {
+    let is_hump = |after: &str| {
+        let mut letters = after.chars();
+        letters.next().is_some_and(char::is_uppercase) && letters.next().is_some_and(char::is_lowercase)
+    };
+    before.ends_with('_') || is_hump(after)
+}
+
 /// Shortest piece that counts as a sentence, in bytes; abbreviations and list numbers end no sentence.
 const SENTENCE: usize = 24;
 
@@ -69,7 +78,9 @@ impl Told {
             known.words.each(sentence, |word, range| {
                 let before = sentence.get(..range.start).unwrap_or_default();
                 let Some(owner) = known.owners.get(word) else { return };
-                let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+                let after = sentence.get(range.end..).unwrap_or_default();
+                let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric())
+                    && !is_in_identifier(before, after);
                 let says_other = names_cpu_model(before)
                     || is_of_nothing(before)
                     || owner.is_failure && is_negated(before);

@@ -31,6 +31,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "guest memory cannot be pinned",
     ),
     row(
+        "mon-map-efault",
+        &["IommuDmaMap", "guest memory map into iommu table"],
+        r"(?:\(14\)|error 14\b|bad address)",
+        "rust-vmm VfioContainer::vfio_dma_map",
+        "the pages behind a range cannot be pinned",
+    ),
+    row(
         "mon-map-enospc",
         &["IommuDmaMap", "guest memory map into iommu table", "up DMA remapping"],
         r"(?:\(28\)|error 28\b|no space left)",

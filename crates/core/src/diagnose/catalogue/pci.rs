@@ -112,6 +112,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the GPU no longer answers on the bus",
     ),
     row(
+        "said-card-lost",
+        &["掉卡", "掉總線", "掉总线"],
+        "",
+        "reports",
+        "the card is said to have fallen off the bus",
+    ),
+    row(
         "d0-inaccessible",
         // `config space inaccessible` from 5.4 to 5.18.
         &["device inaccessible", "config space inaccessible"],
@@ -276,8 +283,9 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "cant-enable-unassigned",
-        &["can't enable device"],
-        r"(?:not claimed|not assigned|can't enable device: BAR)",
+        // `device not available (can't reserve [mem …])` up to 3.16, `(can't reserve …)` with the unclaimed BAR's range.
+        &["can't enable device", "device not available (can't reserve"],
+        r"(?:not claimed|not assigned|can't enable device: BAR|device not available)",
         "Linux pci_enable_resources",
         "the device cannot be enabled because a BAR has no addresses",
     ),

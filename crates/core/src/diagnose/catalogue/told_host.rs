@@ -33,6 +33,32 @@ pub(super) const ROWS: &[Pattern] = &[
         "a mediated device is said to be missing",
     ),
     told(
+        "told-mdev-types",
+        &[
+            &[
+                "mdevctl types",
+                "mdev_supported_types",
+                "mdev types",
+                "mdev profiles",
+                "vgpu types",
+                "vgpu profiles",
+            ],
+            &[
+                "nothing",
+                "empty",
+                "no output",
+                "not there",
+                "missing",
+                "not show",
+                "doesn't show",
+                "no such file",
+                "are no",
+                "any types",
+            ],
+        ],
+        "the card offers no kinds of mediated devices",
+    ),
+    told(
         "told-address-width",
         &[
             &["iommu", "iova", "vt-d", "dmar"],
@@ -138,7 +164,11 @@ pub(super) const ROWS: &[Pattern] = &[
             &[
                 "fell off the bus",
                 "fallen off the bus",
-                "link down",
+                // A network card's link is up and down as its cable is.
+                "pcie link down",
+                "pci link down",
+                "link is down",
+                "link went down",
                 "dead link",
                 "no link",
                 "link training",
@@ -324,7 +354,7 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-kernel",
         &[
-            &["kernel"],
+            &["kernel", "git bisect", "-rc1", "-rc2", "-rc3", "-rc4", "-rc5", "-rc6", "-rc7"],
             &[
                 "regress",
                 "bisect",

@@ -181,8 +181,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "pat-conflict",
-        &["conflicting memory types", "reserve_memtype failed", "freeing invalid memtype"],
-        r"(?:qemu|KVM|vfio|x86/PAT|reserve_memtype|memtype)",
+        &["conflicting memory types", "reserve_memtype failed", "ioremap error for"],
+        r"(?:qemu|KVM|vfio|x86/PAT|reserve_memtype|memtype|ioremap error for 0x[0-9a-f]+-)",
         "Linux x86/mm/pat",
         "a leftover mapping of a host driver has another cache type",
     ),

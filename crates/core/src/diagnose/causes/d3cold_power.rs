@@ -33,6 +33,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("fell-off-bus", 2.0),
         against("link-down", 1.5),
         against("link-not-active", 1.5),
+        against("link-train-failed", 1.5),
         against("not-ready-bus", 1.2),
         against("not-ready-flr", 2.5),
         against("aer-fatal", 0.8),

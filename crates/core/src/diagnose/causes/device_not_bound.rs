@@ -38,6 +38,7 @@ pub(super) const CAUSE: Cause = Cause {
         // A mediated device has its group only once vfio_mdev has it (mdev_probe, mdev_attach_iommu).
         primary("no-iommu-group", 5.5).with(&["mdev-driver-named"]),
         against("no-iommu-group", 3.0),
+        against("said-card-lost", 2.0),
         against("pve-no-iommu", 3.0),
         against("sysfs-no-groups", 2.5),
         against("said-iommu-off", 1.2),

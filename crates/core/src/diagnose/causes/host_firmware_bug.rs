@@ -16,6 +16,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("agesa", 1.8).with(&["reset-recovery"]),
         primary("bios-fixed", 1.6),
         primary("ivrs-error", 1.6),
+        primary("amd-mmio-taken", 2.0),
+        primary("xen-ivhd-error", 3.2),
         primary("dma-fault-intr", 1.6),
         primary("no-intx-route", 0.3),
         primary("dmar-bad-rmrr", 0.5),

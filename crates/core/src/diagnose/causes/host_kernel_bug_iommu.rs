@@ -10,6 +10,10 @@ pub(super) const CAUSE: Cause = Cause {
     rule: None,
     clues: &[
         primary("iommu-oops", 3.0),
+        primary("dmar-panic", 3.0),
+        primary("dma-pte-set", 2.6),
+        primary("dte-illegal", 2.2),
+        primary("told-kernel", 3.0).with(&["dma-fault-smmu"]),
         primary("smt-kernel-regress", 1.8),
         supporting("un-panic", 0.2),
         against("un-program-panic", 2.0),

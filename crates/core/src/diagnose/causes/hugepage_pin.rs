@@ -11,6 +11,7 @@ pub(super) const CAUSE: Cause = Cause {
     clues: &[
         primary("hugepage-cma", 2.6),
         primary("map-efault", 2.0).unless(&["ioas-map-bar"]),
+        primary("mon-map-efault", 2.0),
         primary("map-ebusy", 1.6),
         primary("pin-failed", 1.0).unless(&["memlock-kernel", "ioas-map-bar"]),
         against("memlock-kernel", 2.0),

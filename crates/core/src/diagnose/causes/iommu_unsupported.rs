@@ -14,6 +14,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("said-unsupported", 1.8),
         against("told-iommu-param", 1.5),
         against("noiommu-named", 2.0),
+        against("said-off-or-unsupported", 2.0),
         supporting("host-no-passthrough", 0.5),
         supporting("pve-no-iommu", 0.5),
         primary("told-no-iommu-hardware", 1.9),

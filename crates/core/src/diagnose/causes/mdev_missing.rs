@@ -8,7 +8,7 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The mediated device (vGPU) of the configuration does not exist on the host.",
     kind: Kind::Fault,
     rule: None,
-    clues: &[primary("mdev-missing", 3.2), primary("told-mdev", 2.0)],
+    clues: &[primary("mdev-missing", 3.2), primary("told-mdev", 2.0), primary("told-mdev-types", 2.0)],
     look_alikes: &[
         LookAlike {
             cause: "device-not-bound",

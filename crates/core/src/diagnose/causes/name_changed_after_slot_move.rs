@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("pve-no-vf", 1.6),
         primary("no-host-device", 2.4),
         primary("pci-not-found", 2.0),
+        primary("qubes-no-device", 2.4),
         primary("pve-no-device", 3.0),
         primary("hostdev-missing", 2.0),
         primary("device-moved", 1.2),

@@ -1,6 +1,6 @@
 //! `xen-pciback-not-loaded`: the xen-pciback module is not loaded in dom0.
 
-use crate::diagnose::cause::{Cause, Kind, LookAlike, primary};
+use crate::diagnose::cause::{Cause, Kind, LookAlike, against, primary};
 
 /// See the module's introduction.
 pub(super) const CAUSE: Cause = Cause {
@@ -8,7 +8,11 @@ pub(super) const CAUSE: Cause = Cause {
     definition: "The xen-pciback module is not loaded in dom0.",
     kind: Kind::Fault,
     rule: None,
-    clues: &[primary("xen-pciback-missing", 4.4)],
+    clues: &[
+        primary("xen-pciback-missing", 4.4),
+        // A module is loaded with a word; a hypervisor without an IOMMU passes nothing all the same.
+        against("xen-iov-off", 2.0).unless(&["xen-iov-on"]),
+    ],
     look_alikes: &[LookAlike {
         cause: "xen-not-assignable",
         tell: "then the module is there and the device not in its list",
