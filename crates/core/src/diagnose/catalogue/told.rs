@@ -226,6 +226,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "less-than-3",
                 "under 3",
                 "below 3",
+                "too much ram",
+                "too much memory",
                 "more than 2",
                 "more than 3",
                 "over 3",

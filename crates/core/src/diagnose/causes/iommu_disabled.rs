@@ -36,6 +36,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("ivrs-error", 1.4),
         supporting("igfx-off", 0.8),
         against("vtd-on", 1.6),
+        against("said-iommu-on", 1.2).unless(&["said-iommu-off", "told-iommu-off"]),
         against("group-added", 1.2),
         against("group-not-viable", 3.0),
         against("dmar-parse-failed", 2.0),
