@@ -489,6 +489,23 @@ pub(super) const ROWS: &[Pattern] = &[
         "the device is said to have no reset",
     ),
     told(
+        "told-bus-reset",
+        &[
+            &["bus reset", "hot reset"],
+            &[
+                "broken link",
+                "link does not",
+                "link doesn't",
+                "link down",
+                "removing power",
+                "never return",
+                "not come back",
+            ],
+            HANDED,
+        ],
+        "the device is said not to survive a reset of its bus",
+    ),
+    told(
         "told-amd-reset",
         &[
             RADEON,

@@ -273,6 +273,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "split up",
                 "split the",
                 "single iommu group",
+                "groups are identical",
+                "group is identical",
             ],
             &[
                 "must",
@@ -284,6 +286,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "not viable",
                 "not possible",
                 "prevents pass",
+                "prevents us",
+                "prevents me",
                 "not able",
                 "requires entire",
                 "requires all",
