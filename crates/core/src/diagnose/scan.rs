@@ -11,6 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::catalogue::{self, Pattern};
 use super::held::Held;
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
+use super::source::{self, Patch};
 use super::supposed::{self, Examples};
 use super::text::{self, LINE_CAP, OVERLAP};
 use super::told::{self, Told};
@@ -48,6 +49,7 @@ pub(super) struct Scan {
     told: Told,
     examples: Examples,
     held: Held,
+    patch: Patch,
 }
 
 impl Scan {
@@ -67,6 +69,7 @@ impl Scan {
     /// Begins one more input and says which it is.
     pub(super) fn begin(&mut self, name: &str) -> usize {
         self.names.push(name.to_owned());
+        self.patch = Patch::default();
         self.names.len() - 1
     }
 
@@ -109,8 +112,14 @@ impl Scan {
 
     fn match_window(&mut self, lines: &Lines<'_>, window: &Window, span: Span, prose: Prose) {
         let prose = prose == Prose::Heard;
+        let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
         let is_example = prose && self.examples.take(&window.own);
-        if supposed::is_echo(&window.own) || is_example || prose && supposed::is_explained(&window.own) {
+        let is_code = prose && self.patch.take(raw) || source::is_print_call(&window.own);
+        if supposed::is_echo(&window.own)
+            || is_code
+            || is_example
+            || prose && supposed::is_explained(&window.own)
+        {
             return;
         }
         if prose {
@@ -121,7 +130,6 @@ impl Scan {
         rows.extend(boundary);
         rows.sort_unstable();
         rows.dedup();
-        let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
         let logged = text::is_logged(&window.own) || text::is_listed(raw, &window.own);
         let said = prose && !logged && !supposed::is_no_report(&window.own);
         if prose && !logged {

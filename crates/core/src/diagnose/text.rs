@@ -336,6 +336,13 @@ fn starts_record(line: &str) -> bool {
         "vfio: ",
         "vfio 0",
         "libxl",
+        // Lines of a trace, which many consoles show without a stamp.
+        "------------[ cut here",
+        "---[ end trace",
+        "Modules linked in:",
+        "Hardware name: ",
+        "Call Trace:",
+        "RIP: 0",
         "libvirt: ",
         "Verify all devices in group",
         "Please ensure all devices within",

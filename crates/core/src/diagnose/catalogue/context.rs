@@ -389,6 +389,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the program that runs VMs on the host is named",
     ),
     row(
+        "failover-pair",
+        &["failover_pair_id", "net_failover", "NET_FAILOVER", "<teaming type="],
+        "",
+        "QEMU virtio-net failover, libvirt, Linux net_failover",
+        "QEMU unplugs the device for a migration and plugs it in after it",
+    ),
+    row(
         "vm-named",
         &[
             "VM",

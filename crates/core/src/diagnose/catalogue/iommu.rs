@@ -219,6 +219,21 @@ pub(super) const ROWS: &[Pattern] = &[
         "Linux amd_iommu_report_page_fault, Xen parse_event_log_entry",
         "the IOMMU refused a DMA of a device",
     ),
+    // 0xfdf8000000 to 0xfdf8ffffff of HyperTransport's address map is interrupts; the event has the address with its sign.
+    row(
+        "amd-fault-interrupt",
+        &["IO_PAGE_FAULT"],
+        r"IO_PAGE_FAULT.*address=0x0*(?:ffffff)?fdf8[0-9a-f]{6}\b",
+        "Linux amd_iommu_report_page_fault",
+        "what the IOMMU refused of a device was an interrupt",
+    ),
+    row(
+        "amd-legacy-interrupts",
+        &["amd_iommu_intr=legacy", "amd_iommu_guest_ir=legacy"],
+        "",
+        "Linux amd_iommu_intr_setup, parse_amd_iommu_intr",
+        "interrupts go to VMs through the hypervisor, not through the IOMMU",
+    ),
     row(
         "dma-fault-own-driver",
         &["IO_PAGE_FAULT"],

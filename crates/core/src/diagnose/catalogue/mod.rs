@@ -150,6 +150,8 @@ pub(super) fn is_of_machine(id: &str) -> bool {
         "dma-fault-intel",
         "dma-fault-intr",
         "dma-fault-amd",
+        "amd-fault-interrupt",
+        "amd-legacy-interrupts",
         "dma-fault-smmu",
         "ats-timeout-intel",
         "ats-timeout-amd",

@@ -39,6 +39,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the device came back after a reset",
     ),
     row(
+        "no-bus-reset-quirk",
+        &["quirk_no_bus_reset", "avoid bus reset"],
+        "",
+        "Linux drivers/pci/quirks.c: quirk_no_bus_reset, reports",
+        "the model is known not to come back after a reset of its bus",
+    ),
+    row(
         "not-ready-bus",
         &[
             "ms after bus reset; giving up",

@@ -333,6 +333,20 @@ pub(super) const ROWS: &[Pattern] = &[
         "a host driver takes the device before or after vfio-pci",
     ),
     row(
+        "guest-driver-takes",
+        &["guest", "VM", "macOS", "Windows"],
+        r"drivers?\b.{0,30}(?:grabs?|takes?|claims?|binds?)\b.{0,40}\b(?:guest|vm|macos|windows)\b|\b(?:guest|vm|macos|windows)(?:'s)?(?: \w+){0,2} drivers?\b.{0,30}(?:grabs?|takes?|claims?|binds?)\b",
+        "reports",
+        "a driver of the guest takes the device",
+    ),
+    row(
+        "said-iommu-on",
+        &["IOMMU", "iommu", "VT-d", "vt-d", "AMD-Vi"],
+        r"\b(?:iommu|vt-?d|amd-vi)(?: groups?)? (?:is|are) (?:(?:already|both|clearly|definitely|now|obviously|properly|correctly|of course|showing up) )?(?:active|enabled|(?:turned |switched )?on\b|correct|working|fine)",
+        "reports",
+        "the IOMMU is said to be on",
+    ),
+    row(
         "busy-unbind",
         &["unbind", "unload", "rmmod"],
         r"(?:echo|unbind).{0,80}(?:hang|hung|freez|stuck|never return|blocks|forever|resource busy)|(?:hang|hung|freez|stuck|blocks)\w*.{0,40}unbind|(?:can(?:no|')t|unable to|could not|won't) (?:unload|remove|rmmod).{0,60}(?:drm|nvidia|amdgpu|nouveau|module|driver|used)",

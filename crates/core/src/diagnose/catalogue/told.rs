@@ -226,6 +226,8 @@ pub(super) const ROWS: &[Pattern] = &[
                 "less-than-3",
                 "under 3",
                 "below 3",
+                "too much ram",
+                "too much memory",
                 "more than 2",
                 "more than 3",
                 "over 3",
@@ -497,6 +499,23 @@ pub(super) const ROWS: &[Pattern] = &[
             DEVICE,
         ],
         "the device is said to have no reset",
+    ),
+    told(
+        "told-bus-reset",
+        &[
+            &["bus reset", "hot reset"],
+            &[
+                "broken link",
+                "link does not",
+                "link doesn't",
+                "link down",
+                "removing power",
+                "never return",
+                "not come back",
+            ],
+            HANDED,
+        ],
+        "the device is said not to survive a reset of its bus",
     ),
     told(
         "told-amd-reset",

@@ -29,6 +29,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "an emulated device behind the vfio-user protocol, which no IOMMU has a part in",
     ),
     row(
+        "un-userspace-driver",
+        &["userspace nvme driver", "user space nvme driver", "userspace driver", "user-space driver"],
+        "",
+        "reports",
+        "a program of the writer's own drives the device, and maps its memory itself",
+    ),
+    row(
         "un-image-lock",
         &[
             "ailed to get \"write\" lock",

@@ -103,6 +103,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "a device is bound to vfio-pci by hand",
     ),
     row(
+        "new-id-exists",
+        &["write error: File exists", "vfio-pci/new_id: File exists"],
+        "",
+        "Linux new_id_store, by the shell that writes to it",
+        "the driver knows the model already and looked at its devices when it was told of it",
+    ),
+    row(
         "bind-enodev",
         &["write error: No such device", "vfio-pci/bind: No such device"],
         r"(?:vfio|bind|unbind|new_id).*No such device",

@@ -16,6 +16,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "Xen iommu_setup",
         "the hypervisor runs without an IOMMU",
     ),
+    row(
+        "pcifront-unclaimed",
+        &["Could not claim resource"],
+        r"pcifront.*could not claim resource (?P<device>%B)",
+        "Linux pcifront_claim_resource",
+        "a BAR of the device lies where the guest has something else, its own memory for one",
+    ),
     // Qubes OS says so wherever Xen runs without one, and its installer likewise.
     row(
         "qubes-no-iommu",

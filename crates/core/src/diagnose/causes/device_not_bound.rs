@@ -27,6 +27,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("bind-enodev", 1.4),
         primary("own-not-taken", 1.4),
         primary("bind-ebusy", 2.8).with(&["bind-written"]),
+        // A model is looked for once, when it is made known; devices that are unbound later have to be bound one by one.
+        primary("new-id-exists", 1.6).with(&["bind-written"]).unless(&["said-works"]),
         primary("probe-22", 0.6),
         // With an IOMMU it is the device that vfio-pci does not take: a bridge, a denied model.
         primary("probe-22", 1.6).with(&["group-added"]),

@@ -20,6 +20,8 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("said-sibling", 1.4),
         supporting("said-fails", 0.2),
         against("iommu-oops", 1.5),
+        against("un-userspace-driver", 1.2),
+        against("amd-fault-interrupt", 1.6),
         against("bios-fixed", 0.8),
         against("smt-kernel-regress", 1.5),
         against("rmrr-direct-mapping", 1.0),

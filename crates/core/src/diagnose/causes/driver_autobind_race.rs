@@ -10,7 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: Some("driver-binds-first"),
     clues: &[
         primary("bind-failed-busy", 2.6),
-        primary("mixed-driver-return", 1.2).with(&["passthrough-named"]),
+        primary("mixed-driver-return", 1.2).with(&["passthrough-named"]).unless(&["guest-driver-takes"]),
         supporting("open-group-enoent", 0.4),
         supporting("bind-enodev", 0.6),
         supporting("group-not-viable", 0.2),

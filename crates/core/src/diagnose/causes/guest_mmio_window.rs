@@ -13,6 +13,8 @@ pub(super) const CAUSE: Cause = Cause {
         primary("ovmf-resources", 2.6),
         primary("edk2-conflict", 2.6),
         primary("xen-mmio-hole", 2.6),
+        // A PV guest sees the addresses of the host; its memory map must leave them free (`e820_host=1`).
+        primary("pcifront-unclaimed", 3.0),
         primary("phys-bits", 2.4),
         primary("assign-failed", 1.8).with(&["guest-hypervisor"]).cured_by(&["bar-assigned"]),
         primary("assign-failed-large", 3.2).with(&["guest-hypervisor"]).cured_by(&["bar-assigned"]),

@@ -22,6 +22,8 @@ pub(super) const CAUSE: Cause = Cause {
         against("told-address-width", 1.6),
         against("iommu-width-kernel", 2.0),
         primary("told-kernel", 1.5),
+        primary("amd-fault-interrupt", 1.2),
+        primary("amd-legacy-interrupts", 2.4).with(&["amd-fault-interrupt"]),
         primary("told-kernel", 3.0).with(&["dma-fault-intel"]),
         primary("told-kernel", 3.0).with(&["dma-fault-amd"]),
     ],

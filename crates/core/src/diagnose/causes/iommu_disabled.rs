@@ -39,6 +39,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("said-off-or-unsupported", 1.8),
         supporting("igfx-off", 0.8),
         against("vtd-on", 1.6),
+        against("said-iommu-on", 1.2).unless(&["said-iommu-off", "told-iommu-off"]),
         against("group-added", 1.2),
         against("group-not-viable", 3.0),
         against("dmar-parse-failed", 2.0),

@@ -17,6 +17,7 @@ pub(super) const CAUSE: Cause = Cause {
         // Where a USB device keeps a guest from being saved, no PCI device does.
         primary("told-migration", 2.0).unless(&["usb-handed"]),
         primary("mon-migration", 2.8),
+        against("failover-pair", 1.5),
     ],
     look_alikes: &[LookAlike {
         cause: "none-unrelated",
