@@ -261,6 +261,21 @@ pub(super) const ROWS: &[Pattern] = &[
         "there are no IOMMU groups",
     ),
     row(
+        "groups-glob",
+        &["IOMMU Group *", "IOMMU group *"],
+        // The shell leaves the pattern of a loop over `/sys/kernel/iommu_groups/*` as it is where nothing matches.
+        r"iommu group \*(?:[: ]|$)",
+        "shell",
+        "a loop over the IOMMU groups found none",
+    ),
+    row(
+        "hp-rmrds",
+        &["rmrds", "RMRDS"],
+        r"conrep_rmrds|rmrds_slot|endpoints_excluded",
+        "HPE conrep, advisory c04781229",
+        "the firmware's reserved memory of a slot is switched off",
+    ),
+    row(
         "hostpci-option",
         &["-device vfio-pci", "hostpci", "<hostdev", "vfio-pci,host=", "pci = [", "pci=["],
         "",

@@ -168,8 +168,14 @@ pub(super) fn is_of_machine(id: &str) -> bool {
 }
 
 /// Rows that show that the log is about a passthrough at all.
-pub(super) const SUBJECT: &[&str] =
-    &["passthrough-named", "hostpci-option", "vfio-group-node", "said-iommu-off", "told-lockdown-pci"];
+pub(super) const SUBJECT: &[&str] = &[
+    "passthrough-named",
+    "hostpci-option",
+    "vfio-group-node",
+    "said-iommu-off",
+    "told-lockdown-pci",
+    "groups-glob",
+];
 
 /// Row that shows that the machine is set up to pass devices, which says nothing about what the log complains of.
 pub(super) const PREPARED: &str = "vfio-prepared";
