@@ -20,6 +20,7 @@ mod held;
 mod joined;
 mod lines;
 mod scan;
+mod scripts;
 mod supposed;
 mod text;
 mod told;

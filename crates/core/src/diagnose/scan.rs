@@ -11,6 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::catalogue::{self, Pattern};
 use super::held::Held;
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
+use super::scripts::{Part, Scripts};
 use super::supposed::{self, Examples};
 use super::text::{self, LINE_CAP, OVERLAP};
 use super::told::{self, Told};
@@ -47,6 +48,7 @@ pub(super) struct Scan {
     seen: BTreeMap<usize, Seen>,
     told: Told,
     examples: Examples,
+    scripts: Scripts,
     held: Held,
 }
 
@@ -105,7 +107,12 @@ impl Scan {
     fn match_window(&mut self, lines: &Lines<'_>, window: &Window, span: Span, prose: Prose) {
         let prose = prose == Prose::Heard;
         let is_example = prose && self.examples.take(&window.own);
-        if supposed::is_echo(&window.own) || is_example || prose && supposed::is_explained(&window.own) {
+        let part = if prose { self.scripts.take(&window.own) } else { Part::Outside };
+        if supposed::is_echo(&window.own)
+            || is_example
+            || part == Part::Comment
+            || prose && supposed::is_explained(&window.own)
+        {
             return;
         }
         if prose {
@@ -118,8 +125,9 @@ impl Scan {
         rows.dedup();
         let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
         let logged = text::is_logged(&window.own) || text::is_listed(raw, &window.own);
-        let said = prose && !logged && !supposed::is_no_report(&window.own);
-        if prose && !logged {
+        let told = prose && !logged && part == Part::Outside;
+        let said = told && !supposed::is_no_report(&window.own);
+        if told {
             for row in self.told.hear(&window.own) {
                 self.note(row, lines, span, Found::default());
             }

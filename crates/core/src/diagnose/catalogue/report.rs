@@ -146,7 +146,7 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "said-gpu-second-boot",
         &["reboot", "restart", "second", "shutdown", "shut down", "again", "1 time", "one time", "once"],
-        r"(?:second\b|2nd|next\b|another|after (?:a |the )?(?:guest |vm |windows )?(?:reboot|restart|shut ?down|first|crash|stopp)|re-?start\w*|reboot\w*|again).{0,80}(?:black|fail|hang|crash|lock|no (?:signal|output|display)|won.?t|does ?n.?t|can.?t|error|freez|stuck|127|until)|(?:only|works|start\w*|boot\w*) (?:\w+ ){0,4}(?:once|first time|one time|1 time)|(?:second|2nd) time .{0,60}(?:no |black|fail|hang|not|won)|(?:until|unless|requires?|need\w*|have to|must) .{0,20}(?:host (?:re)?boot|reboot (?:the |my )?host|power cycle|cold boot|full power)",
+        r"(?:second\b|2nd|next\b|another|after (?:a |the )?(?:guest |vm |windows )?(?:reboot|restart|shut ?down|first|crash|stopp)|re-?start\w*|reboot\w*|again)(?:[^.!?]|[.!?][^ ]){0,80}(?:black|fail|hang|crash|lock|no (?:signal|output|display)|won.?t|does ?n.?t|can.?t|error|freez|stuck|127|until)|(?:only|works|start\w*|boot\w*) (?:\w+ ){0,4}(?:once|first time|one time|1 time)|(?:second|2nd) time .{0,60}(?:no |black|fail|hang|not|won)|(?:until|unless|requires?|need\w*|have to|must) .{0,20}(?:host (?:re)?boot|reboot (?:the |my )?host|power cycle|cold boot|full power)",
         "reports",
         "it works once and fails after a restart of the guest",
     ),

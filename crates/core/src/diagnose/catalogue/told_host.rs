@@ -522,6 +522,27 @@ pub(super) const ROWS: &[Pattern] = &[
         "a guest is said to be slow because it is on another node than its device",
     ),
     told(
+        "told-raspberry",
+        // In front of the PCIe of BCM2711 and BCM2712 there is no IOMMU (arch/arm64/boot/dts/broadcom).
+        &[
+            &["raspberry pi", "rpi4", "rpi5", "rpi 4", "rpi 5", "bcm2711", "bcm2712"],
+            HANDED,
+            &["pci", "nvme", "gpu", "card", "controller", "wifi", "hba", "nic "],
+            &[
+                "no luck",
+                "not work",
+                "doesn't work",
+                "fail",
+                "error",
+                "cannot",
+                "can't",
+                "unable",
+                "not possible",
+            ],
+        ],
+        "a device is said not to be passed on a board without an IOMMU before its PCIe",
+    ),
+    told(
         "told-iommu-param",
         &[
             &["intel_iommu=on", "amd_iommu=on", "iommu=on"],
