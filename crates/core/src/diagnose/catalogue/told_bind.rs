@@ -75,7 +75,15 @@ pub(super) const ROWS: &[Pattern] = &[
         "told-no-node",
         &[
             &["/dev/vfio/"],
-            &["no such file", "does not exist", "doesn't exist", "not found", "cannot access", "missing"],
+            &[
+                "no such file",
+                "no file or directory",
+                "does not exist",
+                "doesn't exist",
+                "not found",
+                "cannot access",
+                "missing",
+            ],
         ],
         "a VFIO node is said to be missing",
     ),
