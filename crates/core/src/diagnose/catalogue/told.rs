@@ -510,7 +510,25 @@ pub(super) const ROWS: &[Pattern] = &[
         &[
             RADEON,
             &["restart", "reboot", "shut down", "shutdown", "shutting down"],
-            NOT_BACK,
+            // Narrower than after a reset: one's own machine is restarted, and has problems.
+            &[
+                "fail",
+                "won't",
+                "hang",
+                "crash",
+                "black screen",
+                "until",
+                "only once",
+                "no display",
+                "no signal",
+                "stuck",
+                "doesnt",
+                "doesn't",
+                "unable",
+                "not respond",
+                "not to respond",
+                "freez",
+            ],
             // A machine of one's own is restarted as well.
             &["vm", "guest", "virtual machine", "virt-manager", "windows", "qemu", "reset"],
         ],
