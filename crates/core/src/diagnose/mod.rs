@@ -21,6 +21,7 @@ mod joined;
 mod lines;
 mod passed;
 mod scan;
+mod scripts;
 mod source;
 mod supposed;
 mod text;

@@ -11,6 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::catalogue::{self, Pattern};
 use super::held::Held;
 use super::lines::{Cursor, Endless, Lines, Place, Prose, Span};
+use super::scripts::{Part, Scripts};
 use super::source::{self, Patch};
 use super::supposed::{self, Examples};
 use super::text::{self, LINE_CAP, OVERLAP};
@@ -48,6 +49,7 @@ pub(super) struct Scan {
     seen: BTreeMap<usize, Seen>,
     told: Told,
     examples: Examples,
+    scripts: Scripts,
     held: Held,
     patch: Patch,
 }
@@ -115,9 +117,11 @@ impl Scan {
         let raw = lines.bytes.get(span.start..span.end).unwrap_or_default();
         let is_example = prose && self.examples.take(&window.own);
         let is_code = prose && self.patch.take(raw) || source::is_print_call(&window.own);
+        let part = if prose { self.scripts.take(&window.own) } else { Part::Outside };
         if supposed::is_echo(&window.own)
             || is_code
             || is_example
+            || part == Part::Comment
             || prose && supposed::is_explained(&window.own)
         {
             return;
@@ -131,8 +135,9 @@ impl Scan {
         rows.sort_unstable();
         rows.dedup();
         let logged = text::is_logged(&window.own) || text::is_listed(raw, &window.own);
-        let said = prose && !logged && !supposed::is_no_report(&window.own);
-        if prose && !logged {
+        let told = prose && !logged && part == Part::Outside;
+        let said = told && !supposed::is_no_report(&window.own);
+        if told {
             for row in self.told.hear(&window.own) {
                 self.note(row, lines, span, Found::default());
             }

@@ -67,7 +67,21 @@ fn is_supposed(sentence: &str) -> bool {
     let sentence = sentence.trim_start_matches(|mark: char| !mark.is_alphanumeric());
     let begins =
         |head: &&str| sentence.get(..head.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(head));
-    HEADS.iter().any(begins) || supposes_no_iommu(sentence) || foretells(sentence)
+    HEADS.iter().any(begins)
+        || supposes_no_iommu(sentence)
+        || foretells(sentence)
+        || states_condition(sentence)
+}
+
+/// Whether a sentence states what must hold of a device that its reader may choose (`The card you want to pass through cannot
+/// be in a group with …`).
+fn states_condition(sentence: &str) -> bool {
+    static REGEX: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        build(
+            r"\byou (?:want|wish|intend|plan) to pass(?: |-)?(?:through )?(?:\w+ ){0,2}(?:cannot|can't|must|has to|have to|should)\b",
+        )
+    });
+    REGEX.as_ref().is_some_and(|regex| regex.is_match(sentence.as_bytes()))
 }
 
 /// Whether a sentence tells what a program does where there is no IOMMU (`If IOMMU is not enabled, checks that …`), and not

@@ -81,8 +81,11 @@ impl Told {
                 let after = sentence.get(range.end..).unwrap_or_default();
                 let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric())
                     && !is_in_identifier(before, after);
+                let word_itself = sentence.get(range).unwrap_or_default();
                 let says_other = names_cpu_model(before)
                     || is_of_nothing(before)
+                    || keeps_from(word_itself, after)
+                    || is_dark_at_boot(word_itself, after)
                     || owner.is_failure && is_negated(before);
                 if begins_word
                     && !says_other
@@ -175,6 +178,19 @@ fn is_of_nothing(before: &str) -> bool {
     })
 }
 
+/// Whether `keep` with what follows it means to prevent: "keeps it from being passed through".
+fn keeps_from(word: &str, after: &str) -> bool {
+    const BETWEEN: usize = 3;
+    word.to_ascii_lowercase().starts_with("keep")
+        && after.split_whitespace().take(BETWEEN).any(|next| next.eq_ignore_ascii_case("from"))
+}
+
+/// Whether a screen is said to be dark while a machine boots, which no guest before it has to do with.
+fn is_dark_at_boot(word: &str, after: &str) -> bool {
+    word.eq_ignore_ascii_case("black screen")
+        && [" on boot", " at boot", " during boot"].iter().any(|words| after.starts_with(words))
+}
+
 /// The sentences of a line, as far as punctuation shows them.
 pub(super) fn sentences(line: &str) -> impl Iterator<Item = &str> {
     let mut rest = line;
@@ -211,6 +227,11 @@ mod tests {
         assert!(is_negated("so that we don't get permission ") && is_negated("to avoid "));
         assert!(!is_negated("it gets permission ") && !is_negated("we avoided it and got an "));
         assert!(heard(&["Unbinding hangs", "even though nothing holds the GPU of vfio"]).len() < 2);
+        assert!(
+            is_dark_at_boot("black screen", " on boot of the host")
+                && !is_dark_at_boot("black screen", " after")
+        );
+        assert!(keeps_from("keeps", " it from being passed") && !keeps_from("keeps", " the module loaded"));
     }
 
     #[test]

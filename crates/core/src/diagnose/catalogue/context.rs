@@ -261,6 +261,21 @@ pub(super) const ROWS: &[Pattern] = &[
         "there are no IOMMU groups",
     ),
     row(
+        "groups-glob",
+        &["IOMMU Group *", "IOMMU group *"],
+        // The shell leaves the pattern of a loop over `/sys/kernel/iommu_groups/*` as it is where nothing matches.
+        r"iommu group \*(?:[: ]|$)",
+        "shell",
+        "a loop over the IOMMU groups found none",
+    ),
+    row(
+        "hp-rmrds",
+        &["rmrds", "RMRDS"],
+        r"conrep_rmrds|rmrds_slot|endpoints_excluded",
+        "HPE conrep, advisory c04781229",
+        "the firmware's reserved memory of a slot is switched off",
+    ),
+    row(
         "hostpci-option",
         &["-device vfio-pci", "hostpci", "<hostdev", "vfio-pci,host=", "pci = [", "pci=["],
         "",
@@ -300,8 +315,10 @@ pub(super) const ROWS: &[Pattern] = &[
             "x-vga",
             "mdev",
             "vGPU",
+            // What virt-manager calls a passed device.
+            "PCI Host Device",
         ],
-        r"x-vga|mdev|vgpu|qvm-pci|no-strict-reset|(?:^|[^- ]|[^t]-|[^:u] |[^m]u )pass(?:[- ]?through|thru)|passed through|passing through|pass (?:it|one|them) through|\bpass(?:ing|ed)?\b.{1,40}\b(?:gpu|card|controller|nic|hba)s?\b.{0,20}\bthrough to\b|\bassign(?:ed|ing|s)?\b.{1,30}\b(?:vf|gpu|nic|card|controller|pci device)s?\b.{0,10} to (?:a|an|the|my|its)\b.{0,20}(?:guest|vm\b|virtual machine|dom-?u)|device assignment|vfio|hostdev|(?:^|[^(])SR-?IOV|driver_override|new_id|nodedev-|(?:^|\W)unbind(?:$|\W)|igb_uio|uio_pci_generic|pci-assignable|pci-attach|pciback",
+        r"x-vga|mdev|vgpu|pci host device|qvm-pci|no-strict-reset|(?:^|[^- ]|[^t]-|[^:u] |[^m]u )pass(?:[- ]?through|thru)|passed through|passing through|pass (?:it|one|them) through|\bpass(?:ing|ed)?\b.{1,40}\b(?:gpu|card|controller|nic|hba)s?\b.{0,20}\bthrough to\b|\bassign(?:ed|ing|s)?\b.{1,30}\b(?:vf|gpu|nic|card|controller|pci device)s?\b.{0,10} to (?:a|an|the|my|its)\b.{0,20}(?:guest|vm\b|virtual machine|dom-?u)|device assignment|vfio|hostdev|(?:^|[^(])SR-?IOV|driver_override|new_id|nodedev-|(?:^|\W)unbind(?:$|\W)|igb_uio|uio_pci_generic|pci-assignable|pci-attach|pciback",
         "reports",
         "passthrough is the subject",
     ),
@@ -357,6 +374,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "usb-redir",
             "usbip",
             "USB redirection",
+            "USB Host Device",
             "usb-host",
             "USB passthrough",
             "USB pass through",

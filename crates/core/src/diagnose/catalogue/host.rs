@@ -91,7 +91,8 @@ pub(super) const ROWS: &[Pattern] = &[
             "dapter removed",
             "ardware lost",
         ],
-        r"(?:PF|VF|vf )|vf %B: (?:Adapter removed|Hardware lost)",
+        // `of PF reset` heads a list of calls in a patch's message; drivers name the device before it.
+        r"(?:^|[^f] |[^ ])PF (?:reset|is resetting|has been reset)|VF device removed|unregister VF|VFs removed|received from the PF|vf %B: (?:Adapter removed|Hardware lost)|vf [^\n]*(?:adapter removed|hardware lost)",
         "Linux iavf, i40e, ice, mlx5",
         "the physical function was reset",
     ),

@@ -81,6 +81,9 @@ pub(super) const ROWS: &[Pattern] = &[
             "host device passthrough requires",
             "support legacy PCI passthrough",
             "VFIO device assignment is currently not supported",
+            // As people type it.
+            "device assigment is currently not supported",
+            "support passthrought of host PCI devices",
             "KVM device assignment is currently not supported",
             "pci backend driver 'default'",
             "host does not support PCI-passthrough",

@@ -22,6 +22,7 @@ mod qemu;
 mod qemu_map;
 mod report;
 pub(super) mod told;
+mod told_bind;
 mod told_host;
 mod told_vm;
 mod unrelated;
@@ -95,7 +96,8 @@ pub(super) fn is_about_passthrough(id: &str) -> bool {
 }
 
 /// Words about the machine and what people say; the latter is only read in inputs short enough to be prose.
-const PROSE: &[&[Pattern]] = &[context::ROWS, report::ROWS, told::ROWS, told_host::ROWS, told_vm::ROWS];
+const PROSE: &[&[Pattern]] =
+    &[context::ROWS, report::ROWS, told::ROWS, told_bind::ROWS, told_host::ROWS, told_vm::ROWS];
 
 /// Whether the row at `index` of [`ALL`] is what people say, which no line that a program logged can be.
 pub(super) fn is_said(index: usize) -> bool {
@@ -204,8 +206,14 @@ pub(super) fn is_trouble_of_host(id: &str) -> bool {
 }
 
 /// Rows that show that the log is about a passthrough at all.
-pub(super) const SUBJECT: &[&str] =
-    &["passthrough-named", "hostpci-option", "vfio-group-node", "said-iommu-off", "told-lockdown-pci"];
+pub(super) const SUBJECT: &[&str] = &[
+    "passthrough-named",
+    "hostpci-option",
+    "vfio-group-node",
+    "said-iommu-off",
+    "told-lockdown-pci",
+    "groups-glob",
+];
 
 /// Row that shows that the machine is set up to pass devices, which says nothing about what the log complains of.
 pub(super) const PREPARED: &str = "vfio-prepared";

@@ -209,6 +209,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "QEMU cannot read the ROM of the device",
     ),
     row(
+        "rom-cat",
+        &["rom: Input/output error", "rom': Input/output error"],
+        r"\bcat: .{0,80}\brom'?: Input/output",
+        "cat",
+        "the kernel finds no ROM in the device",
+    ),
+    row(
         "mmap-failed",
         &["ailed to mmap"],
         r"mmap (?P<device2>%B)? ?BAR (?P<bar>\d)",

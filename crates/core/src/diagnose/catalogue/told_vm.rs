@@ -53,8 +53,10 @@ pub(super) const ROWS: &[Pattern] = &[
     told(
         "told-vf-reboot",
         &[
-            &["vf ", "vf,", "vfs", "virtual function"],
+            &["vf ", "vf,", "vfs", "virtual function", "sriov_numvfs"],
             &[
+                "every time i reboot",
+                "each time i reboot",
                 "after every reboot",
                 "after each reboot",
                 "after a reboot",
@@ -69,6 +71,9 @@ pub(super) const ROWS: &[Pattern] = &[
                 "disappear",
                 "vanish",
                 "have to create",
+                "do this again",
+                "do it again",
+                "set it again",
                 "recreate",
                 "brings them back",
                 "not there any",
@@ -269,31 +274,6 @@ pub(super) const ROWS: &[Pattern] = &[
             HANDED,
         ],
         "a shared legacy interrupt is said to stand in the way",
-    ),
-    told(
-        "told-stub-missed",
-        &[
-            &["pci-stub", "pci_stub", "pcistub", "claimed by stub"],
-            &[
-                "zero results",
-                "no results",
-                "nothing",
-                "not claimed",
-                "not claim",
-                "not grab",
-                "doesn't grab",
-                "doesn't claim",
-                "still using",
-                "still being used",
-                "still seems to be using",
-                "still used by",
-                "still in use by",
-                "before pci-stub",
-                "before the pci-stub",
-            ],
-            &["gpu", "card", "device", "passthrough", "nvidia", "nouveau", "radeon", "driver"],
-        ],
-        "the device is said not to be on pci-stub",
     ),
     told(
         "told-root-lost",

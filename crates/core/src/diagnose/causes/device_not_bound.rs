@@ -54,7 +54,11 @@ pub(super) const CAUSE: Cause = Cause {
         // Who binds the device only while a guest runs shows it on its own driver as well.
         primary("listed-but-held", 1.6).unless(&["said-works"]),
         primary("told-not-bound", 1.5),
+        primary("told-driver-still", 1.4)
+            .with(&["host-driver-bound", "passthrough-named"])
+            .unless(&["said-works"]),
         primary("told-stub-missed", 1.5),
+        primary("told-driverless", 1.4).with(&["passthrough-named"]).unless(&["told-not-bound"]),
         primary("told-no-node", 1.6),
         primary("mon-open-container", 2.2).unless(&["uio-named", "eal-without-vfio"]),
         primary("mon-group-fd", 2.2),

@@ -33,6 +33,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("qubes-no-iommu", 2.4).unless(&["xen-dmar-failed"]),
         primary("xen-no-passthrough", 3.0),
         primary("sysfs-no-groups", 3.0),
+        primary("groups-glob", 2.2),
         primary("said-iommu-off", 0.9).with(&["passthrough-named"]).unless(&["un-vfio-user"]),
         primary("ivrs-error", 1.4),
         // Who has a machine of the last ten years has one to switch on.

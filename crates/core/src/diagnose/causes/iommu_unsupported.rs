@@ -18,6 +18,7 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("host-no-passthrough", 0.5),
         supporting("pve-no-iommu", 0.5),
         primary("told-no-iommu-hardware", 1.9),
+        primary("told-raspberry", 1.5).unless(&["told-no-iommu-hardware"]),
         primary("told-no-iommu-hardware", 3.6).with(&["pve-iommu-hint"]),
         primary("told-no-iommu-hardware", 3.4).with(&["probe-22"]),
         primary("told-no-iommu-hardware", 3.4).with(&["no-iommu-group"]),

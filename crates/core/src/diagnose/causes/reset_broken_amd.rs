@@ -16,6 +16,7 @@ pub(super) const CAUSE: Cause = Cause {
         primary("vendor-reset", 2.2).with(&["said-fails"]),
         primary("vendor-reset", 2.2).with(&["said-gpu-second-boot"]),
         primary("vendor-reset", 2.2).with(&["told-amd-reset"]),
+        primary("vendor-reset", 2.2).with(&["told-amd-restart"]),
         primary("reset-recovery", 1.2).with(&["amd-gpu"]).times(2),
         primary("header-127", 1.2).with(&["amd-gpu"]),
         primary("not-ready-bus", 2.5).with(&["amd-gpu"]),
@@ -40,8 +41,10 @@ pub(super) const CAUSE: Cause = Cause {
         against("rom-unreadable", 0.8),
         primary("code-43", 1.6).with(&["amd-gpu", "said-gpu-second-boot"]).unless(&["nvidia-gpu"]),
         primary("told-amd-reset", 2.0),
+        primary("told-amd-restart", 2.0).unless(&["told-amd-reset"]),
         primary("ats-timeout-amd", 3.2).with(&["vendor-reset"]),
         primary("told-amd-reset", 3.0).with(&["header-127"]),
+        primary("told-amd-restart", 3.0).with(&["header-127"]).unless(&["told-amd-reset"]),
     ],
     look_alikes: &[
         LookAlike { cause: "d3cold-power", tell: "then no guest ran before, or it is not an AMD GPU" },

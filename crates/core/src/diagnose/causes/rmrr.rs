@@ -21,6 +21,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("type1-no-ir", 4.0),
         against("vendor-amd", 1.6),
         primary("told-rmrr", 2.0),
+        primary("hp-rmrds", 2.2),
         against("told-iova", 1.0),
     ],
     look_alikes: &[

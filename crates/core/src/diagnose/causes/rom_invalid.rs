@@ -35,6 +35,7 @@ pub(super) const CAUSE: Cause = Cause {
         against("memlock-kernel", 1.5),
         against("mac-vfio-path", 1.5),
         primary("told-rom", 1.3),
+        primary("rom-cat", 0.9),
     ],
     look_alikes: &[
         LookAlike {
