@@ -16,12 +16,13 @@ use super::words::Words;
 const NEAR: usize = 3;
 
 /// Whether a word stands inside of a name that a program gives: `nvidia_vgpu_vfio`, `IommuDmaMap`.
-fn is_in_identifier(before: &str, after: &str) -> bool {
+fn is_in_identifier(before: &str, word: &str, after: &str) -> bool {
     let is_hump = |after: &str| {
         let mut letters = after.chars();
         letters.next().is_some_and(char::is_uppercase) && letters.next().is_some_and(char::is_lowercase)
     };
-    before.ends_with('_') || is_hump(after)
+    // A parameter of the kernel's may have lost its head at the end of a line: `amd` and `_iommu=on`.
+    before.ends_with('_') && !word.contains('=') || is_hump(after)
 }
 
 /// Shortest piece that counts as a sentence, in bytes; abbreviations and list numbers end no sentence.
@@ -79,9 +80,9 @@ impl Told {
                 let before = sentence.get(..range.start).unwrap_or_default();
                 let Some(owner) = known.owners.get(word) else { return };
                 let after = sentence.get(range.end..).unwrap_or_default();
-                let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric())
-                    && !is_in_identifier(before, after);
                 let word_itself = sentence.get(range).unwrap_or_default();
+                let begins_word = before.chars().next_back().is_none_or(|before| !before.is_alphanumeric())
+                    && !is_in_identifier(before, word_itself, after);
                 let says_other = names_cpu_model(before)
                     || is_of_nothing(before)
                     || keeps_from(word_itself, after)
