@@ -3,7 +3,7 @@
 //! Cases in `cases` are split by a hash of their name. The build half was looked at while the catalogue was written
 //! and must stay above 95 %; the held-out half was not, and its score is printed and only kept from collapsing. Those
 //! in `second` were collected later, before the catalogue was widened, and are held out as a whole; those in `third`,
-//! `fourth` to `thirteenth` came after it, were scored once, and are built on since. What the lab made (`lab`) must be right to the last.
+//! `fourth` to `fourteenth` came after it, were scored once, and are built on since. What the lab made (`lab`) must be right to the last.
 
 use std::path::{Path, PathBuf};
 
@@ -53,11 +53,12 @@ enum Set {
     Eleventh,
     Twelfth,
     Thirteenth,
+    Fourteenth,
     Lab,
 }
 
 /// Scored before it was built on, if it ever was.
-const HELD_OUT: [Set; 13] = [
+const HELD_OUT: [Set; 14] = [
     Set::HeldOut,
     Set::Second,
     Set::Third,
@@ -71,6 +72,7 @@ const HELD_OUT: [Set; 13] = [
     Set::Eleventh,
     Set::Twelfth,
     Set::Thirteenth,
+    Set::Fourteenth,
 ];
 
 /// All that was collected.
@@ -94,6 +96,7 @@ impl Set {
             Set::Eleventh => "eleventh",
             Set::Twelfth => "twelfth",
             Set::Thirteenth => "thirteenth",
+            Set::Fourteenth => "fourteenth",
             Set::Lab => "lab",
         };
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/diagnosis").join(name)

@@ -99,8 +99,9 @@ impl Candidate<'_> {
             && self.primaries().any(|clue| !catalogue::is_told(clue.row) && clue.weight >= SPEAKS)
     }
 
-    /// Whether a line that makes it a candidate is one that programs print of passed devices alone, or names VFIO.
-    fn speaks_of_passed(&self) -> bool {
+    /// Whether a line that makes it a candidate is one that programs print of passed devices alone, or names VFIO or a requester
+    /// that VFIO is seen to have.
+    fn speaks_of_passed(&self, passed: &Passed) -> bool {
         let names_vfio = |seen: &Seen| {
             seen.hits.iter().any(|hit| {
                 let text = hit.text.to_ascii_lowercase();
@@ -110,7 +111,10 @@ impl Candidate<'_> {
         self.counted.iter().filter(|(clue, _)| clue.role == Role::Primary).any(|(clue, seen)| {
             let is_decisive = clue.weight >= DECISIVE && !catalogue::is_of_any_machine(clue.row);
             !catalogue::is_prose(clue.row)
-                && (is_decisive || catalogue::is_about_passthrough(clue.row) || names_vfio(seen))
+                && (is_decisive
+                    || catalogue::is_about_passthrough(clue.row)
+                    || names_vfio(seen)
+                    || passed.is_among(clue.row, seen))
         })
     }
 
@@ -164,7 +168,7 @@ pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
     let works = ["said-works", "said-harmless"].iter().any(|row| scan.seen(row).is_some());
     // That a log has lines of a working setup as well says nothing against a fault; that its writer says it works does. Nor do
     // the host's other troubles, of which a whole log has many, where a line speaks of a passed device.
-    let is_of_passed = faults.first().is_some_and(Candidate::speaks_of_passed);
+    let is_of_passed = faults.first().is_some_and(|first| first.speaks_of_passed(&passed));
     let bar = others
         .iter()
         .filter(|other| works || other.cause.kind != Kind::Harmless)
@@ -183,14 +187,15 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Opti
     let mut shift = 0.0;
     let mut of_own_drivers = 0.0;
     let mut counted: Vec<(&'static Clue, &'a Seen)> = Vec::new();
-    for clue in cause.clues {
-        let Some(seen) = scan.seen(clue.row).filter(|seen| seen.count >= clue.times) else { continue };
-        if cause.kind == Kind::Fault && passed.is_beside(clue.row, seen) {
-            continue;
-        }
-        if !clue.with.iter().all(|row| scan.seen(row).is_some())
-            || clue.unless.iter().any(|row| scan.seen(row).is_some())
-        {
+    let clues =
+        || cause.clues.iter().filter_map(|clue| counts(clue, cause, scan, passed).map(|seen| (clue, seen)));
+    let spoken: Vec<&Seen> =
+        clues().filter(|(clue, _)| clue.role == Role::Primary).map(|(_, seen)| seen).collect();
+    for (clue, seen) in clues() {
+        let is_of_other_card = catalogue::CARDS.contains(&clue.row)
+            && clue.role != Role::Primary
+            && spoken.iter().all(|spoken| !may_be_same(spoken, seen));
+        if is_of_other_card {
             continue;
         }
         let weight = if is_cured(clue, seen, scan) { clue.weight * CURED } else { clue.weight };
@@ -236,7 +241,7 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Opti
     });
     let mut candidate = Candidate { cause, score, confidence: 0.0, counted };
     // That a device of the host's has the same trouble contradicts nothing that is said of a passed one.
-    if !candidate.speaks_of_passed() {
+    if !candidate.speaks_of_passed(passed) {
         candidate.score += of_own_drivers;
     }
     let works = scan.seen("said-works").is_some() && scan.seen("works-until").is_none();
@@ -264,6 +269,17 @@ fn is_told_of_vm(scan: &Scan) -> bool {
         .is_some_and(|seen| seen.hits.iter().any(|hit| !super::text::is_logged(&hit.text)))
 }
 
+/// What was seen of a clue, if it counts beside what else was seen.
+fn counts<'a>(clue: &Clue, cause: &Cause, scan: &'a Scan, passed: &Passed) -> Option<&'a Seen> {
+    let seen = scan.seen(clue.row).filter(|seen| seen.count >= clue.times)?;
+    let is_beside = cause.kind == Kind::Fault && passed.is_beside(clue.row, seen);
+    let with = clue.with.iter().all(|row| {
+        scan.seen(row).is_some_and(|other| !catalogue::CARDS.contains(row) || may_be_same(seen, other))
+    });
+    let unless = clue.unless.iter().any(|row| scan.seen(row).is_some());
+    (!is_beside && with && !unless).then_some(seen)
+}
+
 /// Whether a line that counts names a device that the machine is set up to pass.
 fn names_prepared(counted: &[(&Clue, &Seen)], scan: &Scan) -> bool {
     let devices = |seen: &Seen| seen.hits.iter().flat_map(|hit| hit.devices.clone()).collect::<Vec<_>>();
@@ -279,6 +295,19 @@ fn strongest_is(counted: &[(&Clue, &Seen)], kind: fn(&str) -> bool) -> bool {
         .filter(|(clue, _)| clue.role == Role::Primary)
         .max_by(|(a, _), (b, _)| a.weight.total_cmp(&b.weight))
         .is_some_and(|(clue, _)| kind(clue.row))
+}
+
+/// Whether two rows may be about one card: all their lines name devices, and none of one sits in a slot of the other's.
+fn may_be_same(seen: &Seen, other: &Seen) -> bool {
+    let slots = |seen: &Seen| -> Option<Vec<_>> {
+        let named = seen.hits.iter().all(|hit| !hit.devices.is_empty());
+        let devices = seen.hits.iter().flat_map(|hit| &hit.devices);
+        named.then(|| devices.map(|device| device.function_zero()).collect())
+    };
+    match (slots(seen), slots(other)) {
+        (Some(own), Some(others)) => own.iter().any(|slot| others.contains(slot)),
+        _ => true,
+    }
 }
 
 /// Whether every kept line of the clue is followed by a curing line about the same thing.

@@ -429,8 +429,9 @@ pub(super) const ROWS: &[Pattern] = &[
             "Xen",
             "-device pc",
         ],
-        // amdgpu's rings run "in VM mode" on every machine: what they mean is the GPU's own virtual memory.
-        r"-device pc(?:i|ie)-|\bVMs?(?:$|[^\w ]| (?:$|[^m]|m(?:$|[^o]|o(?:$|[^d]))))|/KVM:|\bdom[U1-9]|virtual machine|\bguest|qemu|libvirt|virsh|unraid|proxmox",
+        // amdgpu's rings run "in VM mode" on every machine and use "VM inv eng"s; its "VM size" and its "VM fault"s are those of the
+        // GPU's own virtual memory too.
+        r"-device pc(?:i|ie)-|\bVMs?(?:$|[^\w ]| (?:$|[^mifs]|m(?:$|[^o]|o(?:$|[^d]))|i(?:$|[^n]|n(?:$|[^v]))|s(?:$|[^i]|i(?:$|[^z]))|f(?:$|[^a]|a(?:$|[^u]))))|/KVM:|\bdom[U1-9]|virtual machine|\bguest|qemu|libvirt|virsh|unraid|proxmox",
         "reports",
         "a VM is named",
     ),

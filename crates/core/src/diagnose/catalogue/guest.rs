@@ -40,6 +40,8 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "guest-hypervisor",
+        // A GPU on the first bus is one that QEMU's i440FX shows; AMD's chipsets have their own functions there, its processors
+        // a GPU at 00:01.0.
         &[
             "Hypervisor detected",
             "QEMU Standard PC",
@@ -69,7 +71,7 @@ pub(super) const ROWS: &[Pattern] = &[
             "00:00.0 3D controller",
             "00:00.0 VGA compatible",
         ],
-        r"hypervisor detected: (?:kvm|vmware|microsoft|xen hvm|acrn)|hardware name: .*(?:qemu|kvm|standard pc|vmware virtual|cloud hypervisor)|qemu standard pc|qemu q35|standard pc \((?:q35|i440fx)|seabios|ovmf|paravirtualized kernel (?:on kvm|on hyper-v)|efi development kit|kvm-clock: |virtio_(?:blk|net) virtio\d|vmware virtual platform|pcipassthru|pci 0000:00:[0-9a-f]{2}\.\d: \[(?:10de|1002):[0-9a-f]{4}\] type 0|\(pci:0000:00:(?:0[1-9a-f]|1[0-9a-f])\.|(?:in|on|inside|from|of) (?:the |my |a |this )?guest|guest(?:'s)? (?:os|vm|kernel|dmesg|log|lspci|console|linux|windows|ubuntu|debian)|fw_cfg|bhyve|cloud-hypervisor|kata-(?:proxy|agent|runtime)|(?:^|[^0-9a-f:])(?:[0-9a-f]{4}:)?00:00\.0 (?:3d controller|vga compatible)",
+        r"hypervisor detected: (?:kvm|vmware|microsoft|xen hvm|acrn)|hardware name: .*(?:qemu|kvm|standard pc|vmware virtual|cloud hypervisor)|qemu standard pc|qemu q35|standard pc \((?:q35|i440fx)|seabios|ovmf|paravirtualized kernel (?:on kvm|on hyper-v)|efi development kit|kvm-clock: |virtio_(?:blk|net) virtio\d|vmware virtual platform|pcipassthru|pci 0000:00:[0-9a-f]{2}\.\d: \[10de:[0-9a-f]{4}\] type 0\d class 0x03|pci 0000:00:(?:0[2-9a-f]|1[0-9a-f])\.\d: \[1002:[0-9a-f]{4}\] type 0\d class 0x03|\(pci:0000:00:(?:0[1-9a-f]|1[0-9a-f])\.|(?:in|on|inside|from|of) (?:the |my |a |this )?guest|guest(?:'s)? (?:os|vm|kernel|dmesg|log|lspci|console|linux|windows|ubuntu|debian)|fw_cfg|bhyve|cloud-hypervisor|kata-(?:proxy|agent|runtime)|(?:^|[^0-9a-f:])(?:[0-9a-f]{4}:)?00:00\.0 (?:3d controller|vga compatible)",
         "Linux, firmware of a guest",
         "the log comes from a guest",
     ),

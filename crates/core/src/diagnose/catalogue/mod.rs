@@ -148,6 +148,7 @@ pub(super) fn is_of_machine(id: &str) -> bool {
         "bootfb-iomem",
         "efifb-iomem",
         "pat-conflict",
+        "ioremap-conflict",
         "xen-present",
         "dma-fault-intel",
         "dma-fault-intr",
@@ -170,6 +171,9 @@ pub(super) fn is_of_machine(id: &str) -> bool {
     let is_row = |rows: &&[Pattern]| rows.iter().any(|row| row.id == id);
     [pci::ROWS, guest::ROWS].iter().any(is_row) || ROWS.contains(&id)
 }
+
+/// Rows that say which card is in the machine.
+pub(super) const CARDS: &[&str] = &["amd-gpu", "nvidia-gpu"];
 
 /// Rows of lines that say of a driver of the host what is said of VFIO elsewhere.
 pub(super) const OF_OWN_DRIVERS: &[&str] = &["power-own-driver", "aer-own-driver", "dma-fault-own-driver"];

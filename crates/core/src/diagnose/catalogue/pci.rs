@@ -12,6 +12,13 @@ pub(super) const ROWS: &[Pattern] = &[
         "the module that works around the reset bug could not reset the GPU",
     ),
     row(
+        "vendor-reset-done",
+        &["reset result = 0"],
+        "",
+        "vendor-reset module",
+        "the module's reset went through",
+    ),
+    row(
         "not-ready-flr",
         &[
             "ms after FLR; giving up",
@@ -100,7 +107,8 @@ pub(super) const ROWS: &[Pattern] = &[
     row(
         "link-down",
         &["Slot(", "Link Down", "ink is down"],
-        r"pcie(?:hp|port).*%B.*Link Down|%B.*Slot\([^)]*\): (?:Link Down|Card not present)|pciehp.*(?:Link Down|Card not present)",
+        // `Card not present` alone is said of every empty slot when the driver starts.
+        r"pcie(?:hp|port).*%B.*Link Down|%B.*Slot\([^)]*\): Link Down|pciehp.*Link Down",
         "Linux pciehp_handle_presence_or_link_change",
         "the PCIe link of a slot went down",
     ),

@@ -188,10 +188,18 @@ pub(super) const ROWS: &[Pattern] = &[
     ),
     row(
         "pat-conflict",
-        &["conflicting memory types", "reserve_memtype failed", "ioremap error for"],
-        r"(?:qemu|KVM|vfio|x86/PAT|reserve_memtype|memtype|ioremap error for 0x[0-9a-f]+-)",
+        &["conflicting memory types", "reserve_memtype failed"],
+        r"(?:qemu|KVM|vfio|x86/PAT|reserve_memtype|memtype)",
         "Linux x86/mm/pat",
         "a leftover mapping of a host driver has another cache type",
+    ),
+    row(
+        "ioremap-conflict",
+        &["ioremap error for"],
+        // Tables of ACPI that are mapped twice give the same line; they lie in memory, below the BARs.
+        r"ioremap error for 0x(?:[1-9a-f][0-9a-f]{1,7})?[89a-f][0-9a-f]{3}0000-",
+        "Linux __ioremap_caller",
+        "a range that BARs lie in has another cache type already",
     ),
     row("bootfb-iomem", &["BOOTFB"], r"BOOTFB", "/proc/iomem", "the firmware framebuffer lies in the BAR"),
     row(

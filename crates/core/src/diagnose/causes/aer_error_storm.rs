@@ -20,7 +20,8 @@ pub(super) const CAUSE: Cause = Cause {
         supporting("said-aer", 0.8),
         supporting("said-fails", 0.7),
         against("aer-own-driver", 2.0),
-        against("fell-off-bus", 0.8),
+        // What falls off the bus reports errors before.
+        against("fell-off-bus", 1.6),
         against("link-down", 0.8),
         against("not-ready-bus", 1.0),
         against("said-works", 1.5),

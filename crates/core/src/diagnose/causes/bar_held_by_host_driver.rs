@@ -10,6 +10,7 @@ pub(super) const CAUSE: Cause = Cause {
     rule: None,
     clues: &[
         primary("pat-conflict", 3.4),
+        primary("ioremap-conflict", 2.6),
         primary("bar-reserve", 1.2),
         // vfio_pci_core_setup_barmap has the BAR to itself and cannot map it: its memory type is taken.
         primary("region-enomem", 2.4),

@@ -33,6 +33,7 @@ pub(super) const CAUSE: Cause = Cause {
         // A reset bug is said of other cards as well, unless it is said which card has it.
         against("nvidia-gpu", 0.8).unless(&["told-amd-reset"]),
         against("nvidia-gpu", 2.0).unless(&["amd-gpu", "told-amd-reset"]),
+        against("vendor-reset-done", 1.2).with(&["said-works"]),
         against("agesa", 1.6),
         against("d0-d3cold", 0.6),
         against("fell-off-bus", 1.5),
