@@ -47,12 +47,6 @@ impl Passed {
         Self { buses }
     }
 
-    /// Whether a line that the IOMMU's driver printed of a requester names one of a bus with a passed device.
-    pub(super) fn is_among(&self, id: &str, seen: &Seen) -> bool {
-        let devices = || seen.hits.iter().flat_map(|hit| &hit.devices);
-        BY_REQUESTER.contains(&id) && devices().any(|device| self.buses.contains(&bus(*device)))
-    }
-
     /// Whether all lines kept of the row called `id` name devices of other buses.
     pub(super) fn is_beside(&self, id: &str, seen: &Seen) -> bool {
         !self.buses.is_empty()

@@ -99,9 +99,8 @@ impl Candidate<'_> {
             && self.primaries().any(|clue| !catalogue::is_told(clue.row) && clue.weight >= SPEAKS)
     }
 
-    /// Whether a line that makes it a candidate is one that programs print of passed devices alone, or names VFIO or a requester
-    /// that VFIO is seen to have.
-    fn speaks_of_passed(&self, passed: &Passed) -> bool {
+    /// Whether a line that makes it a candidate is one that programs print of passed devices alone, or names VFIO.
+    fn speaks_of_passed(&self) -> bool {
         let names_vfio = |seen: &Seen| {
             seen.hits.iter().any(|hit| {
                 let text = hit.text.to_ascii_lowercase();
@@ -111,10 +110,7 @@ impl Candidate<'_> {
         self.counted.iter().filter(|(clue, _)| clue.role == Role::Primary).any(|(clue, seen)| {
             let is_decisive = clue.weight >= DECISIVE && !catalogue::is_of_any_machine(clue.row);
             !catalogue::is_prose(clue.row)
-                && (is_decisive
-                    || catalogue::is_about_passthrough(clue.row)
-                    || names_vfio(seen)
-                    || passed.is_among(clue.row, seen))
+                && (is_decisive || catalogue::is_about_passthrough(clue.row) || names_vfio(seen))
         })
     }
 
@@ -168,7 +164,7 @@ pub(super) fn rank(scan: &Scan) -> Ranking<'_> {
     let works = ["said-works", "said-harmless"].iter().any(|row| scan.seen(row).is_some());
     // That a log has lines of a working setup as well says nothing against a fault; that its writer says it works does. Nor do
     // the host's other troubles, of which a whole log has many, where a line speaks of a passed device.
-    let is_of_passed = faults.first().is_some_and(|first| first.speaks_of_passed(&passed));
+    let is_of_passed = faults.first().is_some_and(Candidate::speaks_of_passed);
     let bar = others
         .iter()
         .filter(|other| works || other.cause.kind != Kind::Harmless)
@@ -241,7 +237,7 @@ fn candidate<'a>(cause: &'static Cause, scan: &'a Scan, passed: &Passed) -> Opti
     });
     let mut candidate = Candidate { cause, score, confidence: 0.0, counted };
     // That a device of the host's has the same trouble contradicts nothing that is said of a passed one.
-    if !candidate.speaks_of_passed(passed) {
+    if !candidate.speaks_of_passed() {
         candidate.score += of_own_drivers;
     }
     let works = scan.seen("said-works").is_some() && scan.seen("works-until").is_none();

@@ -23,6 +23,7 @@ mod qemu_map;
 mod report;
 pub(super) mod told;
 mod told_bind;
+mod told_functions;
 mod told_host;
 mod told_vm;
 mod unrelated;
@@ -96,8 +97,15 @@ pub(super) fn is_about_passthrough(id: &str) -> bool {
 }
 
 /// Words about the machine and what people say; the latter is only read in inputs short enough to be prose.
-const PROSE: &[&[Pattern]] =
-    &[context::ROWS, report::ROWS, told::ROWS, told_bind::ROWS, told_host::ROWS, told_vm::ROWS];
+const PROSE: &[&[Pattern]] = &[
+    context::ROWS,
+    report::ROWS,
+    told::ROWS,
+    told_bind::ROWS,
+    told_functions::ROWS,
+    told_host::ROWS,
+    told_vm::ROWS,
+];
 
 /// Whether the row at `index` of [`ALL`] is what people say, which no line that a program logged can be.
 pub(super) fn is_said(index: usize) -> bool {
